@@ -1,0 +1,67 @@
+"""Winograd (Toom-Cook, CRT) convolution: exact algorithms, their error, their code, and fast 3D convolution.
+
+The names below are loaded on first use: ``import winograd`` itself loads neither torch nor sympy nor matplotlib.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from winograd import networks as networks
+    from winograd import nn as nn
+    from winograd.accuracy.bounds import error_bound as error_bound
+    from winograd.accuracy.experiment import measure_error as measure_error
+    from winograd.accuracy.search import search_points as search_points
+    from winograd.algebra.bilinear import BilinearAlgorithm as BilinearAlgorithm
+    from winograd.algebra.nesting import NestedAlgorithm as NestedAlgorithm
+    from winograd.algebra.nesting import nest as nest
+    from winograd.algebra.points import INFINITY as INFINITY
+    from winograd.algebra.toom_cook import toom_cook as toom_cook
+    from winograd.codegen.emit import emit as emit
+    from winograd.conv.convolve import conv1d as conv1d
+    from winograd.conv.convolve import conv2d as conv2d
+    from winograd.conv.convolve import conv3d as conv3d
+    from winograd.nn.convert import convert_ as convert_
+    from winograd.nn.convert import freeze as freeze
+    from winograd.nn.convert import revert_ as revert_
+    from winograd.nn.convert import thaw as thaw
+
+_HOMES = {
+    "BilinearAlgorithm": "winograd.algebra.bilinear",
+    "INFINITY": "winograd.algebra.points",
+    "NestedAlgorithm": "winograd.algebra.nesting",
+    "conv1d": "winograd.conv.convolve",
+    "conv2d": "winograd.conv.convolve",
+    "conv3d": "winograd.conv.convolve",
+    "convert_": "winograd.nn.convert",
+    "emit": "winograd.codegen.emit",
+    "error_bound": "winograd.accuracy.bounds",
+    "freeze": "winograd.nn.convert",
+    "measure_error": "winograd.accuracy.experiment",
+    "nest": "winograd.algebra.nesting",
+    "revert_": "winograd.nn.convert",
+    "search_points": "winograd.accuracy.search",
+    "thaw": "winograd.nn.convert",
+    "toom_cook": "winograd.algebra.toom_cook",
+}
+_ROOMS = frozenset({"networks", "nn"})
+
+__all__ = sorted([*_HOMES, *_ROOMS, "__version__"])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"winograd.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'winograd' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,244 @@
+"""`BilinearAlgorithm`: the matrices of F(m, r) together with the proof that they compute a convolution.
+
+In: three exact matrices. Out: an immutable, hashable object whose law was proved when it was made.
+Refused: wrong shapes, inexact entries, and matrices that break the law, with the first wrong entry of the tensor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from math import lcm
+from typing import Any
+
+import sympy
+from sympy.polys.constructor import construct_domain
+from sympy.polys.domains import QQ
+
+from winograd.algebra.points import Point, as_point, spell
+
+MAX_TILE = 64
+"""Largest tile m + r - 1 on one axis."""
+
+FractionRows = tuple[tuple[Fraction, ...], ...]
+
+
+class ProofError(ValueError):
+    """The matrices do not compute a convolution: the law fails at the entry that the message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class BilinearAlgorithm:
+    r"""An algorithm of the form y = at @ ((g @ w) * (bt @ d)) for the FIR filter F(m, r).
+
+    The law, proved on construction for every entry: sum_t at[i, t] g[t, k] bt[t, j] = 1 if j = i + k else 0.
+
+    Parameters
+    ----------
+    m : int
+        Number of outputs, at least 1.
+    r : int
+        Number of filter taps, at least 1; the tile m + r - 1 is at most `MAX_TILE`.
+    at : matrix of shape (m, rank)
+        Inverse transform, exact: sympy matrix or nested sequences of int, Fraction, sympy numbers or "p/q".
+    g : matrix of shape (rank, r)
+        Filter transform, exact.
+    bt : matrix of shape (rank, m + r - 1)
+        Data transform, exact.
+    points : tuple of Point, optional
+        Where the matrices come from, for display; it takes no part in comparison.
+
+    Raises
+    ------
+    TypeError
+        If m or r is not an integer, or an entry is not exact.
+    ValueError
+        If a size or a shape is out of range.
+    ProofError
+        If the law fails; names the first wrong entry and the deviation.
+
+    Examples
+    --------
+    >>> identity = BilinearAlgorithm(m=1, r=2, at=[[1, 1]], g=[[1, 0], [0, 1]], bt=[[1, 0], [0, 1]])
+    >>> identity.rank, identity.tile
+    (2, 2)
+    >>> BilinearAlgorithm(m=1, r=2, at=[[1, 2]], g=[[1, 0], [0, 1]], bt=[[1, 0], [0, 1]])
+    Traceback (most recent call last):
+    ...
+    winograd.algebra.bilinear.ProofError: F(1,2): sum_t at[0,t] g[t,1] bt[t,1] is 2, must be 1 (deviation 1)
+    """
+
+    m: int
+    r: int
+    at: sympy.ImmutableMatrix
+    g: sympy.ImmutableMatrix
+    bt: sympy.ImmutableMatrix
+    points: tuple[Point, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        m, r = checked_sizes(self.m, self.r)
+        object.__setattr__(self, "m", m)
+        object.__setattr__(self, "r", r)
+        for name in ("at", "g", "bt"):
+            object.__setattr__(self, name, _exact_matrix(name, getattr(self, name)))
+        self._check_shapes()
+        self.verify()
+
+    def _check_shapes(self) -> None:
+        rank = self.at.cols
+        allowed = {"at": (self.m, rank), "g": (rank, self.r), "bt": (rank, self.tile)}
+        for name, shape in allowed.items():
+            given = getattr(self, name).shape
+            if given != shape:
+                raise ValueError(f"{name} of shape {given}; F({self.m},{self.r}) of rank {rank} needs {shape}")
+
+    @property
+    def tile(self) -> int:
+        """Number of inputs, m + r - 1."""
+        return self.m + self.r - 1
+
+    @property
+    def rank(self) -> int:
+        """Number of multiplications."""
+        return int(self.at.cols)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the sizes and the matrices as hexadecimal text, the same in every process."""
+        spelled = ";".join(",".join(map(str, matrix)) for matrix in (self.at, self.g, self.bt))
+        return hashlib.sha256(f"F({self.m},{self.r})|{spelled}".encode()).hexdigest()
+
+    def verify(self) -> None:
+        """Prove the law, entry by entry, in exact arithmetic.
+
+        Raises
+        ------
+        ProofError
+            If an entry is wrong; names the first one in the order (i, k, j), and the deviation.
+        """
+        for i, k, j, value in tensor_entries(self.at, self.g, self.bt):
+            expected = int(j == i + k)
+            if value != expected:
+                raise ProofError(
+                    f"F({self.m},{self.r}): sum_t at[{i},t] g[t,{k}] bt[t,{j}] is {value}, "
+                    f"must be {expected} (deviation {value - expected})"
+                )
+
+    def __repr__(self) -> str:
+        where = f" at {spell(self.points)}" if self.points else ""
+        return f"<F({self.m},{self.r}){where}, {self.rank} multiplications>"
+
+    def _repr_latex_(self) -> str:
+        names = (("A^T", self.at), ("G", self.g), ("B^T", self.bt))
+        body = r",\quad ".join(f"{name} = {sympy.latex(matrix)}" for name, matrix in names)
+        return f"$\\displaystyle {body}$"
+
+
+def checked_sizes(m: object, r: object) -> tuple[int, int]:
+    """Return m and r as ints, or raise the error that names what is wrong with them.
+
+    Raises
+    ------
+    TypeError
+        If one is not an integer (a bool is not).
+    ValueError
+        If one is below 1 or the tile is above `MAX_TILE`.
+    """
+    sizes = []
+    for name, value in (("m", m), ("r", r)):
+        if isinstance(value, bool) or type(value).__name__ == "bool_":
+            raise TypeError(f"{name} is {value!r}, must be an integer of at least 1")
+        try:
+            size = operator.index(value)  # type: ignore[arg-type]
+        except TypeError:
+            raise TypeError(f"{name} is {value!r}, must be an integer of at least 1") from None
+        if size < 1:
+            raise ValueError(f"{name} is {size}, must be at least 1")
+        sizes.append(size)
+    if sum(sizes) - 1 > MAX_TILE:
+        raise ValueError(f"F({sizes[0]},{sizes[1]}) has a tile of {sum(sizes) - 1}, at most {MAX_TILE} is allowed")
+    return sizes[0], sizes[1]
+
+
+def _exact_matrix(name: str, value: Any) -> sympy.ImmutableMatrix:
+    if isinstance(value, sympy.ImmutableMatrix) and not value.has(sympy.Float):
+        return value
+    rows = value.tolist() if hasattr(value, "tolist") else [list(row) for row in value]
+    try:
+        return sympy.ImmutableMatrix([[as_point(entry) for entry in row] for row in rows])
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} has an entry that is no exact number: {error}") from None
+
+
+def tensor_entries(
+    at: sympy.ImmutableMatrix, g: sympy.ImmutableMatrix, bt: sympy.ImmutableMatrix
+) -> Iterator[tuple[int, int, int, Any]]:
+    """Yield ``(i, k, j, sum_t at[i,t] g[t,k] bt[t,j])`` for every entry of the trilinear tensor, exactly.
+
+    Rational matrices are scaled to integers product by product; any other field goes through its sympy domain.
+    """
+    field_, flat = construct_domain([*at, *g, *bt], field=True, extension=True)
+    rank = at.cols
+    a = _rows(flat[: len(at)], rank)
+    filter_ = _rows(flat[len(at) : len(at) + len(g)], g.cols)
+    data = _rows(flat[len(at) + len(g) :], bt.cols)
+    to_value = field_.to_sympy
+    denominator = field_.one
+    if field_ == QQ:
+        a, filter_, data, denominator = _integers(a, filter_, data)
+        to_value = Fraction
+    for i in range(len(a)):
+        used = [t for t in range(rank) if a[i][t]]
+        for k in range(g.cols):
+            products = [(t, a[i][t] * filter_[t][k]) for t in used if filter_[t][k]]
+            for j in range(bt.cols):
+                total = sum((factor * data[t][j] for t, factor in products if data[t][j]), start=0 * denominator)
+                yield i, k, j, Fraction(int(total), denominator) if field_ == QQ else to_value(total)
+
+
+def _rows(flat: Sequence[Any], columns: int) -> list[list[Any]]:
+    return [list(flat[start : start + columns]) for start in range(0, len(flat), columns)]
+
+
+def _integers(
+    at: list[list[Any]], g: list[list[Any]], bt: list[list[Any]]
+) -> tuple[list[list[int]], list[list[int]], list[list[int]], int]:
+    """Scale the factors of every product to integers with one common denominator, which is returned last."""
+    rank = len(g)
+    columns = [[row[t] for row in at] for t in range(rank)]
+    scales = [[lcm(*(int(x.denominator) for x in part)) for part in parts] for parts in zip(columns, g, bt, strict=True)]
+    denominator = lcm(*(a * b * c for a, b, c in scales))
+    whole_at = [
+        [int(x.numerator) * (scales[t][0] // int(x.denominator)) * (denominator // (scales[t][0] * scales[t][1] * scales[t][2]))
+         for t, x in enumerate(row)]
+        for row in at
+    ]
+    whole = [
+        [[int(x.numerator) * (scales[t][part] // int(x.denominator)) for x in row] for t, row in enumerate(matrix)]
+        for part, matrix in ((1, g), (2, bt))
+    ]
+    return whole_at, whole[0], whole[1], denominator
+
+
+@lru_cache(maxsize=1024)
+def fraction_rows(matrix: sympy.ImmutableMatrix) -> FractionRows:
+    """Return a rational matrix as rows of Fractions.
+
+    Raises
+    ------
+    NotImplementedError
+        If an entry is not rational.
+
+    Examples
+    --------
+    >>> fraction_rows(sympy.ImmutableMatrix([[1, sympy.Rational(1, 2)]]))
+    ((Fraction(1, 1), Fraction(1, 2)),)
+    """
+    for entry in matrix:
+        if not entry.is_Rational:
+            raise NotImplementedError(f"entry {entry} is not rational; substitute numbers for symbols first")
+    return tuple(tuple(Fraction(int(x.p), int(x.q)) for x in matrix.row(i)) for i in range(matrix.rows))

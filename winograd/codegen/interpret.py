@@ -1,0 +1,112 @@
+"""The interpreter: what a `Program` means, exactly or in a dtype.
+
+Values may be anything with +, - and *: Fractions, sympy expressions, NumPy arrays of any dtype. In a floating dtype the
+constants are rounded to it once, and every instruction rounds once; a fused multiply-add rounds once or twice by choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from winograd.codegen.program import Node, Op, Program
+
+
+class Contraction(Enum):
+    """How ``c * a + b`` rounds: once, as hardware FMA does, or after the product and after the sum."""
+
+    FUSED = "fused"
+    SEPARATE = "separate"
+
+
+_WIDER = {np.dtype(np.float16): np.dtype(np.float64), np.dtype(np.float32): np.dtype(np.float64)}
+
+
+def interpret(
+    program: Program, inputs: Sequence[Any], contraction: Contraction = Contraction.SEPARATE
+) -> list[Any]:
+    """Return the outputs of a program for the given inputs.
+
+    Parameters
+    ----------
+    program : Program
+    inputs : sequence
+        One value per input: Fractions, sympy expressions, or arrays of one dtype (``object`` included) and shape.
+    contraction : Contraction
+        FUSED needs float16 or float32 arrays: the product is exact in float64, the sum rounds there and then once more.
+
+    Returns
+    -------
+    list
+        One value per output, exact for exact inputs, else rounded to the dtype of the inputs.
+
+    Raises
+    ------
+    ValueError
+        For a wrong number of inputs.
+    TypeError
+        For FUSED with another dtype, integer arrays included when a constant is not an integer.
+
+    Examples
+    --------
+    >>> program = Program(inputs=2, nodes=(Node(Op.FMA, (0, 1), Fraction(1, 3)),), outputs=(2,))
+    >>> interpret(program, [Fraction(3), Fraction(1)])
+    [Fraction(2, 1)]
+    """
+    if len(inputs) != program.inputs:
+        raise ValueError(f"{len(inputs)} inputs given, the program has {program.inputs}")
+    dtype = _float_dtype(inputs)
+    if contraction is Contraction.FUSED and dtype not in _WIDER:
+        raise TypeError(f"fused evaluation of {dtype}, only float16 and float32 are emulated")
+    constant = _exact if dtype is None else _rounder(dtype)
+    values = list(inputs)
+    for node in program.nodes:
+        values.append(_evaluate(node, values, constant, contraction))
+    return [values[output] for output in program.outputs]
+
+
+def _float_dtype(inputs: Sequence[Any]) -> np.dtype[Any] | None:
+    dtypes = {value.dtype for value in inputs if isinstance(value, (np.ndarray, np.generic))}
+    floats = {dtype for dtype in dtypes if dtype.kind not in "Oiub"}
+    if len(floats) > 1:
+        raise TypeError(f"inputs of dtypes {sorted(map(str, floats))}, must be one")
+    return floats.pop() if floats else None
+
+
+def _exact(constant: Fraction) -> Fraction | int:
+    return constant.numerator if constant.denominator == 1 else constant
+
+
+def _rounder(dtype: np.dtype[Any]) -> Callable[[Fraction], Any]:
+    # float(Fraction) rounds correctly; a second rounding to a narrower dtype differs only in ties that no short
+    # rational constant meets, and every target prints the same twice-rounded literal.
+    return lambda constant: dtype.type(float(constant))
+
+
+def _evaluate(node: Node, values: Sequence[Any], constant: Callable[[Fraction], Any], contraction: Contraction) -> Any:
+    a, b = (*(values[argument] for argument in node.args), None, None)[:2]
+    match node.op:
+        case Op.ZERO:
+            return values[0] * 0
+        case Op.NEG:
+            return -a
+        case Op.ADD:
+            return a + b
+        case Op.SUB:
+            return a - b
+    assert node.constant is not None
+    factor = constant(node.constant)
+    if node.op is Op.SCALE:
+        return factor * a
+    if contraction is Contraction.FUSED:
+        return _fused(factor, a, b if node.op is Op.FMA else -b)
+    return factor * a + b if node.op is Op.FMA else factor * a - b
+
+
+def _fused(factor: Any, a: Any, b: Any) -> Any:
+    wide = _WIDER[np.dtype(a.dtype)].type
+    return (wide(factor) * a.astype(wide) + b.astype(wide)).astype(a.dtype)

@@ -1,0 +1,1 @@
+"""Passes that make programs cheaper, one a file. Each keeps the exact result."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from numbers import Integral
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import sympy
 
@@ -42,7 +42,7 @@ class Infinity:
 
 INFINITY: Final = Infinity()
 
-Point = sympy.Expr | Infinity
+Point: TypeAlias = sympy.Expr | Infinity
 """A finite point as an exact sympy expression, or ``INFINITY``."""
 
 

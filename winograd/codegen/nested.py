@@ -1,0 +1,87 @@
+"""Nested transforms: one program per axis, run axis after axis over a tile, in the order that takes the fewest instructions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import permutations
+from math import prod
+
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.codegen.lower import lower_axis
+from winograd.codegen.program import Counts, Program
+
+
+@dataclass(frozen=True, slots=True)
+class AxisPass:
+    """One program run along one axis, once for every index of the other axes.
+
+    Parameters
+    ----------
+    axis : int
+    program : Program
+    extents : tuple of int
+        Sizes of the tile when the pass begins; along ``axis`` the size is ``program.inputs``.
+    """
+
+    axis: int
+    program: Program
+    extents: tuple[int, ...]
+
+    @property
+    def runs(self) -> int:
+        """How often the program runs."""
+        return prod(extent for axis, extent in enumerate(self.extents) if axis != self.axis)
+
+
+@dataclass(frozen=True, slots=True)
+class NestedPrograms:
+    """The passes of the three transforms of a tile."""
+
+    data: tuple[AxisPass, ...]
+    filter: tuple[AxisPass, ...]
+    inverse: tuple[AxisPass, ...]
+
+
+@lru_cache(maxsize=256)
+def lower_nested(algorithm: NestedAlgorithm) -> NestedPrograms:
+    """Return the passes of the three transforms, each in the order of axes with the fewest instructions.
+
+    Examples
+    --------
+    >>> from winograd.algebra.nesting import nest
+    >>> from winograd.algebra.toom_cook import toom_cook
+    >>> f2, f4 = toom_cook(2, 3, "0,1,-1,inf"), toom_cook(4, 3, "0,1,-1,2,-2,inf")
+    >>> programs = lower_nested(nest(f2, f4, f4))
+    >>> count_passes(programs.data).instructions, count_passes(programs.inverse).instructions
+    (720, 344)
+    """
+    axes = [lower_axis(axis) for axis in algorithm.axes]
+    return NestedPrograms(
+        data=_cheapest([axis.data for axis in axes]),
+        filter=_cheapest([axis.filter for axis in axes]),
+        inverse=_cheapest([axis.inverse for axis in axes]),
+    )
+
+
+def count_passes(passes: Sequence[AxisPass]) -> Counts:
+    """Return the instructions of all runs of all passes."""
+    return Counts(
+        additions=sum(step.runs * step.program.counts.additions for step in passes),
+        multiplications=sum(step.runs * step.program.counts.multiplications for step in passes),
+        fused=sum(step.runs * step.program.counts.fused for step in passes),
+    )
+
+
+def _cheapest(programs: Sequence[Program]) -> tuple[AxisPass, ...]:
+    # Last axis first where orders cost the same: it is the contiguous one.
+    orders = permutations(reversed(range(len(programs))))
+    return min((tuple(_passes(programs, order)) for order in orders), key=lambda steps: count_passes(steps).instructions)
+
+
+def _passes(programs: Sequence[Program], order: Sequence[int]) -> Iterator[AxisPass]:
+    extents = [program.inputs for program in programs]
+    for axis in order:
+        yield AxisPass(axis, programs[axis], tuple(extents))
+        extents[axis] = len(programs[axis].outputs)

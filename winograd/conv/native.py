@@ -1,0 +1,304 @@
+"""The native backend: generated C, compiled for this machine, on float32 torch tensors.
+
+In: CPU float32 tensors, a filter packed beforehand, padding. Out: the convolution in channels-last memory format.
+Refused: other dtypes and devices, shapes that do not match the packed filter. Transformed data stays inside; only the filter is kept.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Final
+
+import torch  # before any kernel is loaded: kernels then share torch's OpenMP runtime and its threads
+
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm, as_nested
+from winograd.algebra.tiling import Tiling, tile_axes
+from winograd.codegen.build import load
+from winograd.codegen.emit import emit
+from winograd.codegen.targets.c import pad_axes
+
+CHANNEL_BLOCK: Final = 64
+"""Channels per partial sum in the generated product."""
+
+_Triple = ctypes.c_int64 * 3
+_Float = ctypes.POINTER(ctypes.c_float)
+
+
+class _Shape(ctypes.Structure):
+    """The C structure of the same name in the generated code."""
+
+    _fields_ = (
+        ("batch", ctypes.c_int64),
+        ("channels", ctypes.c_int64),
+        ("outputs", ctypes.c_int64),
+        ("size", _Triple),
+        ("low", _Triple),
+        ("high", _Triple),
+        ("block", ctypes.c_int64),
+        ("task", ctypes.c_int64),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PackedFilter:
+    """A transformed filter, packed for one algorithm on this machine.
+
+    Parameters
+    ----------
+    values : Tensor
+        float32, one axis, in the order the kernel reads.
+    channels, outputs : int
+        Of the weight it was made from.
+    algorithm : str
+        Digest of the algorithm.
+    """
+
+    values: torch.Tensor
+    channels: int
+    outputs: int
+    algorithm: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the transformed filter."""
+        return self.values.numel() * self.values.element_size()
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """How many tiles are held at a time: ``block`` of them as V by all threads, ``task`` of them as M by one thread."""
+
+    block: int
+    task: int
+
+
+class NativeConvolution:
+    """The compiled convolution by one algorithm; see `native_convolution` for the cached constructor.
+
+    Parameters
+    ----------
+    algorithm : BilinearAlgorithm or NestedAlgorithm
+        One to three axes, rational.
+
+    Raises
+    ------
+    BuildError
+        If no C compiler works.
+
+    Examples
+    --------
+    >>> from winograd.algebra.toom_cook import toom_cook
+    >>> f23 = native_convolution(NestedAlgorithm((toom_cook(2, 3),)))
+    >>> packed = f23.pack(torch.ones(1, 1, 3))
+    >>> f23.convolve(torch.arange(5.0).reshape(1, 1, 5), packed, padding=((1, 1),))
+    tensor([[[1., 3., 6., 9., 7.]]])
+    """
+
+    channel_block = CHANNEL_BLOCK
+
+    def __init__(self, algorithm: BilinearAlgorithm | NestedAlgorithm) -> None:
+        self.algorithm = as_nested(algorithm)
+        self._axes = pad_axes(self.algorithm)
+        self._library = _declared(load(emit(self.algorithm, "c")))
+        self._panel = int(self._library.winograd_panel())
+
+    def pack(self, weight: torch.Tensor) -> PackedFilter:
+        """Transform a filter in float64, round it once to float32 and pack it.
+
+        Parameters
+        ----------
+        weight : Tensor
+            float32 on the CPU, of shape (outputs, channels, *taps), any strides.
+
+        Raises
+        ------
+        ValueError
+            For another dtype, device or shape.
+        MemoryError
+            If there is no memory for the transform.
+        """
+        _check_tensor("weight", weight, self.algorithm.ndim)
+        if tuple(weight.shape[2:]) != self.algorithm.r:
+            raise ValueError(f"weight has taps {tuple(weight.shape[2:])}, {self.algorithm.label} needs {self.algorithm.r}")
+        outputs, channels = weight.shape[:2]
+        plain = weight.detach().contiguous()
+        values = torch.empty(self._library.winograd_filter_floats(channels, outputs), dtype=torch.float32)
+        if self._library.winograd_filter(_address(plain), channels, outputs, _address(values)):
+            raise MemoryError(f"no memory to transform a filter of shape {tuple(weight.shape)}")
+        return PackedFilter(values, channels, outputs, self.algorithm.digest)
+
+    def convolve(
+        self,
+        input: torch.Tensor,
+        packed: PackedFilter,
+        bias: torch.Tensor | None = None,
+        padding: Sequence[tuple[int, int]] = ((1, 1), (1, 1), (1, 1)),
+        relu: bool = False,
+        blocking: Blocking | None = None,
+    ) -> torch.Tensor:
+        """Convolve, add the bias, and set negative outputs to zero if ``relu``.
+
+        Parameters
+        ----------
+        input : Tensor
+            float32 on the CPU, of shape (batch, channels, *sizes), any strides; channels-last ones are not copied.
+        packed : PackedFilter
+            From `pack`.
+        bias : Tensor, optional
+            float32 of shape (outputs,).
+        padding : sequence of (low, high)
+            Zeros before and after, one pair per axis.
+        relu : bool
+            Whether the ReLU follows; a NaN stays NaN.
+        blocking : Blocking, optional
+            None takes `choose_blocking`.
+
+        Returns
+        -------
+        Tensor
+            float32 of shape (batch, outputs, *output sizes), channels-last in memory.
+
+        Raises
+        ------
+        ValueError
+            For tensors that do not match the algorithm or the packed filter.
+        """
+        _check_tensor("input", input, self.algorithm.ndim)
+        self._check_match(input, packed, bias)
+        tiling = tile_axes(tuple(input.shape[2:]), self.algorithm.m, self.algorithm.r, padding)
+        batch, channels = input.shape[:2]
+        source = input.detach().movedim(1, -1).contiguous()
+        target = torch.empty((batch, *tiling.output, packed.outputs), dtype=torch.float32)
+        chosen = blocking or choose_blocking(tiling, batch, channels, self.algorithm.rank, self._panel)
+        shape = self._shape(tiling, batch, channels, packed.outputs, chosen)
+        threads = _threads()
+        workspace = _workspace(int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads)))
+        shift = None if bias is None else bias.detach().contiguous()
+        self._library.winograd_convolve(
+            ctypes.byref(shape),
+            _address(source),
+            _address(packed.values),
+            None if shift is None else _address(shift),
+            int(relu),
+            _address(target),
+            _address(workspace),
+            threads,
+        )
+        return target.movedim(-1, 1)
+
+    def workspace_bytes(self, tiling: Tiling, batch: int, channels: int, outputs: int) -> int:
+        """Return the bytes of workspace of one call on the threads that torch uses now."""
+        chosen = choose_blocking(tiling, batch, channels, self.algorithm.rank, self._panel)
+        shape = self._shape(tiling, batch, channels, outputs, chosen)
+        return 4 * int(self._library.winograd_workspace_floats(ctypes.byref(shape), _threads()))
+
+    def filter_bytes(self, channels: int, outputs: int) -> int:
+        """Return the bytes of the packed filter."""
+        return 4 * int(self._library.winograd_filter_floats(channels, outputs))
+
+    def _check_match(self, input: torch.Tensor, packed: PackedFilter, bias: torch.Tensor | None) -> None:
+        if packed.algorithm != self.algorithm.digest:
+            raise ValueError(f"packed filter was made by another algorithm than {self.algorithm.label}")
+        if input.shape[1] != packed.channels:
+            raise ValueError(f"input has {input.shape[1]} channels, the packed filter needs {packed.channels}")
+        if bias is not None and (bias.shape != (packed.outputs,) or bias.dtype != torch.float32):
+            raise ValueError(f"bias is {bias.dtype} of shape {tuple(bias.shape)}, must be float32 ({packed.outputs},)")
+
+    def _shape(self, tiling: Tiling, batch: int, channels: int, outputs: int, blocking: Blocking) -> _Shape:
+        missing = 3 - self.algorithm.ndim
+        return _Shape(
+            batch,
+            channels,
+            outputs,
+            _Triple(*(1,) * missing, *(axis.size for axis in tiling.axes)),
+            _Triple(*(0,) * missing, *(axis.low for axis in tiling.axes)),
+            _Triple(*(0,) * missing, *(axis.high for axis in tiling.axes)),
+            blocking.block,
+            blocking.task,
+        )
+
+
+@lru_cache(maxsize=64)
+def native_convolution(algorithm: NestedAlgorithm) -> NativeConvolution:
+    """Return the compiled convolution by an algorithm, made once per process; raises as `NativeConvolution`."""
+    return NativeConvolution(algorithm)
+
+
+V_BYTES: Final = 12 << 20
+"""Transformed data that is held at a time: it should stay in the last-level cache."""
+
+M_BYTES: Final = 3 << 20
+"""Products that one thread holds at a time."""
+
+
+def choose_blocking(tiling: Tiling, batch: int, channels: int, rank: int, panel: int) -> Blocking:
+    """Return how many tiles are held at a time, of nearly equal parts, within `V_BYTES` and `M_BYTES`."""
+    tiles = max(batch * tiling.count, 1)
+    block = _even_part(tiles, V_BYTES // (4 * rank * max(channels, 1)))
+    return Blocking(block, _even_part(block, M_BYTES // (4 * rank * panel)))
+
+
+def _even_part(total: int, limit: int) -> int:
+    parts = -(-total // max(limit, 1))
+    return -(-total // parts)
+
+
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+    size, shape = ctypes.c_int64, ctypes.POINTER(_Shape)
+    for name, result, arguments in (
+        ("winograd_panel", size, ()),
+        ("winograd_filter_floats", size, (size, size)),
+        ("winograd_filter", ctypes.c_int, (_Float, size, size, _Float)),
+        ("winograd_workspace_floats", size, (shape, size)),
+        ("winograd_convolve", None, (shape, _Float, _Float, _Float, ctypes.c_int, _Float, _Float, size)),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def _address(tensor: torch.Tensor) -> ctypes._Pointer[ctypes.c_float]:
+    return ctypes.cast(tensor.data_ptr(), _Float)
+
+
+def _check_tensor(name: str, tensor: torch.Tensor, ndim: int) -> None:
+    if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+        raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, must be float32 on the CPU")
+    if tensor.ndim != ndim + 2:
+        raise ValueError(f"{name} has {tensor.ndim} dimensions, must have {ndim + 2}")
+    if prod(tensor.shape) == 0:
+        raise ValueError(f"{name} of shape {tuple(tensor.shape)} is empty")
+
+
+class _Scratch(threading.local):
+    """Workspace that a thread keeps between calls: fresh memory would cost a page fault every 4 KiB."""
+
+    floats: torch.Tensor = torch.empty(0)
+
+
+_scratch = _Scratch()
+_forked = threading.Event()
+os.register_at_fork(after_in_child=_forked.set)
+
+
+def _workspace(floats: int) -> torch.Tensor:
+    if _scratch.floats.numel() < floats:
+        _scratch.floats = torch.empty(floats, dtype=torch.float32)
+    return _scratch.floats
+
+
+def release_workspace() -> None:
+    """Free the workspace that the calling thread keeps between calls."""
+    _scratch.floats = torch.empty(0)
+
+
+def _threads() -> int:
+    # An OpenMP pool does not survive a fork: a parallel region in the child would wait for threads that are gone.
+    return 1 if _forked.is_set() else torch.get_num_threads()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from math import lcm
+from math import lcm, prod
 from typing import Any
 
 import sympy
@@ -210,18 +210,24 @@ def _integers(
     """Scale the factors of every product to integers with one common denominator, which is returned last."""
     rank = len(g)
     columns = [[row[t] for row in at] for t in range(rank)]
-    scales = [[lcm(*(int(x.denominator) for x in part)) for part in parts] for parts in zip(columns, g, bt, strict=True)]
-    denominator = lcm(*(a * b * c for a, b, c in scales))
-    whole_at = [
-        [int(x.numerator) * (scales[t][0] // int(x.denominator)) * (denominator // (scales[t][0] * scales[t][1] * scales[t][2]))
-         for t, x in enumerate(row)]
-        for row in at
-    ]
-    whole = [
-        [[int(x.numerator) * (scales[t][part] // int(x.denominator)) for x in row] for t, row in enumerate(matrix)]
-        for part, matrix in ((1, g), (2, bt))
-    ]
-    return whole_at, whole[0], whole[1], denominator
+    scales = [[_common(part) for part in parts] for parts in zip(columns, g, bt, strict=True)]
+    denominator = lcm(*(prod(scale) for scale in scales))
+    to_common = [denominator // (of_g * of_bt) for _, of_g, of_bt in scales]
+    return (
+        [[_times(x, factor) for x, factor in zip(row, to_common, strict=True)] for row in at],
+        [[_times(x, scale[1]) for x in row] for row, scale in zip(g, scales, strict=True)],
+        [[_times(x, scale[2]) for x in row] for row, scale in zip(bt, scales, strict=True)],
+        denominator,
+    )
+
+
+def _common(entries: Sequence[Any]) -> int:
+    return lcm(*(int(x.denominator) for x in entries))
+
+
+def _times(x: Any, multiple: int) -> int:
+    """Return x times a multiple of its denominator."""
+    return int(x.numerator) * (multiple // int(x.denominator))
 
 
 @lru_cache(maxsize=1024)

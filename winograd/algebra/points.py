@@ -19,6 +19,9 @@ import sympy
 MAX_POINT_LENGTH: Final = 64
 """Longest text of one point, in characters: exact arithmetic on absurdly long numbers takes minutes."""
 
+MAX_POINTS_LENGTH: Final = 64 * (MAX_POINT_LENGTH + 1)
+"""Longest text of a list of points, in characters: as many as the largest tile has."""
+
 _RATIONAL = re.compile(r"([+-]?)(?:([0-9]+)(?:/([0-9]+))?|([0-9]*)\.([0-9]+))", re.ASCII)
 
 
@@ -83,13 +86,15 @@ def parse_points(text: str) -> tuple[Fraction | Infinity, ...]:
     Raises
     ------
     ValueError
-        If the list is empty or one of its points is outside the grammar of `parse_point`.
+        If the list is empty or absurdly long, or one of its points is outside the grammar of `parse_point`.
 
     Examples
     --------
     >>> parse_points("0,1,-1,inf")
     (Fraction(0, 1), Fraction(1, 1), Fraction(-1, 1), INFINITY)
     """
+    if len(text) > MAX_POINTS_LENGTH:
+        raise ValueError(f"points of {len(text)} characters, at most {MAX_POINTS_LENGTH} are allowed")
     if not text.strip(" "):
         raise ValueError("points are empty, give a comma-separated list such as 0,1,-1,inf")
     return tuple(parse_point(part) for part in text.split(","))
@@ -119,7 +124,7 @@ def as_point(value: object) -> Point:
     if isinstance(value, Fraction):
         return sympy.Rational(value.numerator, value.denominator)
     if isinstance(value, sympy.Expr) and not value.has(sympy.Float):
-        if value.has(sympy.nan, sympy.zoo, sympy.oo):
+        if value.has(sympy.nan, sympy.zoo, sympy.oo, -sympy.oo):
             raise ValueError(f"point {value} is not a number; finite points and INFINITY are allowed")
         return value
     if getattr(value, "shape", None) == () and getattr(getattr(value, "dtype", None), "kind", "") in "iu":
@@ -165,8 +170,8 @@ def _paired(*halves: str) -> tuple[str, ...]:
     return tuple(sign + half for half in halves for sign in ("", "-"))
 
 
-# One set for each number of points n = m + r - 1. 2 to 4: Lavin and Gray, arXiv 1509.09308. 6: oneDNN's F(4,3). The others
-# are short rationals within 1 % of the least kappa (`winograd.accuracy.model`) that any symmetric set has for r = 3.
+# One set for each number of points n = m + r - 1. 2 to 4: Lavin and Gray, arXiv 1509.09308. 6: oneDNN's F(4,3). The
+# others are short rationals within 1 % of the least kappa (`winograd.algebra.growth`) of all symmetric sets for r = 3.
 _CHOSEN: Final[dict[int, tuple[str, ...]]] = {
     2: ("0", "inf"),
     3: ("0", "1", "-1"),
@@ -185,9 +190,10 @@ _CHOSEN: Final[dict[int, tuple[str, ...]]] = {
 def default_points(tile: int) -> tuple[Point, ...]:
     """Return the points that are taken for a tile of ``tile`` inputs when none are named.
 
-    Up to 12 they come from a table of the best sets known for float32. Beyond, they follow a rule: ``INFINITY`` and 0 where the
-    count allows, and pairs +-tan((2 k - 1) pi / (4 p)), k = 1..p, each rounded to the nearest fraction with denominator at
-    most 4 p. The tangents come in pairs c, 1/c, which keeps the powers of large and small points in balance.
+    Up to 12 they come from a table of the best sets known for float32. Beyond, they follow a rule: ``INFINITY`` and 0
+    where the count allows, and pairs +-tan((2 k - 1) pi / (4 p)), k = 1..p, each rounded to the nearest fraction with
+    denominator at most 4 p. The tangents come in pairs c, 1/c, which keeps the powers of large and small points in
+    balance.
 
     Parameters
     ----------

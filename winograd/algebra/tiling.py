@@ -134,6 +134,9 @@ def tile_axes(
     ValueError
         If the sequences differ in length, or an axis is out of range (see `AxisTiling`).
     """
+    lengths = [len(values) for values in (sizes, m, r, padding)]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"sizes, m, r and padding are for {lengths} axes, must be for the same number")
     return Tiling(
         tuple(
             AxisTiling(size=size, m=outputs, r=taps, low=low, high=high)

@@ -1,6 +1,6 @@
 """Toom-Cook: F(m, r) by evaluation at points and interpolation, transposed into a FIR filter.
 
-In: sizes and points. Out: a proved `BilinearAlgorithm` of rank m + r - 1. Refused: a wrong number of points, equal points.
+In: sizes and points. Out: a proved `BilinearAlgorithm` of rank m + r - 1. Refused: equal points and wrong numbers.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ def toom_cook(m: int, r: int, points: Iterable[object] | None = None) -> Bilinea
     r"""Return the Toom-Cook algorithm F(m, r) at the given points, proved.
 
     With the finite points a_t, M(x) = prod (x - a_b), M_t = M / (x - a_t) and N_t = M_t(a_t): column t of ``at`` is
-    (1, a_t, ..., a_t^(m-1)), row t of ``g`` is (1, a_t, ..., a_t^(r-1)) / N_t and row t of ``bt`` holds the coefficients
-    of M_t. INFINITY takes the last product: the highest powers in ``at`` and ``g``, the coefficients of M in ``bt``.
+    (1, a_t, ..., a_t^(m-1)), row t of ``g`` is (1, a_t, ..., a_t^(r-1)) / N_t and row t of ``bt`` holds the
+    coefficients of M_t. INFINITY takes the last product: the highest powers in ``at`` and ``g``, the coefficients of M
+    in ``bt``.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ def _toom_cook(m: int, r: int, points: tuple[Point, ...]) -> BilinearAlgorithm:
     rows = [_finite_rows(value, product, m, r, one) for value, product in _cofactors(values, one)]
     if infinity_count(points):
         rows.append(_infinite_rows(values, m, r, one))
-    columns, g, bt = ([part for part in parts] for parts in zip(*rows, strict=True))
+    columns, g, bt = (list(parts) for parts in zip(*rows, strict=True))
 
     def matrix(entries: Sequence[Sequence[Any]]) -> sympy.ImmutableMatrix:
         return sympy.ImmutableMatrix([[field.to_sympy(entry) for entry in row] for row in entries])

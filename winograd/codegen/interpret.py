@@ -1,11 +1,12 @@
 """The interpreter: what a `Program` means, exactly or in a dtype.
 
-Values may be anything with +, - and *: Fractions, sympy expressions, NumPy arrays of any dtype. In a floating dtype the
-constants are rounded to it once, and every instruction rounds once; a fused multiply-add rounds once or twice by choice.
+Values may be anything with +, - and *: Fractions, sympy expressions, NumPy arrays of any dtype. In a floating dtype
+constants are rounded to it once, and every instruction rounds once; a multiply-add rounds once or twice by choice.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from enum import Enum
 from fractions import Fraction
@@ -23,7 +24,9 @@ class Contraction(Enum):
     SEPARATE = "separate"
 
 
+_WITHOUT_CONSTANT: dict[Op, Callable[..., Any]] = {Op.NEG: operator.neg, Op.ADD: operator.add, Op.SUB: operator.sub}
 _WIDER = {np.dtype(np.float16): np.dtype(np.float64), np.dtype(np.float32): np.dtype(np.float64)}
+_LONG = frozenset({np.dtype(np.longdouble), np.dtype(np.clongdouble)})
 
 
 def interpret(
@@ -82,29 +85,31 @@ def _exact(constant: Fraction) -> Fraction | int:
 
 
 def _rounder(dtype: np.dtype[Any]) -> Callable[[Fraction], Any]:
+    if dtype in _LONG:
+        return lambda constant: dtype.type(constant.numerator) / dtype.type(constant.denominator)
     # float(Fraction) rounds correctly; a second rounding to a narrower dtype differs only in ties that no short
     # rational constant meets, and every target prints the same twice-rounded literal.
     return lambda constant: dtype.type(float(constant))
 
 
 def _evaluate(node: Node, values: Sequence[Any], constant: Callable[[Fraction], Any], contraction: Contraction) -> Any:
-    a, b = (*(values[argument] for argument in node.args), None, None)[:2]
-    match node.op:
-        case Op.ZERO:
-            return values[0] * 0
-        case Op.NEG:
-            return -a
-        case Op.ADD:
-            return a + b
-        case Op.SUB:
-            return a - b
-    assert node.constant is not None
+    if node.op is Op.ZERO:
+        return _zero_like(values[0])
+    arguments = [values[argument] for argument in node.args]
+    if node.constant is None:
+        return _WITHOUT_CONSTANT[node.op](*arguments)
     factor = constant(node.constant)
     if node.op is Op.SCALE:
-        return factor * a
+        return factor * arguments[0]
+    a, b = arguments
     if contraction is Contraction.FUSED:
         return _fused(factor, a, b if node.op is Op.FMA else -b)
     return factor * a + b if node.op is Op.FMA else factor * a - b
+
+
+def _zero_like(value: Any) -> Any:
+    # Not value * 0, which is NaN for an infinite value.
+    return np.zeros_like(value)[()] if isinstance(value, (np.ndarray, np.generic)) else value * 0
 
 
 def _fused(factor: Any, a: Any, b: Any) -> Any:

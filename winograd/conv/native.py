@@ -130,7 +130,7 @@ class NativeConvolution:
         outputs, channels = weight.shape[:2]
         plain = weight.detach().contiguous()
         values = torch.empty(self._library.winograd_filter_floats(channels, outputs), dtype=torch.float32)
-        if self._library.winograd_filter(_address(plain), channels, outputs, _address(values)):
+        if self._library.winograd_filter(_address(plain), channels, outputs, _address(values), _threads()):
             raise MemoryError(f"no memory to transform a filter of shape {tuple(weight.shape)}")
         return PackedFilter(values, channels, outputs, self.algorithm.digest)
 
@@ -255,7 +255,7 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     for name, result, arguments in (
         ("winograd_panel", size, ()),
         ("winograd_filter_floats", size, (size, size)),
-        ("winograd_filter", ctypes.c_int, (_Float, size, size, _Float)),
+        ("winograd_filter", ctypes.c_int, (_Float, size, size, _Float, size)),
         ("winograd_workspace_floats", size, (shape, size)),
         ("winograd_convolve", None, (shape, _Float, _Float, _Float, ctypes.c_int, _Float, _Float, size)),
     ):

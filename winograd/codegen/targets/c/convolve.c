@@ -82,13 +82,13 @@ int64_t NAME_workspace_floats(const NAME_shape *shape, int64_t threads)
 }
 
 /* Transforms the filter w [output][channel][depth][height][width] in double, rounds once, and packs it into u.
-   Returns 0, or 1 without memory for its scratch. */
-int NAME_filter(const float *w, int64_t channels, int64_t outputs, float *u)
+   Returns 0, or 1 without memory for its scratch; at most `threads` threads are used. */
+int NAME_filter(const float *w, int64_t channels, int64_t outputs, float *u, int64_t threads)
 {
     const int64_t panels = NAME_panels(outputs);
     int failed = 0;
 #ifdef _OPENMP
-#pragma omp parallel reduction(| : failed)
+#pragma omp parallel reduction(| : failed) num_threads((int)threads)
 #endif
     {
         double *buffer = malloc(sizeof(double) * NAME_FILTER_BUFFER * NAME_PANEL);
@@ -107,6 +107,7 @@ int NAME_filter(const float *w, int64_t channels, int64_t outputs, float *u)
         }
         free(buffer);
     }
+    (void)threads;
     return failed;
 }
 

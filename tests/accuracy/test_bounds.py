@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from functools import reduce
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.strategies import MAX_TILE, algorithms
+from winograd.accuracy import bounds, pipeline
+from winograd.accuracy.bounds import error_bound
+from winograd.accuracy.formats import float_format
+from winograd.accuracy.linear import as_float, matrix_exact
+from winograd.accuracy.orders import Order, axis_programs
+from winograd.accuracy.pipeline import run_tiles
+from winograd.accuracy.protocol import STANDARD, Experiment, FilterRounding
+from winograd.accuracy.reference import direct_exact
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm, nest
+from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.interpret import Contraction
+from winograd.codegen.lower import AxisPrograms
+from winograd.codegen.program import Program
+
+Array = NDArray[np.floating]
+TRIALS = 4
+
+EXPERIMENTS = [
+    Experiment("textbook", channels=2),
+    Experiment("fused", channels=3, contraction=Contraction.FUSED),
+    Experiment("blocks", channels=3, channel_block=2, contraction=Contraction.FUSED),
+    Experiment("once", contraction=Contraction.FUSED, filter_rounding=FilterRounding.ONCE),
+]
+
+
+@st.composite
+def nests(draw: st.DrawFn) -> NestedAlgorithm:
+    ndim = draw(st.integers(1, 3))
+    return nest(*(draw(algorithms({1: 6}.get(ndim, MAX_TILE[ndim]))) for _ in range(ndim)))
+
+
+def dominant_signs(nested: NestedAlgorithm) -> tuple[Array, Array]:
+    """Signs of data and filter that make all terms of the product with the largest bound positive."""
+    data_signs, filter_signs = [], []
+    for axis in nested.axes:
+        programs = axis_programs(axis, Order.LOWERED)
+        at, g, bt = (as_float(matrix_exact(p)) for p in (programs.inverse, programs.filter, programs.data))
+        sizes = np.abs(at).max(axis=0) * np.abs(g).sum(axis=1) * np.abs(bt).sum(axis=1)
+        product = int(sizes.argmax())
+        data_signs.append(np.where(bt[product] < 0, -1.0, 1.0))
+        filter_signs.append(np.where(g[product] < 0, -1.0, 1.0))
+    return reduce(np.multiply.outer, data_signs), reduce(np.multiply.outer, filter_signs)
+
+
+def draw_inputs(
+    nested: NestedAlgorithm, kind: str, channels: int, trials: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    shapes = (*nested.tile, channels, trials), (*nested.r, channels, trials)
+    if kind == "uniform":
+        return rng.uniform(-1, 1, shapes[0]), rng.uniform(-1, 1, shapes[1])
+    if kind == "adversarial":
+        signs = dominant_signs(nested)
+        data, filters = (rng.uniform(0.5, 1, shape) for shape in shapes)
+        return data * signs[0][..., None, None], filters * signs[1][..., None, None]
+    # Sizes from subnormal to normal in float16, zeros among them.
+    data, filters = (rng.uniform(-1, 1, shape) * 2.0 ** rng.integers(-26, 1, shape) for shape in shapes)
+    return data, filters
+
+
+def largest_constant(nested: NestedAlgorithm, order: Order) -> Fraction:
+    programs = [axis_programs(axis, order) for axis in nested.axes]
+    nodes = [node for one in programs for program in (one.data, one.filter, one.inverse) for node in program.nodes]
+    return max((abs(node.constant) for node in nodes if node.constant is not None), default=Fraction(0))
+
+
+def exact_errors(result: Array, data: Array, filters: Array) -> Array:
+    exact = direct_exact(data, filters)
+    distances = np.frompyfunc(lambda x, y: abs(Fraction(float(x)) - y), 2, 1)(result, exact)
+    return np.asarray(distances, dtype=np.float64)
+
+
+@given(
+    nests(),
+    st.sampled_from(["float32", "float16"]),
+    st.sampled_from(Order),
+    st.sampled_from(EXPERIMENTS),
+    st.sampled_from(["uniform", "adversarial", "subnormal"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_error_stays_under_the_worst_case_bound(
+    nested: NestedAlgorithm, dtype: str, order: Order, experiment: Experiment, kind: str, seed: int
+) -> None:
+    data, filters = draw_inputs(nested, kind, experiment.channels, TRIALS, np.random.default_rng(seed))
+    data, filters = data.astype(dtype), filters.astype(dtype)
+    assume(largest_constant(nested, order) <= float_format(dtype).largest)
+    bound = error_bound(nested, dtype, experiment.channels, order)
+    with np.errstate(all="ignore"):
+        result = run_tiles(nested, data, filters, order, experiment)
+    assume(np.isfinite(result).all())  # the bound assumes no overflow
+    errors = exact_errors(result, data, filters)
+    assert np.all(errors <= bound.componentwise(data, filters))
+    assert errors.max() <= bound.max_abs
+    if dtype == "float32":  # nothing underflows
+        axes = tuple(range(nested.ndim + 1))
+        norms = (np.sqrt((x.astype(np.float64) ** 2).sum(axis=axes)) for x in (data, filters))
+        assert np.all(errors.reshape(-1, TRIALS).max(axis=0) <= bound.norm_factor * np.prod(list(norms), axis=0))
+
+
+def largest_share(
+    nested: NestedAlgorithm, dtype: str = "float32", kind: str = "adversarial", trials: int = 500
+) -> float:
+    """Return the largest error over bound of any output, in one channel."""
+    data, filters = draw_inputs(nested, kind, 1, trials, np.random.default_rng(0))
+    data, filters = data.astype(dtype), filters.astype(dtype)
+    return share_of(nested, data, filters)
+
+
+def share_of(nested: NestedAlgorithm, data: Array, filters: Array) -> float:
+    errors = exact_errors(run_tiles(nested, data, filters, Order.LOWERED, STANDARD), data, filters)
+    bound = error_bound(nested, data.dtype).componentwise(data, filters)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.where(errors == 0, 0, errors / bound).max())
+
+
+@pytest.mark.parametrize("m", [2, 4, 6])
+@pytest.mark.parametrize(("ndim", "share"), [(1, 0.08), (2, 0.01)])
+def test_adversarial_signs_reach_a_good_part_of_the_bound(m: int, ndim: int, share: float) -> None:
+    nested = nest(*[toom_cook(m, 3)] * ndim)
+    assert share <= largest_share(nested, trials=2000 // m ** (2 * ndim - 1)) <= 1
+
+
+def patch_programs(
+    monkeypatch: pytest.MonkeyPatch, axis: BilinearAlgorithm, change: Callable[[Program], Program]
+) -> None:
+    right = axis_programs(axis, Order.LOWERED)
+    wrong = AxisPrograms(data=change(right.data), filter=right.filter, inverse=right.inverse)
+    monkeypatch.setattr(pipeline, "axis_programs", lambda *_: wrong)
+
+
+def perturb_constant(program: Program) -> Program:
+    """Change the first constant by 2^-18 of itself, 64 roundoffs."""
+    place = next(place for place, node in enumerate(program.nodes) if node.constant is not None)
+    node = program.nodes[place]
+    assert node.constant is not None
+    wrong = replace(node, constant=node.constant * (1 + Fraction(1, 2**18)))
+    return replace(program, nodes=(*program.nodes[:place], wrong, *program.nodes[place + 1 :]))
+
+
+def drop_instruction(program: Program) -> Program:
+    """Return the first argument of the last instruction in its place."""
+    last = program.inputs + len(program.nodes) - 1
+    outputs = tuple(program.nodes[-1].args[0] if output == last else output for output in program.outputs)
+    return replace(program, outputs=outputs)
+
+
+@pytest.mark.parametrize("change", [perturb_constant, drop_instruction])
+def test_a_wrong_program_breaks_the_bound(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[Program], Program]
+) -> None:
+    axis = toom_cook(4, 3)
+    assert largest_share(nest(axis)) <= 1
+    patch_programs(monkeypatch, axis, change)
+    assert largest_share(nest(axis)) > 1
+
+
+def test_a_bound_without_underflow_is_broken_by_subnormal_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    nested = nest(toom_cook(2, 3))
+    assert largest_share(nested, "float16", "subnormal") <= 1
+    without = replace(float_format("float16"), underflow=0.0)
+    monkeypatch.setattr(bounds, "float_format", lambda _: without)
+    assert largest_share(nested, "float16", "subnormal") > 1
+
+
+def test_a_bound_without_the_rounding_of_constants_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two constants near 1 that are rounded down by almost u each.
+    constant = 1 + Fraction(6549, 100 * 2**10)
+    nested = nest(BilinearAlgorithm(m=1, r=1, at=[[constant]], g=[[constant]], bt=[[1 / constant**2]]))
+    data, filters = np.random.default_rng(0).uniform(1, 1.4, (2, 1, 1, 20_000)).astype(np.float16)
+    assert share_of(nested, data, filters) <= 1
+    with_deviation = bounds._multiplied
+    fmt = float_format("float16")
+    monkeypatch.setattr(bounds, "_multiplied", lambda constant, *rest: with_deviation(fmt.rounded(constant), *rest))
+    bounds._axis_bound.cache_clear()
+    share = share_of(nested, data, filters)
+    bounds._axis_bound.cache_clear()
+    assert share > 1
+
+
+def test_a_bound_for_fewer_channels_is_broken_by_more() -> None:
+    # Ones and a small number that every sum loses: the error grows with the channels.
+    axis, channels = toom_cook(1, 1), 4096
+    data, filters = np.ones((1, channels, 1), dtype=np.float16), np.ones((1, channels, 1), dtype=np.float16)
+    data[0, 1:] = 2.0**-11
+    with np.errstate(all="raise"):
+        result = run_tiles(nest(axis), data, filters, Order.LOWERED, Experiment("sum", channels=channels))
+    error = exact_errors(result, data, filters)
+    assert np.all(error <= error_bound(axis, "float16", channels).componentwise(data, filters))
+    few = error_bound(axis, "float16", channels=100)
+    growth_of_few = few.componentwise(data[:, :100], filters[:, :100]).item() * 2
+    assert error.item() > growth_of_few
+
+
+def test_cancellation_keeps_the_absolute_bound() -> None:
+    nested = nest(*[toom_cook(4, 3)] * 2)
+    data = np.full((6, 6, 1, 1), 0.7, dtype=np.float32)
+    filters = np.array([1, -2, 1, 0, 0, 0, -1, 2, -1], dtype=np.float32).reshape(3, 3, 1, 1)
+    errors = exact_errors(run_tiles(nested, data, filters, Order.LOWERED, STANDARD), data, filters)
+    assert 0 < errors.max() <= error_bound(nested).componentwise(data, filters).max()
+
+
+def test_direct_convolution_has_the_bound_of_a_sum_of_products() -> None:
+    # m = 1: three products, two sums; (1 + u)^3 - 1 for the earliest product.
+    u = 2.0**-24
+    assert error_bound(toom_cook(1, 3)).max_abs == pytest.approx(3 * 3 * u, rel=0.2)
+
+
+def test_bad_arguments_are_named() -> None:
+    with pytest.raises(ValueError, match="channels is 0, must be at least 1"):
+        error_bound(toom_cook(2, 3), channels=0)
+    with pytest.raises(ValueError, match="overflows float16"):
+        error_bound(toom_cook(2, 3, "0,1000,-1000,inf"), "float16")
+    with pytest.raises(ValueError, match=r"data of shape \(3, 1\), must begin with \(4, 1\)"):
+        error_bound(toom_cook(2, 3)).componentwise(np.ones((3, 1)), np.ones((3, 1)))
+
+
+def test_bound_shows_itself_and_has_a_digest() -> None:
+    first, second = error_bound(toom_cook(2, 3)), error_bound(toom_cook(2, 3), channels=2)
+    assert "\n" not in repr(first)
+    assert first.digest == error_bound(toom_cook(2, 3)).digest != second.digest
+    assert first.predicted_relative_l2 < first.norm_factor

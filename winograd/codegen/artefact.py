@@ -1,0 +1,93 @@
+"""Artefacts in files: written whole or not at all, and compared byte for byte.
+
+In: bytes and a path. Out: the file, or the first difference. Refused: directories. A failed write leaves what was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from itertools import zip_longest
+from pathlib import Path
+
+_SHOWN = 60
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file by one rename, so that nobody sees a part of it.
+
+    A link is followed. A file that is replaced keeps its permissions; a new one gets those of any new file. Devices and
+    pipes, which cannot be replaced, are written to.
+
+    Raises
+    ------
+    OSError
+        If the directory is missing or not writable, the path is a directory or a read-only file, or the disk is full;
+        what was there before is untouched.
+    """
+    try:
+        _write(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        # The file at fault may be a temporary one, which says nothing to the caller.
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def first_difference(expected: bytes, found: bytes) -> str | None:
+    r"""Return one line on the first line that differs, or None if all bytes are equal.
+
+    Examples
+    --------
+    >>> first_difference(b"a\nb\n", b"a\nc\n")
+    "line 2 is 'c', must be 'b'"
+    >>> first_difference(b"a\n", b"a\n") is None
+    True
+    """
+    if expected == found:
+        return None
+    pairs = zip_longest(expected.splitlines(keepends=True), found.splitlines(keepends=True))
+    number, (wanted, given) = next((n, pair) for n, pair in enumerate(pairs, start=1) if pair[0] != pair[1])
+    if given is None:
+        return f"line {number} is missing"
+    if wanted is None:
+        return f"line {number} is more than there must be"
+    if given.rstrip(b"\r\n") == wanted.rstrip(b"\r\n"):
+        return f"line {number} ends differently"
+    return f"line {number} is {_shown(given)}, must be {_shown(wanted)}"
+
+
+def _write(target: Path, data: bytes) -> None:
+    mode = target.stat().st_mode if target.exists() else None
+    if mode is None:
+        _replace(target, data, mode)
+    elif stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    elif not os.access(target, os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    elif stat.S_ISREG(mode):
+        _replace(target, data, mode)
+    else:
+        target.write_bytes(data)
+
+
+def _replace(target: Path, data: bytes, mode: int | None) -> None:
+    temporary = target.with_name(f".winograd-{secrets.token_hex(8)}.tmp")
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), stat.S_IMODE(mode))
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _shown(line: bytes) -> str:
+    text = line.rstrip(b"\r\n").decode("ascii", "backslashreplace")
+    return ascii(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")

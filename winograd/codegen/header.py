@@ -1,0 +1,95 @@
+"""What the top of every generated file says: the command, the points, the operation counts, the version, and notes.
+
+In: an algorithm and lines from above. Out: lines of text without comment markers; no time, host, user or path.
+Refused: notes that could end a comment or break its line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Final
+
+from winograd import __version__
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.algebra.points import spell
+from winograd.codegen.command import command_line, find_recipe
+from winograd.codegen.nested import count_passes, lower_nested
+
+MAX_NOTE_LENGTH: Final = 200
+"""Longest line of a note, in characters."""
+
+# In C a line that ends in a backslash (or its trigraph ??/) goes on in the next, and */ ends a comment.
+_COMMENT_BREAKING = re.compile(r"\\|\?\?/|\*/|/\*")
+
+
+def header_lines(nested: NestedAlgorithm, target: str, name: str, notes: Sequence[str]) -> tuple[str, ...]:
+    r"""Return the comment lines at the top of a generated file, the same on any machine.
+
+    Parameters
+    ----------
+    nested : NestedAlgorithm
+    target, name : str
+        Of the kernel.
+    notes : sequence of str
+        More lines: printable ASCII, at most `MAX_NOTE_LENGTH` characters, no ``/*``, ``*/``, backslash or ``??/``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For other notes.
+
+    Examples
+    --------
+    >>> from winograd.algebra.toom_cook import toom_cook
+    >>> print(*header_lines(NestedAlgorithm((toom_cook(2, 3),)), "torch", "winograd", ()), sep="\n")
+    F(2,3): 4 multiplications for 2 outputs.
+    Made by winograd 0.1.0: python -m winograd.gen --m 2 --r 3 --points=0,1,-1,inf --target torch
+    Points: 0,1,-1,inf
+    Instructions per tile, an addition, a multiplication or a fused multiply-add being one (without fusion):
+      data 4 (4), filter 5 (7), inverse 4 (4)
+    """
+    recipe = find_recipe(nested)
+    origin = f": {command_line(recipe, target, name)}" if recipe else " from matrices that were handed in"
+    return (
+        f"{nested.label}: {nested.rank} multiplications for {prod(nested.m)} outputs.",
+        f"Made by winograd {__version__}{origin}",
+        *(_point_lines(recipe.algorithm) if recipe else ()),
+        "Instructions per tile, an addition, a multiplication or a fused multiply-add being one (without fusion):",
+        f"  {_counts(nested)}",
+        *checked_notes(notes),
+    )
+
+
+def checked_notes(notes: Sequence[str]) -> tuple[str, ...]:
+    """Return notes that a comment of any target can carry; see `header_lines` for what is raised."""
+    if isinstance(notes, str):
+        raise TypeError("notes is one text, must be a sequence of lines")
+    for note in notes:
+        if not (note.isascii() and note.isprintable()) or len(note) > MAX_NOTE_LENGTH or _COMMENT_BREAKING.search(note):
+            raise ValueError(
+                f"note {note[:40]!a} must be one line of printable ASCII, at most {MAX_NOTE_LENGTH} characters, "
+                "without comment marks and backslashes"
+            )
+    return tuple(notes)
+
+
+def _counts(nested: NestedAlgorithm) -> str:
+    programs = lower_nested(nested)
+    stages = (("data", programs.data), ("filter", programs.filter), ("inverse", programs.inverse))
+    counts = [(name, count_passes(passes)) for name, passes in stages]
+    return ", ".join(f"{name} {count.instructions} ({count.unfused})" for name, count in counts)
+
+
+def _point_lines(nested: NestedAlgorithm) -> Iterator[str]:
+    if len({_described(axis) for axis in nested.axes}) == 1:
+        yield f"Points: {_described(nested.axes[0])}"
+        return
+    for number, axis in enumerate(nested.axes):
+        yield f"Points of axis {number}: {_described(axis)}"
+
+
+def _described(axis: BilinearAlgorithm) -> str:
+    return spell(axis.points) if axis.points else "none (the direct algorithm)"

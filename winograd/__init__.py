@@ -6,6 +6,7 @@ The names below are loaded on first use: ``import winograd`` itself loads neithe
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -49,18 +50,30 @@ _HOMES = {
     "toom_cook": "winograd.algebra.toom_cook",
 }
 _ROOMS = frozenset({"networks", "nn"})
+_EXTRAS = {"torch": "torch", "scipy": "search", "joblib": "search", "ml_dtypes": "search"}
 
 __all__ = sorted([*_HOMES, *_ROOMS, "__version__"])  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
-        return importlib.import_module(f"winograd.{name}")
+        return _load(f"winograd.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'winograd' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(_load(_HOMES[name]), name)
     globals()[name] = value
     return value
+
+
+def _load(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(error.name or "")
+        if extra is None:
+            raise
+        message = f"{module} needs {error.name}, which is not installed: pip install 'winograd[{extra}]'"
+        raise ModuleNotFoundError(message, name=error.name) from error
 
 
 def __dir__() -> list[str]:

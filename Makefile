@@ -1,0 +1,59 @@
+# Everything from a fresh clone: each target first builds .venv with what it needs. Only Python 3.11 or newer, a C compiler and make are
+# expected on the machine; `PYTHON=...` names another interpreter.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+CLIP   := examples/clips/bigbuckbunny.mp4
+
+EXTRAS_demo  := torch,video,plot
+EXTRAS_test  := torch,video,plot,search,test
+EXTRAS_check := $(EXTRAS_test),notebooks,docs,dev
+
+.PHONY: help demo test check lint bench docs clean
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    C3D on a real clip, directly and with generated kernels: speed and error of every layer"
+	@echo "make test    all tests and doctests"
+	@echo "make check   tests, lint, types, rooms, documentation with its notebooks: what has to pass before a merge"
+	@echo "make bench   the demo's measurement with more repetitions, into build/bench.json and .png"
+	@echo "make docs    documentation into docs/_build/html"
+	@echo "make clean   remove what was built (.venv stays)"
+
+demo: $(STAMPS)/demo
+	@mkdir -p build
+	$(BIN)/python -m winograd.run c3d --clip $(CLIP) --json build/demo.json --plot build/demo.png
+
+bench: $(STAMPS)/demo
+	@mkdir -p build
+	$(BIN)/python -m winograd.run c3d --clip $(CLIP) --repeats 51 --json build/bench.json --plot build/bench.png
+
+test: $(STAMPS)/test
+	$(BIN)/python -m pytest
+
+check: test lint docs
+
+lint: $(STAMPS)/check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(STAMPS)/check
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+clean:
+	rm -rf build dist docs/_build docs/api docs/notebooks .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find winograd tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, PYTHON is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/%: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS_$*)]"
+	@mkdir -p $(STAMPS)
+	@touch $@

@@ -1,0 +1,61 @@
+"""Sphinx configuration. Builds offline; the notebooks are copied in and executed, once, by this build."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+import winograd
+
+HERE = Path(__file__).parent
+shutil.rmtree(HERE / "notebooks", ignore_errors=True)
+shutil.copytree(HERE.parent / "notebooks", HERE / "notebooks", ignore=shutil.ignore_patterns(".*"))
+
+project = "winograd"
+author = "The winograd developers"
+copyright = "2026, the winograd developers"  # noqa: A001, RUF100
+version = release = winograd.__version__
+
+extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax"]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+default_role = "py:obj"
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc's Parameters say more
+autodoc_member_order = "bysource"
+autodoc_use_legacy_class_based = True  # Sphinx 9.0's new autodoc fails on type aliases once numpydoc is loaded
+numpydoc_show_class_members = False
+
+myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
+
+html_theme = "furo"
+html_title = f"winograd {release}"
+html_show_sourcelink = False
+
+_LITERAL = re.compile(r"(``.*?``|`[^`]*`)")
+_MARKUP = re.compile(r"\||(?<!\w)\*(?!\w+\*)|(?<=\w)_(?!\w)")  # but *word* stays emphasis
+
+
+def escape_formulas(_app: Sphinx, _what: str, _name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Let ``|x|``, ``(N, C, *sizes)`` and ``convert_`` stand in a docstring's prose without being read as markup."""
+    in_example = False
+    for number, line in enumerate(lines):
+        in_example = line.lstrip().startswith(">>>") or (in_example and bool(line.strip()))
+        if not in_example:
+            parts = _LITERAL.split(line)
+            parts[::2] = [_MARKUP.sub(r"\\\g<0>", part) for part in parts[::2]]
+            lines[number] = "".join(parts)
+
+
+def setup(app: Sphinx) -> None:
+    """Escape before numpydoc, which is connected at priority 500, takes the docstring apart."""
+    app.connect("autodoc-process-docstring", escape_formulas, priority=400)

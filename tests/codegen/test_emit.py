@@ -1,0 +1,211 @@
+"""`emit`: kernels, headers, the command that makes a file, literals, refusals."""
+
+from __future__ import annotations
+
+import ast
+import math
+import pickle
+import re
+import shlex
+import string
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.strategies import nested_algorithms
+from winograd import __version__
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm, nest
+from winograd.algebra.points import parse_points
+from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.command import command_line, find_recipe, nested_toom_cook
+from winograd.codegen.emit import COMMENT_MARKERS, TARGETS, emit
+from winograd.codegen.header import MAX_NOTE_LENGTH, header_lines
+from winograd.codegen.kernel import Kernel
+from winograd.codegen.literals import check_range, float64_literal
+
+F23 = toom_cook(2, 3)
+MATRICES = BilinearAlgorithm(m=1, r=2, at=[[2, 2]], g=[["1/2", 0], [0, "1/2"]], bt=[[1, 0], [0, 1]])
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_a_kernel_is_ascii_text_and_the_same_every_time(target: str) -> None:
+    nested = nest(F23, toom_cook(4, 3))
+    kernel = emit(nested, target)
+    assert kernel == emit(nested, target)
+    assert (kernel.target, kernel.name, kernel.algorithm) == (target, "winograd", nested)
+    assert set(kernel.source) <= set(string.printable) - set("\r\t\x0b\x0c")
+    assert pickle.loads(pickle.dumps(kernel)).digest == kernel.digest
+    assert len(repr(kernel)) < 100
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_every_target_begins_with_the_header(target: str) -> None:
+    kernel = emit(F23, target, notes=["one note", "and another"])
+    lines = header_lines(kernel.algorithm, target, "winograd", ["one note", "and another"])
+    marks = re.compile(r"^(/\*|\*/| \* ?|# )", re.ASCII)
+    top = [marks.sub("", line) for line in kernel.source.splitlines() if marks.match(line)]
+    assert [line for line in top if line][: len(lines)] == [line.rstrip() for line in lines]
+    assert lines[-2:] == ("one note", "and another")
+    assert __version__ in lines[1]
+
+
+def test_targets_and_comment_markers_go_together() -> None:
+    assert TARGETS.keys() == COMMENT_MARKERS.keys() == {"c", "numpy", "torch"}
+    with pytest.raises(TypeError):
+        TARGETS["fortran"] = TARGETS["c"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("target", ["fortran", "", "C", "c\n", "x" * 10_000])
+def test_unknown_targets_are_refused_with_the_known_ones(target: str) -> None:
+    with pytest.raises(ValueError, match=r"^target .* is unknown; c, numpy, torch are allowed$") as caught:
+        emit(F23, target)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("algorithm", [None, "F(2,3)", F23.bt, (F23, F23)])
+def test_only_algorithms_are_emitted(algorithm: object) -> None:
+    with pytest.raises(TypeError, match="algorithm is a"):
+        emit(algorithm, "torch")  # type: ignore[arg-type]
+
+
+def test_symbols_are_refused() -> None:
+    import sympy
+
+    a = sympy.Symbol("a")
+    with pytest.raises(NotImplementedError, match="not rational"):
+        emit(toom_cook(2, 3, [0, a, -a, "inf"]), "torch")
+
+
+@pytest.mark.parametrize("name", ["class", "f(){}; //", "a" * 65, ""])
+def test_names_are_checked(name: str) -> None:
+    with pytest.raises(ValueError, match=r"^name "):
+        emit(F23, "torch", name=name)
+
+
+@pytest.mark.parametrize(
+    "note",
+    ["a\nb", "a\r", "*/ int x;", "/* a", "a\\", "what??/", "\x1b[0m", "caf\xe9", "\N{LINE SEPARATOR}", "a" * 201],
+)
+def test_notes_that_could_leave_their_comment_are_refused(note: str) -> None:
+    with pytest.raises(ValueError, match=r"^note "):
+        emit(F23, "torch", notes=["fine", note])
+
+
+def test_notes_are_a_sequence_of_lines() -> None:
+    with pytest.raises(TypeError, match="notes is one text"):
+        emit(F23, "torch", notes="abc")
+    longest = "x" * MAX_NOTE_LENGTH
+    assert f"# {longest}\n" in emit(F23, "torch", notes=[longest]).source
+
+
+@pytest.mark.parametrize(("name", "source"), [("class", "x\n"), ("f", "x"), ("f", ""), ("f", "\xe9\n")])
+def test_kernels_check_themselves(name: str, source: str) -> None:
+    with pytest.raises(ValueError, match=r"name|source"):
+        Kernel(target="c", name=name, source=source, algorithm=nest(F23))
+
+
+def test_kernels_with_other_text_have_other_digests() -> None:
+    digests = {emit(F23, target, name=name).digest for target in TARGETS for name in ("f", "g")}
+    assert len(digests) == 2 * len(TARGETS)
+
+
+def test_operation_counts_are_those_of_the_literature() -> None:
+    f43 = toom_cook(4, 3, ["0", "1", "-1", "2", "-2", "inf"])
+    # Lavin and Gray count 156 and 100 for F(4x4,3x3), wincnn 144 for the data.
+    assert "  data 144 (240), filter 81 (126), inverse 100 (130)" in header_lines(nest(f43, f43), "c", "f", ())
+
+
+def test_axes_with_other_points_are_listed_one_by_one() -> None:
+    lines = header_lines(nest(F23, toom_cook(1, 3)), "c", "f", ())
+    assert "Points of axis 0: 0,1,-1,inf" in lines
+    assert "Points of axis 1: none (the direct algorithm)" in lines
+
+
+# The command that is written into a file makes that file.
+
+
+@given(nested_algorithms(), st.sampled_from(sorted(TARGETS)), st.sampled_from(["winograd", "other"]))
+def test_the_command_makes_the_algorithm_again(nested: NestedAlgorithm, target: str, name: str) -> None:
+    recipe = find_recipe(nested)
+    if recipe is None:  # no list of points says "direct" beside axes with different points
+        assert any(not axis.points for axis in nested.axes)
+        return
+    words = shlex.split(command_line(recipe, target, name))
+    assert words[:3] == ["python", "-m", "winograd.gen"]
+    sizes = {key: tuple(map(int, words[words.index(key) + 1].split(","))) for key in ("--m", "--r")}
+    points = [parse_points(word.removeprefix("--points=")) for word in words if word.startswith("--points=")]
+    m, r = ((size * nested.ndim)[: nested.ndim] for size in sizes.values())
+    assert nested_toom_cook(m, r, points) == nested
+    assert words[words.index("--target") + 1] == target
+    assert ("--name" in words) == (name != "winograd")
+
+
+def test_matrices_that_no_points_give_have_no_command() -> None:
+    assert find_recipe(nest(MATRICES)) is None
+    assert header_lines(nest(MATRICES), "c", "f", ())[1].endswith("from matrices that were handed in")
+
+
+@pytest.mark.parametrize("points", [("0", "1", "-1", "2"), ("*/ int main(void)",), ("\n", "\n"), (object(),)])
+def test_points_that_an_algorithm_only_claims_are_never_printed(points: tuple[object, ...]) -> None:
+    claimed = BilinearAlgorithm(m=2, r=3, at=F23.at, g=F23.g, bt=F23.bt, points=points)  # type: ignore[arg-type]
+    label, _, *rest = header_lines(nest(F23), "c", "f", ())
+    command = f"Made by winograd {__version__}: python -m winograd.gen --m 2 --r 3 --target c --name f"
+    assert header_lines(nest(claimed), "c", "f", ()) == (label, command, *rest)
+
+
+@pytest.mark.parametrize(
+    ("m", "r", "points", "message"),
+    [
+        ((2, 2), (3, 3), ["0,1,-1,inf"] * 3, "3 lists of points for 2 axes"),
+        ((2, 2), (3, 3), ["0,1,-1"], r"F\(2,3\) needs 3 finite points"),
+        ((2, 4), (3, 3), ["0,1,-1,inf"], r"F\(4,3\) needs 5 finite points"),
+        ((1, 1), (3, 3), ["0,1"], "2 points fit no axis"),
+        ((2, 1), (3, 3), ["0,1,-1,inf", "0"], r"F\(1,3\) needs"),
+    ],
+)
+def test_lists_of_points_must_fit(m: tuple[int, ...], r: tuple[int, ...], points: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        nested_toom_cook(m, r, [parse_points(text) for text in points])
+
+
+def test_one_list_is_for_every_axis_that_can_save() -> None:
+    chosen = parse_points("0,1,-1,2")
+    assert nested_toom_cook((2, 1, 4), (3, 3, 1), [chosen]).axes == (
+        toom_cook(2, 3, chosen),
+        toom_cook(1, 3),
+        toom_cook(4, 1, chosen),
+    )
+
+
+# Constants.
+
+
+@given(st.fractions().filter(lambda value: abs(value) < 2**1000))
+def test_literals_read_back_as_the_nearest_float64(value: Fraction) -> None:
+    literal = float64_literal(value)
+    read = ast.literal_eval(literal)
+    assert type(read) is float
+    error = abs(Fraction(read) - value)
+    for neighbour in (math.nextafter(read, -math.inf), math.nextafter(read, math.inf)):
+        assert error <= abs(Fraction(neighbour) - value)
+
+
+HUGE = "1" + "0" * 60
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "dtype"),
+    [
+        (toom_cook(6, 3, ["0", "1", "-1", "2", "-2", "3", "4", HUGE]), "float64"),
+        (toom_cook(7, 3, ["0", "1", "-1", "2", "-2", "3", "4", "5", f"1/{HUGE}"]), "float64"),
+        (toom_cook(2, 3, ["0", "1", "-1", "1" + "0" * 39]), "float32"),
+    ],
+)
+def test_constants_out_of_range_are_refused(algorithm: BilinearAlgorithm, dtype: str) -> None:
+    target = {"float64": "torch", "float32": "c"}[dtype]
+    with pytest.raises(ValueError, match=rf"^axis 1: F\({algorithm.m},3\) has a constant beyond {dtype}; choose"):
+        emit(nest(F23, algorithm), target)
+    check_range(nest(F23, toom_cook(8, 3)), dtype)

@@ -1,0 +1,68 @@
+"""The bound of the self-tests: not below any error that correct code makes, and not useless."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.strategies import algorithms
+from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
+from winograd.algebra.nesting import nest
+from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.interpret import interpret
+from winograd.codegen.lower import lower_axis
+from winograd.codegen.tolerance import float64_tolerance, longest_path, without_signs
+
+
+def error_of_a_tile(algorithm: BilinearAlgorithm, w: np.ndarray, d: np.ndarray) -> float:
+    programs = lower_axis(algorithm)
+    products = [
+        u * v for u, v in zip(interpret(programs.filter, list(w)), interpret(programs.data, list(d)), strict=True)
+    ]
+    y = interpret(programs.inverse, products)
+    exact_w, exact_d = ([Fraction(float(x)) for x in values] for values in (w, d))
+    exact = [sum(exact_w[k] * exact_d[i + k] for k in range(algorithm.r)) for i in range(algorithm.m)]
+    return max(abs(float(Fraction(float(a)) - b)) for a, b in zip(y, exact, strict=True))
+
+
+@given(algorithms(), st.integers(0, 999))
+def test_no_tile_leaves_the_bound(algorithm: BilinearAlgorithm, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    w, d = generator.uniform(-1, 1, algorithm.r), generator.uniform(-1, 1, algorithm.tile)
+    assert error_of_a_tile(algorithm, w, d) <= float64_tolerance(nest(algorithm), 1)
+
+
+@pytest.mark.parametrize("algorithm", [toom_cook(2, 3), toom_cook(4, 3), toom_cook(6, 3)])
+def test_the_bound_is_within_reach(algorithm: BilinearAlgorithm) -> None:
+    generator = np.random.default_rng(0)
+    worst = max(
+        error_of_a_tile(algorithm, generator.uniform(-1, 1, algorithm.r), generator.uniform(-1, 1, algorithm.tile))
+        for _ in range(200)
+    )
+    # Roundings partly cancel and no random input has all signs at their worst; a factor of 1000 would be useless.
+    assert float64_tolerance(nest(algorithm), 1) / 1000 < worst
+
+
+@given(algorithms())
+def test_without_signs_magnitudes_add(algorithm: BilinearAlgorithm) -> None:
+    for program, matrix in zip(
+        (lower_axis(algorithm).data, lower_axis(algorithm).inverse), (algorithm.bt, algorithm.at), strict=True
+    ):
+        sums = interpret(without_signs(program), [Fraction(1)] * program.inputs)
+        for total, row in zip(sums, fraction_rows(matrix), strict=True):
+            assert total >= sum(map(abs, row))
+
+
+def test_longer_programs_have_longer_paths() -> None:
+    paths = [longest_path(lower_axis(toom_cook(m, 3)).data) for m in (2, 4, 8)]
+    assert paths == sorted(set(paths))
+    assert longest_path(lower_axis(toom_cook(1, 3)).data) == 0
+
+
+def test_tiles_that_leave_float64_are_allowed_anything() -> None:
+    assert np.isfinite(float64_tolerance(nest(toom_cook(6, 3)), 1))
+    assert float64_tolerance(nest(*[toom_cook(30, 3)] * 3), 10**200) == np.inf

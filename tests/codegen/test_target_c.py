@@ -1,4 +1,4 @@
-"""The emitted C: clean under -Werror and the sanitizers, right for every instruction set, and its self-test can fail."""
+"""The emitted C: clean under -Werror and the sanitizers, right for every instruction set; its self-test can fail."""
 
 from __future__ import annotations
 

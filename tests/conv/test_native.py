@@ -1,4 +1,4 @@
-"""The native backend: exact where its arithmetic is, within the error model where it rounds, honest about what it refuses."""
+"""The native backend: exact where its arithmetic is, within the model where it rounds, clear in what it refuses."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_one_changed_value_of_the_packed_filter_is_noticed() -> None:
     assert not torch.equal(output.double(), direct_f64(input, weight, None, ((1, 1),) * 3))
 
 
-@pytest.mark.parametrize("outputs", list(product((2, 3, 4), repeat=3))[::3] + [(4, 4, 4)], ids=str)
+@pytest.mark.parametrize("outputs", [*list(product((2, 3, 4), repeat=3))[::3], (4, 4, 4)], ids=str)
 @pytest.mark.parametrize("channels", [3, 64, 200])
 def test_error_is_what_the_model_predicts(outputs: tuple[int, ...], channels: int) -> None:
     nested = nest(*(toom_cook(m, 3) for m in outputs))
@@ -204,11 +204,14 @@ def test_stated_bytes_are_what_is_taken() -> None:
         (lambda c, x, p: c.convolve(x[0], p), "input has 4 dimensions, must have 5"),
         (lambda c, x, p: c.convolve(x[:, :1], p), "input has 1 channels, the packed filter needs 2"),
         (lambda c, x, p: c.convolve(x[:0], p), "is empty"),
-        (lambda c, x, p: c.convolve(x, p, torch.zeros(4)), r"bias is torch.float32 of shape \(4,\), must be float32 \(3,\)"),
+        (
+            lambda c, x, p: c.convolve(x, p, torch.zeros(4)),
+            r"bias is torch.float32 of shape \(4,\), must be float32 \(3,\)",
+        ),
         (lambda c, x, p: c.convolve(x, p, padding=((0, 0),) * 2), "must be for the same number"),
         (lambda c, x, p: c.convolve(x[..., :1], p, padding=((0, 0),) * 3), "smaller than the filter of 3 taps"),
-        (lambda c, x, p: native_convolution(F4_3D).convolve(x, p), "made by another algorithm"),
-        (lambda c, x, p: c.pack(torch.zeros(3, 2, 3, 3, 5)), r"weight has taps \(3, 3, 5\)"),
+        (lambda _, x, p: native_convolution(F4_3D).convolve(x, p), "made by another algorithm"),
+        (lambda c, _x, _p: c.pack(torch.zeros(3, 2, 3, 3, 5)), r"weight has taps \(3, 3, 5\)"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message: str) -> None:

@@ -12,8 +12,8 @@ from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 def kappa(algorithm: BilinearAlgorithm) -> Fraction:
     r"""Return kappa = (1 / (m r)) sum_t \|A_t\|^2 \|G_t\|^2 \|B_t\|^2, the mean squared amplification, exactly.
 
-    A_t is column t of ``at``, G_t and B_t are rows of ``g`` and ``bt``. It is invariant under diagonal scaling, and the kappa of
-    a nested algorithm is the product over its axes. Direct convolution has 1.
+    A_t is column t of ``at``, G_t and B_t are rows of ``g`` and ``bt``. It is invariant under diagonal scaling, and the
+    kappa of a nested algorithm is the product over its axes. Direct convolution has 1.
 
     Raises
     ------

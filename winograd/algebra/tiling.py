@@ -117,9 +117,7 @@ class Tiling:
         return product(*(range(axis.tiles) for axis in self.axes))
 
 
-def tile_axes(
-    sizes: Sequence[int], m: Sequence[int], r: Sequence[int], padding: Sequence[tuple[int, int]]
-) -> Tiling:
+def tile_axes(sizes: Sequence[int], m: Sequence[int], r: Sequence[int], padding: Sequence[tuple[int, int]]) -> Tiling:
     """Return the tiling of an input of the given sizes.
 
     Parameters

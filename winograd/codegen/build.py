@@ -1,8 +1,8 @@
 """Compile-and-cache: a C `Kernel` becomes a loaded shared library.
 
-The cache is code, and is treated so: it lives in ``$WINOGRAD_CACHE_DIR`` or the user's cache directory, is private to the user,
-and is refused otherwise; an entry is published whole by one rename, carries the hash of its library, and is rebuilt when they
-differ. Without a usable directory kernels are built in a temporary one, and one warning says so.
+The cache is code, and is treated so: it lives in ``$WINOGRAD_CACHE_DIR`` or the user's cache directory, is private to
+the user, and is refused otherwise; an entry is published whole by one rename, carries the hash of its library, and is
+rebuilt when they differ. Without a usable directory kernels are built in a temporary one, and one warning says so.
 """
 
 from __future__ import annotations

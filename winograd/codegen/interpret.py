@@ -29,9 +29,7 @@ _WIDER = {np.dtype(np.float16): np.dtype(np.float64), np.dtype(np.float32): np.d
 _LONG = frozenset({np.dtype(np.longdouble), np.dtype(np.clongdouble)})
 
 
-def interpret(
-    program: Program, inputs: Sequence[Any], contraction: Contraction = Contraction.SEPARATE
-) -> list[Any]:
+def interpret(program: Program, inputs: Sequence[Any], contraction: Contraction = Contraction.SEPARATE) -> list[Any]:
     """Return the outputs of a program for the given inputs.
 
     Parameters

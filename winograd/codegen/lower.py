@@ -68,9 +68,7 @@ def _lower(rows: FractionRows, column_pairs: tuple[Pair, ...], row_pairs: tuple[
     return builder.build([outputs[number] for number in range(len(rows))])
 
 
-def _pair_inputs(
-    builder: ProgramBuilder, columns: Sequence[Row], pairs: Sequence[Pair]
-) -> tuple[list[Row], list[int]]:
+def _pair_inputs(builder: ProgramBuilder, columns: Sequence[Row], pairs: Sequence[Pair]) -> tuple[list[Row], list[int]]:
     """Replace each pair of inputs by their sum and difference; return the columns and the values they multiply."""
     changed, values = list(columns), list(range(len(columns)))
     one = Fraction(1)

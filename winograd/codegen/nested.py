@@ -1,4 +1,7 @@
-"""Nested transforms: one program per axis, run axis after axis over a tile, in the order that takes the fewest instructions."""
+"""Nested transforms: one program per axis, run axis after axis over a tile.
+
+The order of the axes is the one with the fewest instructions.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,9 @@ def count_passes(passes: Sequence[AxisPass]) -> Counts:
 def _cheapest(programs: Sequence[Program]) -> tuple[AxisPass, ...]:
     # Last axis first where orders cost the same: it is the contiguous one.
     orders = permutations(reversed(range(len(programs))))
-    return min((tuple(_passes(programs, order)) for order in orders), key=lambda steps: count_passes(steps).instructions)
+    return min(
+        (tuple(_passes(programs, order)) for order in orders), key=lambda steps: count_passes(steps).instructions
+    )
 
 
 def _passes(programs: Sequence[Program], order: Sequence[int]) -> Iterator[AxisPass]:

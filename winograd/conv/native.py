@@ -1,7 +1,7 @@
 """The native backend: generated C, compiled for this machine, on float32 torch tensors.
 
 In: CPU float32 tensors, a filter packed beforehand, padding. Out: the convolution in channels-last memory format.
-Refused: other dtypes and devices, shapes that do not match the packed filter. Transformed data stays inside; only the filter is kept.
+Refused: other dtypes and devices, shapes that do not match the packed filter.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ class NativeConvolution:
 
     def __init__(self, algorithm: BilinearAlgorithm | NestedAlgorithm) -> None:
         self.algorithm = as_nested(algorithm)
+        self._digest = self.algorithm.digest  # made once: it spells every matrix
         self._axes = pad_axes(self.algorithm)
         self._library = _declared(load(emit(self.algorithm, "c")))
         self._panel = int(self._library.winograd_panel())
@@ -126,13 +127,15 @@ class NativeConvolution:
         """
         _check_tensor("weight", weight, self.algorithm.ndim)
         if tuple(weight.shape[2:]) != self.algorithm.r:
-            raise ValueError(f"weight has taps {tuple(weight.shape[2:])}, {self.algorithm.label} needs {self.algorithm.r}")
+            raise ValueError(
+                f"weight has taps {tuple(weight.shape[2:])}, {self.algorithm.label} needs {self.algorithm.r}"
+            )
         outputs, channels = weight.shape[:2]
         plain = weight.detach().contiguous()
         values = torch.empty(self._library.winograd_filter_floats(channels, outputs), dtype=torch.float32)
         if self._library.winograd_filter(_address(plain), channels, outputs, _address(values), _threads()):
             raise MemoryError(f"no memory to transform a filter of shape {tuple(weight.shape)}")
-        return PackedFilter(values, channels, outputs, self.algorithm.digest)
+        return PackedFilter(values, channels, outputs, self._digest)
 
     def convolve(
         self,
@@ -204,7 +207,7 @@ class NativeConvolution:
         return 4 * int(self._library.winograd_filter_floats(channels, outputs))
 
     def _check_match(self, input: torch.Tensor, packed: PackedFilter, bias: torch.Tensor | None) -> None:
-        if packed.algorithm != self.algorithm.digest:
+        if packed.algorithm != self._digest:
             raise ValueError(f"packed filter was made by another algorithm than {self.algorithm.label}")
         if input.shape[1] != packed.channels:
             raise ValueError(f"input has {input.shape[1]} channels, the packed filter needs {packed.channels}")

@@ -1,7 +1,7 @@
 """The C target: a whole tiled convolution in one file, for GCC and Clang, from AVX-512 down to plain code.
 
-In: a nested algorithm. Out: C11 text with the transforms printed from the programs, between parts that are the same for every
-algorithm (the .c files of this folder, in which NAME_ stands for the chosen name). Refused: irrational matrices.
+In: a nested algorithm. Out: C11 text with the transforms printed from the programs, between parts that are the same for
+every algorithm (the .c files of this folder, in which NAME_ stands for the chosen name). Refused: irrational matrices.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from winograd.codegen.targets.c.transforms import print_transforms
 def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
     """Return the C text of the convolution by an algorithm of one to three axes.
 
-    Missing axes are leading axes of size 1. The functions exported are ``name_panel``, ``name_filter_floats``, ``name_filter``,
-    ``name_workspace_floats`` and ``name_convolve``; each is described in the text.
+    Missing axes are leading axes of size 1. The functions exported are ``name_panel``, ``name_filter_floats``,
+    ``name_filter``, ``name_workspace_floats`` and ``name_convolve``; each is described in the text.
 
     Parameters
     ----------
@@ -73,10 +73,10 @@ def _constants(nested: NestedAlgorithm) -> str:
     listed = "\n".join(f"    NAME_{key} = {value}," for key, value in values.items())
     growth = prod(kappa(axis) for axis in nested.axes)
     return (
-        "/* Outputs, taps and inputs of a tile per axis (depth, height, width), and the sizes that follow from them. */\n"
+        "/* Outputs, taps and inputs of a tile per axis (depth, height, width), and the sizes that follow. */\n"
         f"enum {{\n{listed}\n}};\n\n"
-        "/* Relative standard deviation that one rounding of every product causes in an output: 2^-24 sqrt(kappa). The self-test\n"
-        "   multiplies its variance by the number of roundings on the way: the channels, and NAME_STEPS in the transforms. */\n"
+        "/* Relative standard deviation that one rounding of every product causes in an output: 2^-24 sqrt(kappa).\n"
+        "   The self-test multiplies its variance by the roundings on the way: channels, and NAME_STEPS transforms. */\n"
         f"#define NAME_DEVIATION {2.0**-24 * sqrt(growth)!r}\n"
     )
 
@@ -84,5 +84,6 @@ def _constants(nested: NestedAlgorithm) -> str:
 def _steps(nested: NestedAlgorithm) -> int:
     programs = lower_nested(nested)
     return sum(
-        count_passes((step,)).instructions // step.runs for step in (*programs.data, *programs.filter, *programs.inverse)
+        count_passes((step,)).instructions // step.runs
+        for step in (*programs.data, *programs.filter, *programs.inverse)
     )

@@ -1,6 +1,6 @@
 """The three transforms of a tile in C: one block of straight-line code per axis, in loops over the other axes.
 
-Every pass works in place on a buffer of the tile's positions; the first pass reads from memory, the last data pass writes there.
+Passes work in place on a buffer of the tile's positions; the first reads from memory, the last data pass writes there.
 """
 
 from __future__ import annotations
@@ -55,14 +55,19 @@ def print_transforms(programs: NestedPrograms, ranks: Sequence[int]) -> str:
     strides = (ranks[1] * ranks[2], ranks[2], 1)
     taps = [step.program.inputs for step in sorted(programs.filter, key=lambda step: step.axis)]
     inputs = [step.program.inputs for step in sorted(programs.data, key=lambda step: step.axis)]
-    return "\n".join([*_data(programs.data, strides, inputs), *_inverse(programs.inverse, strides),
-                      *_filter(programs.filter, strides, taps)])
+    return "\n".join(
+        [
+            *_data(programs.data, strides, inputs),
+            *_inverse(programs.inverse, strides),
+            *_filter(programs.filter, strides, taps),
+        ]
+    )
 
 
 def _data(passes: Sequence[AxisPass], strides: Sequence[int], inputs: Sequence[int]) -> Iterator[str]:
-    yield "/* Data transform of `lanes` channels from c on: reads through the tile's addresses, writes one V per position. */"
-    yield "NAME_INLINE void NAME_data_tile(const float *const *source, int64_t c, int64_t lanes, float *v, int64_t v_stride,"
-    yield "                                NAME_vector *buffer)"
+    yield "/* Data transform of `lanes` channels from c on: reads by the tile's addresses, writes V by position. */"
+    yield "NAME_INLINE void NAME_data_tile(const float *const *source, int64_t c, int64_t lanes, float *v,"
+    yield "                                int64_t v_stride, NAME_vector *buffer)"
     yield "{"
     gather = (inputs[1] * inputs[2], inputs[2], 1)
     for step, first, last in _marked(passes):
@@ -83,7 +88,7 @@ def _data(passes: Sequence[AxisPass], strides: Sequence[int], inputs: Sequence[i
 
 
 def _inverse(passes: Sequence[AxisPass], strides: Sequence[int]) -> Iterator[str]:
-    yield "/* Inverse transform of NAME_WIDTH outputs: reads one M per position, leaves the tile's outputs in the buffer. */"
+    yield "/* Inverse transform of NAME_WIDTH outputs: reads M by position, leaves the tile's outputs in the buffer. */"
     yield "NAME_INLINE void NAME_inverse_tile(const float *m, int64_t m_stride, NAME_vector *buffer)"
     yield "{"
     for step, first, _ in _marked(passes):
@@ -94,8 +99,9 @@ def _inverse(passes: Sequence[AxisPass], strides: Sequence[int]) -> Iterator[str
 
 
 def _filter(passes: Sequence[AxisPass], strides: Sequence[int], taps: Sequence[int]) -> Iterator[str]:
-    yield "/* Filter transform of one channel for the `lanes` first outputs of a panel, in double; the other lanes are zero. */"
-    yield "static void NAME_filter_panel(const float *w, int64_t w_stride, int64_t lanes, float *u, int64_t u_stride, double *buffer)"
+    yield "/* Filter transform of one channel for the first `lanes` outputs of a panel, in double; the rest is zero. */"
+    yield "static void NAME_filter_panel(const float *w, int64_t w_stride, int64_t lanes, float *u, int64_t u_stride,"
+    yield "                              double *buffer)"
     yield "{"
     gather = (taps[1] * taps[2], taps[2], 1)
     for step, first, last in _marked(passes):

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from winograd.conv.timing import contenders, fastest, interleaved, measured_on, median_ratio
+
+
+def test_callables_take_turns_and_the_first_round_is_not_counted() -> None:
+    calls: list[str] = []
+    times = interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=3)
+    assert "".join(calls) == "ababbaab"
+    assert {name: len(values) for name, values in times.items()} == {"a": 3, "b": 3}
+
+
+def test_no_rounds_are_refused() -> None:
+    with pytest.raises(ValueError, match="repeats is 0"):
+        interleaved({}, repeats=0)
+
+
+def test_choices_go_by_medians_which_an_outlier_does_not_move() -> None:
+    times = {"good": [1.0, 1.0, 90.0], "fair": [1.2, 1.2, 1.2], "bad": [9.0, 9.0, 0.1]}
+    assert fastest(times) == "good"
+    assert contenders(times) == ["good", "fair"]
+    assert contenders(times, within=1.0) == ["good"]
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    assert median_ratio([2.0, 20.0, 200.0], [1.0, 10.0, 100.0]) == 2.0
+    with pytest.raises(ValueError, match="shorter"):
+        median_ratio([1.0, 2.0], [1.0])
+
+
+def test_the_machine_is_described_without_naming_it() -> None:
+    described = measured_on()
+    assert set(described) == {"processor", "cores", "system", "python", "winograd", "torch", "numpy", "date"}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", str(described["date"]))
+    assert described["cores"] >= 1

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from winograd.networks import C3D, VideoNetwork, create, list_networks
+from winograd.networks.registry import UnknownNetworkError
+
+LAYERS = ["conv1", "conv2", "conv3a", "conv3b", "conv4a", "conv4b", "conv5a", "conv5b", "fc6", "fc7", "fc8"]
+
+
+def outline(**options: object) -> VideoNetwork:
+    with torch.device("meta"):
+        return create("c3d", **options)
+
+
+@pytest.mark.parametrize(("classes", "count"), [(101, 78_409_573), (400, 79_634_576), (487, 79_991_015)])
+def test_parameters_are_as_counted_from_the_paper(classes: int, count: int) -> None:
+    assert sum(parameter.numel() for parameter in outline(num_classes=classes).parameters()) == count
+
+
+def test_convolution_weights_and_macs_are_as_counted_from_the_paper() -> None:
+    model = outline(num_classes=487).eval()
+    assert sum(layer.weight.numel() for layer in model.modules() if isinstance(layer, nn.Conv3d)) == 27_653_184
+    with FlopCounterMode(display=False) as counter:
+        model(torch.empty(1, *C3D.input_shape, device="meta"))
+    assert round(counter.get_total_flops() / 2e9, 3) == 38.549
+
+
+def test_names_are_those_of_the_public_checkpoint() -> None:
+    expected = [f"{layer}.{part}" for layer in LAYERS for part in ("weight", "bias")]
+    assert list(outline().state_dict()) == expected
+
+
+def test_sizes_at_the_convolutions_are_those_of_the_paper() -> None:
+    model = outline().eval()
+    sizes: dict[str, tuple[int, ...]] = {}
+    for name in LAYERS[:8]:
+        model.get_submodule(name).register_forward_hook(
+            lambda _layer, _inputs, output, name=name: sizes.update({name: tuple(output.shape[1:])})
+        )
+    assert model(torch.empty(2, *C3D.input_shape, device="meta")).shape == (2, 400)
+    assert sizes == {
+        "conv1": (64, 16, 112, 112),
+        "conv2": (128, 16, 56, 56),
+        "conv3a": (256, 8, 28, 28),
+        "conv3b": (256, 8, 28, 28),
+        "conv4a": (512, 4, 14, 14),
+        "conv4b": (512, 4, 14, 14),
+        "conv5a": (512, 2, 7, 7),
+        "conv5b": (512, 2, 7, 7),
+    }
+
+
+def test_every_convolution_comes_from_the_builder() -> None:
+    built = []
+
+    def conv(*args: int, **kwargs: int) -> nn.Conv3d:
+        built.append(nn.Conv3d(*args, **kwargs))
+        return built[-1]
+
+    model = outline(conv=conv)
+    assert [layer for layer in model.modules() if isinstance(layer, nn.Conv3d)] == built
+    assert len(built) == 8
+
+
+def test_dropout_acts_in_training_only() -> None:
+    model = outline(dropout=0.25)
+    assert model.get_submodule("dropout").p == 0.25
+    assert [name for name, layer in model.named_modules() if isinstance(layer, nn.Dropout)] == ["dropout"]
+
+
+def test_stack_and_classifier_name_layers() -> None:
+    model = outline(num_classes=7)
+    assert all(isinstance(model.get_submodule(name), nn.Conv3d) for name in model.stack)
+    assert model.get_parameter(f"{model.classifier}.weight").shape[0] == 7
+
+
+def test_networks_are_listed_by_pattern() -> None:
+    assert "c3d" in list_networks()
+    assert list_networks("c3?") == ["c3d"]
+    assert list_networks("nothing*") == []
+    assert list_networks() == sorted(list_networks())
+
+
+@pytest.mark.parametrize("name", ["C3D", "c3", "", "resnet"])
+def test_an_unknown_name_is_refused_in_one_line_that_names_known_ones(name: str) -> None:
+    with pytest.raises(UnknownNetworkError, match=r"(nearest|known): .*c3d") as caught:
+        create(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("classes", "error"), [(0, ValueError), (-3, ValueError), (2.0, TypeError), (True, TypeError)])
+def test_a_wrong_number_of_classes_is_refused(classes: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match="num_classes is"):
+        create("c3d", num_classes=classes)  # type: ignore[arg-type]

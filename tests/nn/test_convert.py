@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+import winograd
+from winograd.nn import convert as convert_module
+from winograd.nn.modules import PlannedConvolution
+
+
+class Conv3DSimple(nn.Conv3d):
+    """As in torchvision's video networks: another constructor, the same convolution."""
+
+    def __init__(self, in_planes: int, out_planes: int, midplanes: int | None = None, stride: int = 1) -> None:
+        super().__init__(in_planes, out_planes, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.midplanes = midplanes
+
+
+class Scaled(nn.Conv3d):
+    """Overrides forward around torch's."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+class Own(nn.Conv3d):
+    """Computes the convolution itself."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return super()._conv_forward(input, weight + 1, bias)
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv3d(3, 8, 3, padding=1),
+        nn.BatchNorm3d(8),
+        nn.Sequential(Conv3DSimple(8, 8), nn.ReLU()),
+        nn.Conv3d(8, 4, 1),
+    ).eval()
+
+
+def clip() -> Tensor:
+    return torch.randn(2, 3, 4, 6, 6, generator=torch.Generator().manual_seed(1))
+
+
+def planned(model: nn.Module) -> list[str]:
+    return [name for name, module in model.named_modules() if isinstance(module, PlannedConvolution)]
+
+
+def snapshot(model: nn.Module) -> Iterator[tuple[object, ...]]:
+    """Yield what conversion must not change, and the class, which reverting restores."""
+    for name, module in model.named_modules():
+        yield name, id(module), type(module), list(vars(module))
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        yield name, id(tensor), tensor.requires_grad, tensor.detach().clone().numpy().tobytes()
+
+
+def test_only_classes_change_and_reverting_restores_them_bit_for_bit() -> None:
+    model = network()
+    before = list(snapshot(model))
+    expected = model(clip())
+    report = winograd.convert_(model)
+    assert planned(model) == ["0", "2.0", "3"]
+    assert (report.converted, report.skipped) == (3, 0)
+    assert list(snapshot(model)) != before
+    torch.testing.assert_close(model(clip()), expected)
+    assert winograd.revert_(model) is model
+    assert list(snapshot(model)) == before
+    assert torch.equal(model(clip()), expected)
+
+
+def test_converting_twice_is_converting_once() -> None:
+    model = network()
+    winograd.convert_(model, tolerance=1e-5)
+    with torch.inference_mode():
+        model(clip())
+    once, plans = list(snapshot(model)), model[0].plans
+    report = winograd.convert_(model, tolerance=1e-5)
+    assert list(snapshot(model)) == once
+    assert model[0].plans == plans
+    assert len(plans) == 1
+    assert report.converted == 3
+    winograd.convert_(model, tolerance=1e-4)
+    assert model[0].tolerance == 1e-4
+    winograd.revert_(winograd.revert_(model))
+    assert planned(model) == []
+
+
+def test_a_layer_built_as_planned_keeps_its_tolerance_and_class() -> None:
+    model = nn.Sequential(winograd.nn.Conv3d(3, 4, 3, tolerance=1e-7))
+    assert winograd.convert_(model).converted == 1
+    assert model[0].tolerance == 1e-7
+    winograd.revert_(model)
+    assert type(model[0]) is winograd.nn.Conv3d
+
+
+def test_checkpoints_pass_both_ways() -> None:
+    plain, model = network(), network()
+    keys = list(plain.state_dict())
+    winograd.convert_(model)
+    winograd.freeze(model)
+    with torch.inference_mode():
+        model(clip())
+    assert list(model.state_dict()) == keys
+    model.load_state_dict(plain.state_dict(), strict=True)
+    plain.load_state_dict(model.state_dict(), strict=True)
+
+
+def test_subclasses_keep_name_attributes_and_own_forward() -> None:
+    model = nn.Sequential(Conv3DSimple(3, 4, midplanes=7), Scaled(4, 4, 3))
+    expected = model(clip())
+    winograd.convert_(model)
+    assert planned(model) == ["0", "1"]
+    assert [type(layer).__name__ for layer in model] == ["Conv3DSimple", "Scaled"]
+    assert isinstance(model[0], Conv3DSimple)
+    assert model[0].midplanes == 7
+    torch.testing.assert_close(model(clip()), expected)
+
+
+def test_layers_that_cannot_be_converted_stay_and_the_report_says_why() -> None:
+    model = nn.ModuleDict(
+        {
+            "own": Own(3, 4, 3),
+            "parametrized": parametrize.register_parametrization(nn.Conv3d(3, 4, 3), "weight", nn.Identity()),
+            "lazy": nn.LazyConv3d(4, 3),
+            "transposed": nn.ConvTranspose3d(3, 4, 3),
+            "patched": nn.Conv3d(3, 4, 3),
+            "excluded": nn.Conv3d(3, 4, 3),
+            "plain": nn.Conv3d(3, 4, 3),
+        }
+    )
+    model["patched"]._conv_forward = lambda *tensors: tensors[0]
+    classes = {name: type(module) for name, module in model.items()}
+    report = winograd.convert_(model, filter_fn=lambda name, _module: name != "excluded")
+    assert planned(model) == ["plain"]
+    reasons = {layer.name: layer.reason for layer in report.layers}
+    assert "overrides _conv_forward" in reasons["own"]
+    assert "overrides _conv_forward" in reasons["patched"]
+    assert "parametrized" in reasons["parametrized"]
+    assert "lazy" in reasons["lazy"]
+    assert reasons["excluded"] == "excluded by filter_fn"
+    assert "transposed" not in reasons
+    assert all(type(model[name]) is cls for name, cls in classes.items() if name != "plain")
+
+
+def test_a_model_without_convolutions_is_left_alone_with_a_warning() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    before = list(snapshot(model))
+    with pytest.warns(UserWarning, match="no convolution was converted"):
+        report = winograd.convert_(model)
+    assert report.converted == 0
+    assert list(snapshot(model)) == before
+    with pytest.warns(UserWarning, match="no layer to freeze"):
+        winograd.freeze(model)
+
+
+def test_shared_modules_are_converted_once_and_ties_stay() -> None:
+    layer, other = nn.Conv3d(4, 4, 3, padding=1), nn.Conv3d(4, 4, 3, padding=1)
+    other.weight = layer.weight
+    model = nn.Sequential(layer, layer, other)
+    report = winograd.convert_(model)
+    assert [entry.name for entry in report.layers] == ["0", "2"]
+    assert model[0] is model[1] is layer
+    assert model[2].weight is layer.weight
+
+
+def test_hooks_buffers_attributes_and_flags_stay_in_force() -> None:
+    model = network()
+    calls = []
+    model[0].register_forward_hook(lambda *_: calls.append("forward"))
+    model[0].register_forward_pre_hook(lambda *_: calls.append("pre"))
+    model[0].register_full_backward_hook(lambda *_: calls.append("backward"))
+    model[0].register_buffer("extra", torch.ones(1))
+    model[0].note = "mine"
+    model[0].bias.requires_grad_(False)
+    winograd.convert_(model)
+    model(clip()).sum().backward()
+    assert calls == ["pre", "forward", "backward"]
+    assert model[0].note == "mine"
+    assert "0.extra" in model.state_dict()
+    assert model[0].bias.grad is None
+    assert model[0].weight.grad is not None
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.deepcopy,
+        lambda model: pickle.loads(pickle.dumps(model)),
+        lambda model: torch.load(saved(model), weights_only=False),
+    ],
+)
+def test_converted_models_are_copied_and_pickled_without_caches(copied: object) -> None:
+    model = network()
+    winograd.convert_(model, tolerance=1e-6)
+    winograd.freeze(model)
+    with torch.inference_mode():
+        expected = model(clip())
+        twin = copied(model)  # type: ignore[operator]
+        assert planned(twin) == planned(model)
+        assert all(twin.get_submodule(name).plans == () for name in planned(twin))
+        assert twin[0].tolerance == 1e-6
+        torch.testing.assert_close(twin(clip()), expected)
+    winograd.revert_(twin)
+    assert [type(twin.get_submodule(name)) for name in ("0", "2.0")] == [nn.Conv3d, Conv3DSimple]
+    assert planned(model) == ["0", "2.0", "3"]
+
+
+def saved(model: nn.Module) -> io.BytesIO:
+    stream = io.BytesIO()
+    torch.save(model, stream)
+    stream.seek(0)
+    return stream
+
+
+def test_moves_to_another_dtype_are_followed() -> None:
+    plain, model = network(), network()
+    winograd.convert_(model)
+    winograd.freeze(model)
+    with torch.inference_mode():
+        model(clip())
+        assert torch.equal(model.double()(clip().double()), plain.double()(clip().double()))
+        assert model.bfloat16()(clip().bfloat16()).dtype == torch.bfloat16
+        torch.testing.assert_close(model.float()(clip()), plain.bfloat16().float()(clip()))
+
+
+def test_an_impossible_tolerance_leaves_layers_direct_and_says_so() -> None:
+    model = network()
+    report = winograd.convert_(model, tolerance=1e-12)
+    with torch.inference_mode():
+        assert torch.equal(model(clip()), network()(clip()))
+    assert {row.algorithm for row in report.rows} == {"direct"}
+    assert "above the tolerance 1.0e-12" in report.rows[0].reason
+
+
+@pytest.mark.parametrize("tolerance", [0, -1e-5, float("nan")])
+def test_a_wrong_tolerance_changes_nothing(tolerance: float) -> None:
+    model = network()
+    before = list(snapshot(model))
+    with pytest.raises(ValueError, match="tolerance is"):
+        winograd.convert_(model, tolerance=tolerance)
+    assert list(snapshot(model)) == before
+
+
+def test_scripted_and_compiled_models_are_refused_before_anything_changes() -> None:
+    with warnings.catch_warnings(action="ignore"):  # torch.jit is on its way out
+        scripted = torch.jit.script(nn.Sequential(nn.Conv3d(3, 4, 3)))
+    inner, in_place = network(), network()
+    in_place.compile()
+    compiled = torch.compile(inner)
+    before = list(snapshot(inner))
+    for model, word in (
+        (scripted, "scripted"),
+        (compiled, "compiled"),
+        (nn.Sequential(compiled), "compiled"),
+        (in_place, "compiled"),
+    ):
+        with pytest.raises(TypeError, match=word):
+            winograd.convert_(model)
+    assert list(snapshot(inner)) == before
+    with pytest.raises(TypeError, match=r"must be a torch\.nn\.Module"):
+        winograd.convert_("c3d")  # type: ignore[arg-type]
+
+
+def test_a_failure_on_the_way_undoes_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = network()
+    before = list(snapshot(model))
+    convert_one = convert_module._convert
+
+    def failing(layer: nn.Module, tolerance: float) -> None:
+        if layer is model[3]:
+            raise KeyboardInterrupt
+        convert_one(layer, tolerance)
+
+    monkeypatch.setattr(convert_module, "_convert", failing)
+    with pytest.raises(KeyboardInterrupt):
+        winograd.convert_(model)
+    assert list(snapshot(model)) == before
+
+
+def test_reverting_refuses_a_class_that_changed_since() -> None:
+    model = network()
+    winograd.convert_(model)
+    parametrize.register_parametrization(model[3], "weight", nn.Identity())
+    with pytest.raises(RuntimeError, match="layer '3' became a Parametrized"):
+        winograd.revert_(model)
+    assert planned(model) == ["0", "2.0", "3"]
+    parametrize.remove_parametrizations(model[3], "weight")
+    winograd.revert_(model)
+    assert planned(model) == []
+
+
+def test_weight_norm_is_followed_after_freezing() -> None:
+    model = nn.Sequential(nn.Conv3d(3, 4, 3))
+    winograd.convert_(model)
+    winograd.freeze(model)
+    nn.utils.parametrizations.weight_norm(model[0])
+    with torch.inference_mode():
+        before = model(clip())
+        model[0].parametrizations.weight.original0.mul_(2)
+        after = model(clip())
+    bias = model[0].bias.detach().view(-1, 1, 1, 1)
+    torch.testing.assert_close(after - bias, 2 * (before - bias))
+
+
+@pytest.fixture
+def process_group(tmp_path: Path) -> Iterator[None]:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("process_group")
+@pytest.mark.parametrize("wrapper", [nn.DataParallel, nn.parallel.DistributedDataParallel])
+def test_data_parallel_wrappers_are_looked_into(wrapper: type[nn.Module]) -> None:
+    model = wrapper(network())
+    expected = model(clip())
+    winograd.convert_(model)
+    assert planned(model) == ["module.0", "module.2.0", "module.3"]
+    torch.testing.assert_close(model(clip()), expected)

@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import winograd
+from winograd.algebra.nesting import NestedAlgorithm, nest
+from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.compiler import BuildError
+from winograd.conv import native
+from winograd.conv.plan import Backend, Filters
+from winograd.nn import modules
+from winograd.nn.compare import relative_l2
+from winograd.nn.modules import MAX_PLANS
+
+CLASSES = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+
+def algorithm(ndim: int = 3) -> NestedAlgorithm:
+    return nest(*[toom_cook(2, 3)] * ndim)
+
+
+def pair(ndim: int = 3, **options: object) -> tuple[nn.Module, winograd.nn.Conv3d]:
+    """Return torch's convolution and a planned one, by F(2,3) on each axis, with the same parameters."""
+    torch.manual_seed(0)
+    options = {"kernel_size": 3, "padding": 1, **options}
+    plain = CLASSES[ndim](8, 16, **options)
+    forced = options.get("stride", 1) == 1 and options.get("groups", 1) == 1 and options["kernel_size"] == 3
+    planned = getattr(winograd.nn, f"Conv{ndim}d")(8, 16, algorithm=algorithm(ndim) if forced else None, **options)
+    planned.load_state_dict(plain.state_dict())
+    return plain, planned
+
+
+def image(ndim: int = 3, *, batch: int | None = 2, size: int = 9) -> Tensor:
+    lead = () if batch is None else (batch,)
+    return torch.randn(*lead, 8, *range(size, size + ndim), generator=torch.Generator().manual_seed(1))
+
+
+def assert_close(planned: nn.Module, plain: nn.Module, x: Tensor) -> None:
+    """Compare with float64; F(2,3) on three axes is predicted below 5e-7, and a factor of four is allowed."""
+    exact = copy.deepcopy(plain).double()(x.double())
+    output = planned(x)
+    assert output.shape == exact.shape
+    assert relative_l2(output, exact) < 2e-6
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("batch", [2, None])
+def test_a_forced_algorithm_computes_the_convolution(ndim: int, batch: int | None) -> None:
+    plain, planned = pair(ndim)
+    with torch.inference_mode():
+        assert_close(planned, plain, image(ndim, batch=batch))
+    assert [plan.backend for plan in planned.plans] == [Backend.NATIVE]
+
+
+def test_a_wrong_weight_is_noticed_by_the_comparison() -> None:
+    plain, planned = pair()
+    with torch.no_grad():
+        planned.weight[0, 0, 0, 0, 0] += 1e-2
+        with pytest.raises(AssertionError):
+            assert_close(planned, plain, image())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stride": 2},
+        {"dilation": 2, "padding": 2, "kernel_size": 2},
+        {"groups": 4},
+        {"kernel_size": 1, "padding": 0},
+        {"kernel_size": (2, 4, 1), "padding": "same"},
+        {"kernel_size": 3, "padding": "same", "bias": False},
+        {"padding": "valid"},
+        {"padding": (5, 0, 2)},
+        {"padding_mode": "reflect"},
+        {"padding_mode": "replicate", "padding": (1, 2, 0)},
+        {"padding_mode": "circular", "padding": "same"},
+    ],
+)
+def test_every_geometry_gives_torchs_output(options: dict[str, object]) -> None:
+    plain, planned = pair(**options)
+    with torch.inference_mode():
+        assert_close(planned, plain, image())
+
+
+def test_gradients_are_torchs_own() -> None:
+    plain = nn.Conv3d(4, 6, 3, padding=1).double()
+    planned = winograd.nn.Conv3d(4, 6, 3, padding=1).double()
+    planned.load_state_dict(plain.state_dict())
+    x = torch.randn(1, 4, 5, 5, 5, dtype=torch.float64, requires_grad=True)
+    gradients = [torch.autograd.grad(layer(x).square().sum(), [x, *layer.parameters()]) for layer in (plain, planned)]
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+    assert planned.plans[-1].reason == "a gradient is required"
+
+
+def test_a_forced_algorithm_is_differentiable() -> None:
+    _, planned = pair()
+    planned.double()
+    x = image(batch=1, size=3).double().requires_grad_()
+    assert torch.autograd.gradcheck(planned, (x,))
+    assert planned.plans[-1].backend is Backend.COMPOSED
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((2, 7, 5, 5, 5), torch.float32), ((2, 8, 5, 5), torch.float64), ((8, 5, 5), torch.float32)],
+)
+def test_what_torch_refuses_is_refused_in_its_words(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    plain, planned = pair()
+    x = torch.zeros(shape, dtype=dtype)
+    messages = []
+    for layer in (plain, planned):
+        with pytest.raises(RuntimeError) as caught:
+            layer(x)
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+
+
+def test_an_algorithm_for_other_taps_is_refused() -> None:
+    layer = winograd.nn.Conv3d(8, 8, 5, algorithm=algorithm())
+    with pytest.raises(ValueError, match="the weight has"), torch.inference_mode():
+        layer(image())
+
+
+@pytest.mark.parametrize("tolerance", [0, -1.0, float("nan")])
+def test_a_tolerance_that_is_not_positive_is_refused(tolerance: float) -> None:
+    with pytest.raises(ValueError, match="tolerance is"):
+        winograd.nn.Conv3d(8, 8, 3, tolerance=tolerance)
+
+
+def test_autocast_and_other_dtypes_follow_torch() -> None:
+    plain, _ = pair()
+    layer = copy.deepcopy(plain)
+    winograd.convert_(layer)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(layer(image()), plain(image()))
+        assert torch.equal(layer(image().bfloat16()), plain(image().bfloat16()))
+    with torch.inference_mode():
+        assert torch.equal(layer.double()(image().double()), plain.double()(image().double()))
+
+
+def test_memory_format_is_torchs() -> None:
+    plain, planned = pair()
+    with torch.inference_mode():
+        for x in (image(), image().contiguous(memory_format=torch.channels_last_3d)):
+            assert planned(x).stride() == plain(x).stride()
+
+
+def test_plans_are_made_once_per_shape_and_bounded() -> None:
+    _, planned = pair(1)
+    with torch.inference_mode():
+        for size in (9, 9, 10):
+            planned(image(1, size=size))
+        assert len(planned.plans) == 2
+        kept = planned.plans
+        planned(image(1, size=9))
+        assert all(a is b for a, b in zip(planned.plans, kept, strict=True))
+        for size in range(3, 3 + MAX_PLANS + 5):
+            planned(image(1, size=size))
+    assert len(planned.plans) == MAX_PLANS
+    assert planned.plans[-1].shape.sizes == (2 + MAX_PLANS + 5,)
+
+
+def test_another_tolerance_makes_new_plans() -> None:
+    layer = winograd.nn.Conv3d(64, 64, 3, padding=1)
+    x = torch.zeros(1, 64, 8, 32, 32)
+    winograd.freeze(layer)
+    with torch.inference_mode():
+        layer(x)
+        assert layer.plans[0].backend is Backend.NATIVE
+        layer.tolerance = 1e-9
+        assert layer.plans == ()
+        layer(x)
+    assert layer.plans[0].backend is Backend.DIRECT
+    assert "above the tolerance 1.0e-09" in layer.plans[0].reason
+
+
+def test_frozen_weights_are_transformed_once_for_all_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    packings = []
+    pack = modules.pack_for_plan
+    monkeypatch.setattr(modules, "pack_for_plan", lambda plan, weight: packings.append(plan) or pack(plan, weight))
+    plain, planned = pair()
+    winograd.freeze(planned)
+    with torch.inference_mode():
+        for size in (9, 9, 10, 9):
+            assert_close(planned, plain, image(size=size))
+    assert len(packings) == 1
+    assert planned._winograd.packed_bytes >= 4 * 64 * 8 * 16
+    winograd.thaw(planned)
+    assert planned._winograd.packed_bytes == 0
+    with torch.inference_mode():
+        assert_close(planned, plain, image())
+    assert len(packings) == 1
+    assert planned._winograd.packed_bytes == 0
+
+
+def test_frozen_weights_follow_changes_that_torch_counts_and_no_others() -> None:
+    plain, planned = pair()
+    winograd.freeze(planned)
+    with torch.no_grad():
+        planned(image())
+        nn.init.normal_(plain.weight)
+        planned.load_state_dict(plain.state_dict())
+        assert_close(planned, plain, image())
+        before = planned(image())
+        planned.weight.data.zero_()  # unseen, as documented: this is what the promise of freeze is about
+        assert torch.equal(planned(image()), before)
+        winograd.thaw(planned)
+        assert not torch.equal(planned(image()), before)
+
+
+def test_a_weight_that_is_computed_for_each_call_is_never_kept() -> None:
+    _, planned = pair()
+    winograd.freeze(planned)
+    with torch.inference_mode():
+        doubled = planned._conv_forward(image(), planned.weight * 2, planned.bias)
+        single = planned._conv_forward(image(), planned.weight * 1, planned.bias)
+    assert planned._winograd.packed_bytes == 0
+    assert not torch.allclose(doubled, single)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_copies_carry_the_settings_and_no_cache(copied: object) -> None:
+    plain, planned = pair()
+    planned.tolerance = 1e-6
+    winograd.freeze(planned)
+    with torch.inference_mode():
+        planned(image())
+        assert planned._winograd.packed_bytes
+        twin = copied(planned)  # type: ignore[operator]
+        assert type(twin) is winograd.nn.Conv3d
+        assert (twin.tolerance, twin.algorithm) == (1e-6, planned.algorithm)
+        assert twin.plans == ()
+        assert twin._winograd.packed_bytes == 0
+        assert twin._winograd.filters is Filters.FROZEN
+        twin.weight.zero_()
+        assert_close(planned, plain, image())
+
+
+def test_the_state_dict_is_torchs_after_use() -> None:
+    plain, planned = pair()
+    winograd.freeze(planned)
+    with torch.inference_mode():
+        planned(image())
+    assert list(planned.state_dict()) == list(plain.state_dict())
+    plain.load_state_dict(planned.state_dict(), strict=True)
+    stream = io.BytesIO()
+    torch.save(planned.state_dict(), stream)
+    stream.seek(0)
+    planned.load_state_dict(torch.load(stream, weights_only=True), strict=True)
+
+
+def test_without_a_compiler_torch_computes_and_the_plan_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_compiler(_algorithm: NestedAlgorithm) -> None:
+        raise BuildError("no C compiler was found\nmore")
+
+    monkeypatch.setattr(native, "native_convolution", no_compiler)
+    plain = nn.Conv3d(64, 64, 3, padding=1)
+    layer = copy.deepcopy(plain)
+    winograd.convert_(layer)
+    winograd.freeze(layer)
+    with torch.inference_mode():
+        x = torch.randn(1, 64, 8, 32, 32)
+        assert_close(layer, plain, x)
+    assert layer.plans[0].backend is Backend.DIRECT
+    assert layer.plans[0].reason == "no native kernel: no C compiler was found"
+
+
+def test_repr_names_tolerance_and_newest_plan() -> None:
+    _, planned = pair()
+    assert "tolerance=1e-05)" in repr(planned)
+    with torch.inference_mode():
+        planned(image())
+    assert "native F(2x2x2,3x3x3)" in repr(planned)
+    assert "\n" not in repr(planned)
+
+
+def test_compiling_and_exporting_see_torchs_own_convolution() -> None:
+    layer = nn.Conv3d(4, 4, 3, padding=1).eval()
+    winograd.convert_(layer)
+    x = torch.randn(1, 4, 5, 5, 5)
+    with torch.no_grad():
+        compiled = torch.compile(layer, backend="eager", fullgraph=True)
+        torch.testing.assert_close(compiled(x), layer(x))
+        exported = torch.export.export(layer, (x,))
+        torch.testing.assert_close(exported.module()(x), layer(x))
+    assert any("conv3d" in str(node.target) for node in exported.graph.nodes)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import torch
+from torch import nn
+
+import winograd
+from winograd.conv.plan import Backend
+from winograd.nn.report import spell_plan
+
+
+def test_rows_fill_as_plans_are_made() -> None:
+    model = nn.ModuleDict({"wide": nn.Conv3d(64, 64, 3, padding=1), "point": nn.Conv3d(4, 4, 1)})
+    report = winograd.convert_(model)
+    winograd.freeze(model)
+    assert repr(report) == "<ConversionReport: 2 of 2 convolutions converted, 0 plans made>"
+    assert [row.algorithm for row in report.rows] == ["no forward yet", "no forward yet"]
+    with torch.inference_mode():
+        model["wide"](torch.zeros(1, 64, 8, 32, 32))
+        model["wide"](torch.zeros(2, 64, 8, 32, 32))
+        model["point"](torch.zeros(1, 4, 2, 2, 2))
+    assert repr(report) == "<ConversionReport: 2 of 2 convolutions converted, 3 plans made>"
+    first, second, point = report.rows
+    assert (first.layer, first.input, second.input) == ("wide", (1, 64, 8, 32, 32), (2, 64, 8, 32, 32))
+    plan = model["wide"].plans[0]
+    assert plan.backend is Backend.NATIVE
+    assert first.algorithm == spell_plan(plan)
+    assert first.algorithm.startswith("native F(")
+    assert 0 < first.predicted_error <= 1e-5
+    assert (first.filter_bytes, first.workspace_bytes) == (plan.filter_bytes, plan.workspace_bytes)
+    assert first.filter_bytes > 64 * 64 * 27 * 4  # U is larger than the filter it stands for
+    assert (point.algorithm, point.predicted_error, point.filter_bytes) == ("direct", None, 0)
+
+
+def test_text_names_every_layer_and_counts() -> None:
+    report = winograd.convert_(
+        nn.Sequential(nn.Conv3d(2, 2, 3), nn.Conv3d(2, 2, 3)), filter_fn=lambda name, _: name == "0"
+    )
+    text = str(report)
+    assert text.splitlines()[0].split()[:2] == ["layer", "class"]
+    assert "no forward yet" in text
+    assert "excluded by filter_fn" in text
+    assert text.splitlines()[-1] == "1 converted, 1 left as they were"
+
+
+def test_html_is_escaped() -> None:
+    model = nn.Sequential()
+    model.add_module("<b>&", nn.Conv3d(2, 2, 3))
+    html = winograd.convert_(model)._repr_html_()
+    assert "<b>" not in html
+    assert "&lt;b&gt;&amp;" in html
+
+
+def test_json_holds_the_rows() -> None:
+    model = nn.Sequential(nn.Conv3d(2, 2, 3))
+    report = winograd.convert_(model)
+    with torch.inference_mode():
+        model(torch.zeros(1, 2, 4, 4, 4))
+    loaded = json.loads(report.to_json())
+    assert (loaded["converted"], loaded["skipped"]) == (1, 0)
+    assert loaded["rows"][0]["input"] == [1, 2, 4, 4, 4]
+    assert loaded["rows"][0]["algorithm"] == "direct"

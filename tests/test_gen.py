@@ -1,0 +1,372 @@
+"""``python -m winograd.gen``: what it prints, what it writes, what it refuses and with which exit code."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from winograd import gen
+from winograd.codegen.command import nested_toom_cook
+from winograd.codegen.emit import TARGETS, emit
+
+F23 = ["--m", "2", "--r", "3", "--target", "torch"]
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Command:
+    """Runs the command in this process and keeps what it said."""
+
+    def __init__(self, capture: pytest.CaptureFixture[bytes]) -> None:
+        self._capture = capture
+        self.out = b""
+        self.error = ""
+
+    def __call__(self, *arguments: str) -> int:
+        code = gen.main(arguments)
+        captured = self._capture.readouterr()
+        self.out, self.error = captured.out, captured.err.decode("ascii")
+        return code
+
+    @property
+    def error_is_one_line(self) -> bool:
+        return self.error.startswith("python -m winograd.gen: error: ") and self.error.count("\n") == 1
+
+
+@pytest.fixture
+def command(capsysbinary: pytest.CaptureFixture[bytes]) -> Command:
+    return Command(capsysbinary)
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_the_artefact_alone_goes_to_stdout(target: str, command: Command) -> None:
+    arguments = ("--m", "4", "--r", "3", "--ndim", "2", "--target", target)
+    assert command(*arguments) == 0
+    assert command.error == ""
+    first = command.out
+    assert command(*arguments) == 0
+    assert command.out == first
+    nested = nested_toom_cook((4, 4), (3, 3))
+    plain = emit(nested, target).source.splitlines()
+    # Between the header and the code stand the figures that come from the accuracy room.
+    added = [line for line in first.decode("ascii").splitlines() if line not in plain]
+    assert len(added) == 2
+    assert "Predicted relative L2 error in float32" in added[0]
+    assert "1 channel" in added[1]
+
+
+def test_the_command_in_the_header_makes_the_same_file(command: Command) -> None:
+    assert command("--m", "2,4", "--r", "3", "--target", "numpy", "--name", "mine") == 0
+    first = command.out
+    line = next(line for line in first.decode("ascii").splitlines() if "python -m winograd.gen" in line)
+    arguments = line.partition("python -m winograd.gen ")[2].split(" ")
+    assert command(*arguments) == 0
+    assert command.out == first
+
+
+def test_what_is_printed_runs(command: Command) -> None:
+    assert command("--m", "2", "--r", "3,2", "--points=1/2,-1/2,0,inf", "--points=0,1,0.25", "--target", "numpy") == 0
+    namespace = {"__name__": "__main__"}
+    with pytest.raises(SystemExit) as stopped:
+        exec(compile(command.out, "emitted", "exec"), namespace)
+    assert stopped.value.code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "m", "r"),
+    [
+        (["--m", "2", "--r", "3"], (2,), (3,)),
+        (["--m", "2", "--r", "3", "--ndim", "3"], (2, 2, 2), (3, 3, 3)),
+        (["--m", "2,4,4", "--r", "3"], (2, 4, 4), (3, 3, 3)),
+        (["--m", "2", "--r", "3,3,1"], (2, 2, 2), (3, 3, 1)),
+        (["--m", "2,3", "--r", "3,2", "--ndim", "2"], (2, 3), (3, 2)),
+        (["--m=1", "--r=1"], (1,), (1,)),
+    ],
+)
+def test_sizes_are_one_value_or_one_per_axis(
+    arguments: list[str], m: tuple[int, ...], r: tuple[int, ...], command: Command
+) -> None:
+    assert command(*arguments, "--target", "torch") == 0
+    text = command.out.decode("ascii")
+    assert f"\nM = {m}\nR = {r}\n" in text
+
+
+@pytest.mark.parametrize(
+    "points", [["--points=-1,0,1,inf"], ["--points", "-1,0,1,inf"], ["--points", " -1, 0, 1, inf"]]
+)
+def test_a_list_may_begin_with_a_negative_point(points: list[str], command: Command) -> None:
+    assert command(*F23, *points) == 0
+    assert b"# Points: -1,0,1,inf\n" in command.out
+
+
+# Usage: exit 2, one line, nothing on stdout.
+
+
+@pytest.mark.parametrize(
+    "points",
+    ["__import__('os').system('touch X')", "1/0", "", ",", "0,,1", "nan", "0,1,-1,oo", "1e3", "0,1,-1,\xe9",
+     "0,1,-1,2\n", "1" * 100_000, "0,1,-1," + "9" * 65, "[0,1,-1,2]", "0 1 -1 2", "1+1", "x", "inf/2", "0,1,-1,\x00"],
+)  # fmt: skip
+def test_points_outside_the_grammar(
+    points: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(*F23, f"--points={points}") == 2
+    assert command.out == b""
+    assert command.error_is_one_line
+    assert len(command.error) < 500
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--name", "f(){}; //"],
+        ["--name", "class"],
+        ["--name", "a" * 10_000],
+        ["--name", ""],
+        ["--name", "__x"],
+        ["--ndim", "0"],
+        ["--ndim", "4"],
+        ["--ndim", "x"],
+        ["--ndim", "\N{SUPERSCRIPT TWO}"],
+        ["--m", "2,2,2,2"],
+        ["--m", "2,4", "--r", "3,3,3"],
+        ["--m", "2,4", "--ndim", "3"],
+        ["--points=0,1,-1,2", "--points=0,1,-1,2"],
+        ["--points"],
+        ["--moduli=x,x-1"],
+        ["--stage", "data"],
+        ["--nd", "2"],
+        ["extra"],
+        ["--check", "a", "-o", "b"],
+        ["\x1b[31m\n"],
+    ],
+)
+def test_other_arguments_that_make_no_sense(arguments: list[str], command: Command) -> None:
+    assert command(*F23, *arguments) == 2
+    assert command.out == b""
+    assert command.error_is_one_line
+    assert len(command.error) < 500
+
+
+@pytest.mark.parametrize("option", ["--m", "--r"])
+@pytest.mark.parametrize(
+    "value", ["0", "-1", "1.5", "x", "", "2,", ",2", "1_0", " 2", "+2", "\N{ARABIC-INDIC DIGIT TWO}", "9" * 5000]
+)
+def test_sizes_outside_the_grammar(option: str, value: str, command: Command) -> None:
+    assert command(*F23, f"{option}={value}") == 2
+    assert command.error_is_one_line
+    assert option in command.error
+
+
+@pytest.mark.parametrize("arguments", [["--m", "2"], ["--r", "3"], ["--target", "c"]])
+def test_sizes_are_required(arguments: list[str], command: Command) -> None:
+    assert command(*arguments) == 2
+    assert "required" in command.error
+
+
+def test_no_arguments_give_help_on_stderr(command: Command) -> None:
+    assert command() == 2
+    assert command.out == b""
+    assert command.error.startswith("usage: python -m winograd.gen")
+
+
+@pytest.mark.parametrize("target", ["fortran", "", "C", "x" * 10_000, "\n"])
+def test_unknown_targets_give_help_on_stderr(target: str, command: Command) -> None:
+    assert command("--m", "2", "--r", "3", "--target", target) == 2
+    assert command.out == b""
+    assert command.error.startswith("usage: ")
+    assert command.error.splitlines()[-1].endswith("is unknown; c, numpy, torch are allowed")
+
+
+def test_help_is_an_answer(command: Command) -> None:
+    assert command("--help") == 0
+    assert command.error == ""
+    assert b"--points=LIST" in command.out
+
+
+# Mathematics: exit 1, one line, nothing on stdout.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--points=0,1,1,2"], "points 1 and 2 are both 1"),
+        (["--points=0,1/2,0.5,inf"], "points 1 and 2 are both 1/2"),
+        (["--points=0,inf,1,inf"], "both inf"),
+        (["--points=0,1"], "F(2,3) needs 3 finite points and INFINITY or 4 finite points, got 2"),
+        (["--points=0,1,2,3,4"], "got 5"),
+        (["--m", "2,4", "--points=0,1,-1,inf"], "F(4,3) needs"),
+        (["--m", "1000"], "F(1000,3) has a tile of 1002, at most 64"),
+        (["--m", "999999999"], "at most 64"),
+        (["--points=0,1,-1,1" + "0" * 60, "--m", "2", "--target", "c"], "beyond float32"),
+    ],
+)
+def test_what_the_mathematics_refuses(arguments: list[str], message: str, command: Command) -> None:
+    assert command(*F23, *arguments) == 1
+    assert command.out == b""
+    assert command.error_is_one_line
+    assert message in command.error
+
+
+# Files: exit 1, nothing lost.
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_a_file_is_what_stdout_would_be(target: str, command: Command, tmp_path: Path) -> None:
+    arguments = ("--m", "2", "--r", "3", "--target", target)
+    assert command(*arguments) == 0
+    printed = command.out
+    file = tmp_path / "caf\xe9 \N{SNOWMAN}.txt"
+    file.write_bytes(b"old")
+    assert command(*arguments, "-o", str(file)) == 0
+    assert (command.out, command.error) == (b"", "")
+    assert file.read_bytes() == printed
+    assert os.listdir(tmp_path) == [file.name]
+
+
+@pytest.mark.parametrize("path", ["missing/file.py", "", ".", "/proc/nothing", "a\0b", "n" * 256, "caf\xe9/x"])
+def test_files_that_cannot_be_written(
+    path: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(*F23, "-o", path) == 1
+    assert command.out == b""
+    assert command.error_is_one_line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_command_writes_nothing(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"old")
+    assert command(*F23, "--points=0,1,1,2", "-o", str(file)) == 1
+    assert file.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_check_compares_bytes(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "kernel.py"
+    assert command(*F23, "-o", str(file)) == 0
+    assert command(*F23, "--check", str(file)) == 0
+    assert (command.out, command.error) == (b"", "")
+    right = file.read_bytes()
+    for wrong, message in (
+        (right.replace(b"x2 - x0", b"x0 - x2"), ", must be "),
+        (right[:-1], "ends differently"),
+        (right + b"\n", "more than there must be"),
+        (right.replace(b"\n", b"\r\n"), "line 1 ends differently"),
+        (b"", "line 1 is missing"),
+    ):
+        file.write_bytes(wrong)
+        assert command(*F23, "--check", str(file)) == 1
+        assert command.error_is_one_line
+        assert message in command.error
+        assert file.read_bytes() == wrong
+    file.write_bytes(right)
+    assert command(*F23, "--name", "other", "--check", str(file)) == 1
+
+
+@pytest.mark.parametrize("path", ["missing", ".", ""])
+def test_files_that_cannot_be_compared(
+    path: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(*F23, "--check", path) == 1
+    assert command.error_is_one_line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_the_measured_error_is_outside_what_check_compares(target: str, command: Command, tmp_path: Path) -> None:
+    arguments = ("--m", "2", "--r", "3", "--target", target)
+    file = tmp_path / "kernel"
+    assert command(*arguments) == 0
+    plain = command.out
+    assert command(*arguments, "--measure", "-o", str(file)) == 0
+    measured = file.read_bytes()
+    assert measured.startswith(plain)
+    for word in (b"mean_abs", b"relative_l2", b"float32", b"trials", b"seed"):
+        assert word in measured[len(plain) :]
+    assert command(*arguments, "--check", str(file)) == 0
+    # Only comments may follow the line that opens the measured part.
+    file.write_bytes(measured + b"int smuggled;\n")
+    assert command(*arguments, "--check", str(file)) == 1
+    file.write_bytes(measured.replace(b"Predicted", b"Promised"))
+    assert command(*arguments, "--check", str(file)) == 1
+
+
+def test_large_tiles_say_that_nothing_is_predicted(command: Command) -> None:
+    assert command("--m", "32", "--r", "3", "--target", "torch") == 0
+    assert b"# No error is predicted: " in command.out
+
+
+# The process: bytes, pipes and environments.
+
+
+def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "winograd.gen", *arguments]
+    return subprocess.run(command, check=False, **{"stderr": subprocess.PIPE, **options})  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_bytes_do_not_depend_on_the_environment(target: str, tmp_path: Path, command: Command) -> None:
+    arguments = ("--m", "2,4", "--r", "3", "--target", target)
+    assert command(*arguments) == 0
+    directory = tmp_path / "caf\xe9"
+    directory.mkdir()
+    # Locales that are not installed fall back to C; setting them is harmless.
+    for environment in (
+        {"PYTHONHASHSEED": "1", "LC_ALL": "C", "TZ": "Asia/Kathmandu", "HOME": str(tmp_path), "USER": "somebody"},
+        {
+            "PYTHONHASHSEED": "2",
+            "LC_ALL": "de_DE.UTF-8",
+            "LC_NUMERIC": "de_DE.UTF-8",
+            "PYTHONUTF8": "0",
+            "LANG": "tr_TR",
+        },
+    ):
+        file = directory / "\xe9.txt"
+        inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+        ran = run(*arguments, "-o", str(file), cwd=directory, env=inherited | environment)
+        assert (ran.returncode, ran.stderr) == (0, b"")
+        assert file.read_bytes() == command.out
+
+
+def test_the_command_loads_no_torch() -> None:
+    program = (
+        "import sys; from winograd import gen; sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False, cwd=ROOT).returncode == 0
+
+
+def test_a_reader_that_leaves_is_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ran = run(*F23, stdout=writer, cwd=ROOT)
+    finally:
+        os.close(writer)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
+def test_a_full_disk_is_one_line() -> None:
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+    with open("/dev/full", "wb") as full:
+        ran = run(*F23, stdout=full, cwd=ROOT)
+    assert (ran.returncode, ran.stderr) == (1, b"python -m winograd.gen: error: stdout: No space left on device\n")
+
+
+def test_a_closed_stdout_is_one_line() -> None:
+    ran = subprocess.run(
+        ["sh", "-c", '"$0" -m winograd.gen --m 2 --r 3 >&-', sys.executable],
+        stderr=subprocess.PIPE,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (ran.returncode, ran.stderr) == (1, b"python -m winograd.gen: error: stdout is closed\n")

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.videos import greys, write_video
+from winograd import run
+from winograd.networks import VideoNetwork, initialise_he, registry
+
+
+class Small(VideoNetwork):
+    input_shape = (3, 8, 32, 32)
+    classifier = "head"
+    stack = ("conv2",)
+
+    def __init__(self, num_classes: int = 9) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(3, 64, 3, padding=1)
+        self.conv2 = nn.Conv3d(64, 64, 3, padding=1)
+        self.head = nn.Linear(64, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.conv2(self.conv1(x).relu()).relu().mean(dim=(2, 3, 4)))
+
+
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(registry._BUILDERS, "small", Small)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> str:
+    return str(write_video(tmp_path / "clip.mp4", greys([30 + 8 * index for index in range(16)])))
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    errors = [line for line in captured.err.splitlines() if line]
+    assert captured.out == ""
+    assert len(errors) == 1
+    assert errors[0].startswith("python -m winograd.run: ")
+    return errors[0]
+
+
+def test_a_run_prints_the_table_and_writes_json_and_plot(
+    video: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(["small", "--clip", video, "--repeats", "1", "--seed", "7"]) == 0
+    out = capsys.readouterr().out
+    for words in ("He-initialised weights, seed 7, not trained", "conv2", "stack (conv2)", "whole network", "top 5 of"):
+        assert words in out
+    assert not re.search("class|recognis|predict(s|ion)", out)
+    table = json.loads((tmp_path / "winograd-small.json").read_text())
+    assert table["seed"] == 7
+    assert table["machine"]["torch"] == torch.__version__
+    assert [layer["layer"] for layer in table["layers"]] == ["conv1", "conv2"]
+    assert table["outputs"][0]["agreement"] == "order"
+    assert 0 < table["layers"][1]["measured_error"] <= 3e-6
+    assert (tmp_path / "winograd-small.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_weights_and_a_second_clip_from_files(video: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"state_dict": initialise_he(Small(num_classes=4), 3).state_dict()}, tmp_path / "small.pth")
+    other = write_video(tmp_path / "other.mp4", greys([200, 20] * 4))
+    arguments = ["small", "--clip", video, "--other-clip", str(other), "--weights", "small.pth", "--repeats", "1"]
+    assert run.main([*arguments, "--json", "a.json", "--plot", "a.png"]) == 0
+    assert "weights from small.pth" in capsys.readouterr().out
+    table = json.loads((tmp_path / "a.json").read_text())
+    assert table["clips"] == [video, str(other)]
+    assert len(table["outputs"][0]["top"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["smal", "--clip", "clip.mp4"], 2, "network 'smal' is unknown; nearest: small"),
+        (["small", "--clip", "missing.mp4"], 1, "missing.mp4: No such file"),
+        (["small", "--clip", "."], 1, ".: Is a directory"),
+        (["small", "--clip", "text.mp4"], 1, "clip 'text.mp4' cannot be decoded"),
+        (["small", "--clip", "short.mp4"], 1, "has 9 frames; two clips of 8 need 16"),
+        (["small", "--clip", "clip.mp4", "--other-clip", "missing.mp4"], 1, "missing.mp4: No such file"),
+        (["small", "--clip", "clip.mp4", "--weights", "missing.pth"], 1, "missing.pth: No such file"),
+        (["small", "--clip", "clip.mp4", "--weights", "text.mp4"], 1, "are not a checkpoint"),
+        (["small", "--clip", "clip.mp4", "--weights", "wrong.pth"], 1, "do not fit the model: 4 missing"),
+        (
+            ["small", "--clip", "clip.mp4", "--json", "nowhere/a.json"],
+            1,
+            "nowhere/a.json: its directory does not exist",
+        ),
+        (["small", "--clip", "clip.mp4", "--plot", "."], 1, ".: is a directory"),
+    ],
+)
+def test_what_cannot_be_run_ends_in_one_line(
+    video: str, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, words: str
+) -> None:
+    Path("text.mp4").write_text("not a video")
+    write_video(Path("short.mp4"), greys([9] * 9))
+    torch.save({"head.weight": torch.zeros(9, 64), "head.bias": torch.zeros(9)}, "wrong.pth")
+    assert Path(video).is_file()
+    assert run.main(arguments) == status
+    assert words in one_line(capsys)
+    assert not list(Path().glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["small"],
+        ["--clip", "clip.mp4"],
+        ["small", "--clip", "clip.mp4", "--tolerance", "0"],
+        ["small", "--clip", "clip.mp4", "--tolerance", "nan"],
+        ["small", "--clip", "clip.mp4", "--tolerance", "small"],
+        ["small", "--clip", "clip.mp4", "--repeats", "0"],
+        ["small", "--clip", "clip.mp4", "--threads", "0"],
+        ["small", "--clip", "clip.mp4", "--seed", "-1"],
+        ["small", "--clip", "clip.mp4", "--seed", "9" * 30],
+        ["small", "--clip", "clip.mp4", "--cli", "clip.mp4"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "error: " in captured.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "options"),
+    [("torch", "torch", []), ("av", "video", []), ("matplotlib", "plot", ["--plot", "a"])],
+)
+def test_a_missing_extra_is_named(
+    module: str, extra: str, options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "_installed", lambda name: name != module)
+    assert run.main(["small", "--clip", "clip.mp4", *options]) == 1
+    assert one_line(capsys).endswith(f'{module} is not installed; pip install "winograd[{extra}]"')
+
+
+def test_without_matplotlib_there_is_a_table_and_no_plot(
+    video: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "_installed", lambda name: name != "matplotlib")
+    assert run.main(["small", "--clip", video, "--repeats", "1"]) == 0
+    captured = capsys.readouterr()
+    assert "whole network" in captured.out
+    assert 'no plot: matplotlib is not installed; pip install "winograd[plot]"' in captured.err
+    assert not Path("winograd-small.png").exists()
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys; from winograd import run; run.main(['--help']); sys.exit('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(run.__file__).parents[1], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--clip FILE" in done.stdout

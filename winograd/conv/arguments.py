@@ -1,0 +1,117 @@
+"""Arguments of a convolution, as torch takes them, become a `ConvShape`. Knows no torch: sizes, integers and text.
+
+In: sizes of input and weight, stride, dilation and groups, padding as integers, one per axis, 'same' or 'valid'.
+Refused, with ValueError or TypeError: whatever torch refuses; torch's own wording is left to those who have torch.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from winograd.conv.shape import ConvShape
+
+IntOrSequence = int | Sequence[int]
+Padding = str | IntOrSequence
+
+
+@dataclass(frozen=True, slots=True)
+class ConvArguments:
+    """Stride, padding, dilation and groups, as the caller gave them.
+
+    Parameters
+    ----------
+    stride, dilation : int or sequence of int
+        One for all axes or one per axis.
+    padding : int, sequence of int, 'same' or 'valid'
+        'same' puts the odd zero, where there is one, after the last input.
+    groups : int
+        At least 1.
+    """
+
+    stride: IntOrSequence = 1
+    padding: Padding = 0
+    dilation: IntOrSequence = 1
+    groups: int = 1
+
+    def shape(self, input_sizes: Sequence[int], weight_sizes: Sequence[int], *, dtype: str) -> ConvShape:
+        """Return the shape of a convolution of (N, C, sizes...) or (C, sizes...) with (K, C / groups, taps...).
+
+        Parameters
+        ----------
+        input_sizes, weight_sizes : sequence of int
+            Of the input, batched or not, and of the weight.
+        dtype : str
+            Name of the dtype.
+
+        Raises
+        ------
+        TypeError
+            If an entry is not an integer.
+        ValueError
+            If a length, a size or a name is not allowed; one line that names it.
+
+        Examples
+        --------
+        >>> shape = ConvArguments(padding="same").shape((2, 5, 9, 9), (8, 5, 4, 3), dtype="float32")
+        >>> shape.padding, shape.output
+        (((1, 2), (1, 1)), (9, 9))
+        """
+        ndim = len(weight_sizes) - 2
+        if len(input_sizes) not in (ndim + 1, ndim + 2):
+            raise ValueError(f"input has {len(input_sizes)} axes, must have {ndim + 1} (unbatched) or {ndim + 2}")
+        batch, channels, *sizes = (1, *input_sizes) if len(input_sizes) == ndim + 1 else tuple(input_sizes)
+        outputs, group_channels, *taps = weight_sizes
+        groups = operator.index(self.groups)
+        if groups * group_channels != channels:
+            raise ValueError(f"input has {channels} channels, {groups} groups of {group_channels} are needed")
+        stride, dilation = per_axis("stride", self.stride, ndim), per_axis("dilation", self.dilation, ndim)
+        return ConvShape(
+            batch=batch,
+            channels=channels,
+            outputs=outputs,
+            sizes=tuple(sizes),
+            taps=tuple(taps),
+            stride=stride,
+            dilation=dilation,
+            padding=read_padding(self.padding, taps=taps, stride=stride, dilation=dilation),
+            groups=groups,
+            dtype=dtype,
+        )
+
+
+def per_axis(name: str, value: IntOrSequence, ndim: int) -> tuple[int, ...]:
+    """Return one integer per axis from an integer for all, or a sequence of one or of ``ndim``.
+
+    Examples
+    --------
+    >>> per_axis("stride", 2, 3), per_axis("stride", (1, 2), 2)
+    ((2, 2, 2), (1, 2))
+    """
+    values = tuple(map(operator.index, value)) if isinstance(value, Sequence) else (operator.index(value),)
+    if len(values) not in (1, ndim):
+        raise ValueError(f"{name} is {value}, must be one integer or {ndim}")
+    return values * ndim if len(values) == 1 else values
+
+
+def read_padding(
+    padding: Padding, *, taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> tuple[tuple[int, int], ...]:
+    """Return the zeros before and after each axis.
+
+    Raises
+    ------
+    ValueError
+        For text other than 'same' and 'valid', and for 'same' with a stride.
+    """
+    if not isinstance(padding, str):
+        return tuple((side, side) for side in per_axis("padding", padding, len(taps)))
+    if padding == "valid":
+        return ((0, 0),) * len(taps)
+    if padding != "same":
+        raise ValueError(f"padding is {padding!r}, must be 'same', 'valid' or integers")
+    if any(step != 1 for step in stride):
+        raise ValueError(f"padding 'same' with stride {tuple(stride)}, stride must be 1")
+    totals = [gap * (count - 1) for gap, count in zip(dilation, taps, strict=True)]
+    return tuple((total // 2, total - total // 2) for total in totals)

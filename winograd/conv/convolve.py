@@ -1,0 +1,191 @@
+"""`conv1d`, `conv2d`, `conv3d`: convolution by the fastest algorithm whose predicted error is tolerated.
+
+In: torch tensors, with the arguments, results and errors of torch's functions of these names, or NumPy arrays.
+Out: the convolution, of the same kind. What Winograd does not cover goes to torch's own convolution.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.arguments import ConvArguments, IntOrSequence, Padding
+from winograd.conv.plan import plan_reference
+from winograd.conv.reference import convolve_reference
+from winograd.conv.taps import convolve_taps
+
+if TYPE_CHECKING:
+    import torch
+
+    Operand = TypeVar("Operand", torch.Tensor, np.ndarray[Any, np.dtype[Any]])
+else:
+    Operand = TypeVar("Operand")
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Algorithm = BilinearAlgorithm | NestedAlgorithm
+
+
+def conv3d(
+    input: Operand,
+    weight: Operand,
+    bias: Operand | None = None,
+    stride: IntOrSequence = 1,
+    padding: Padding = 0,
+    dilation: IntOrSequence = 1,
+    groups: int = 1,
+    *,
+    tolerance: float | None = None,
+    algorithm: Algorithm | None = None,
+) -> Operand:
+    """Return the 3D convolution (cross-correlation) of an input with a weight.
+
+    Parameters
+    ----------
+    input : Tensor or array of shape (N, C, D, H, W) or (C, D, H, W)
+    weight : Tensor or array of shape (K, C / groups, d, h, w)
+        Of the same dtype and device.
+    bias : Tensor or array of shape (K,), optional
+    stride, padding, dilation, groups
+        As in ``torch.conv3d``: integers, one for all axes or one per axis; padding also 'same' or 'valid'.
+    tolerance : float, optional
+        Allowed relative L2 error against exact arithmetic, as predicted for independent zero-mean inputs; default 1e-5.
+    algorithm : BilinearAlgorithm or NestedAlgorithm, optional
+        Forces this one: one axis per axis of the input, for as many taps; needs stride, dilation and groups of 1.
+
+    Returns
+    -------
+    Tensor or array of shape (N, K, D', H', W') or (K, D', H', W')
+        Of the dtype of the input; a tensor is in the memory format that ``torch.conv3d`` gives it.
+
+    Raises
+    ------
+    RuntimeError, TypeError
+        What ``torch.conv3d`` raises for tensors that do not fit.
+    ValueError
+        For arrays that do not fit, a tolerance not above 0, and a forced algorithm with other axes or taps.
+    NotImplementedError
+        For a forced algorithm with stride, dilation or groups other than 1, or with tensors of integers.
+
+    Notes
+    -----
+    Tensors: float32 on the CPU with stride 1, dilation 1, groups 1 and taps of 3 runs in generated C where no gradient
+    is required and the plan finds it faster; anything else is torch's own convolution, unless ``algorithm`` forces
+    plain torch operations, which may be differentiated. Arrays: the reference backend, for studies, which needs no
+    torch; ``object`` arrays of Fractions are convolved exactly.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ones = np.ones((1, 2, 4, 4, 4), dtype=np.int64)
+    >>> conv3d(ones, np.ones((1, 2, 3, 3, 3), dtype=np.int64))[0, 0, 0]
+    array([[54, 54],
+           [54, 54]])
+    """
+    arguments = ConvArguments(stride, padding, dilation, groups)
+    return _convolve(input, weight, bias, arguments, ndim=3, tolerance=tolerance, algorithm=algorithm)
+
+
+def conv2d(
+    input: Operand,
+    weight: Operand,
+    bias: Operand | None = None,
+    stride: IntOrSequence = 1,
+    padding: Padding = 0,
+    dilation: IntOrSequence = 1,
+    groups: int = 1,
+    *,
+    tolerance: float | None = None,
+    algorithm: Algorithm | None = None,
+) -> Operand:
+    """Return the 2D convolution of an input (N, C, H, W) or (C, H, W) with a weight (K, C / groups, h, w).
+
+    See `conv3d` for the rest.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> conv2d(np.eye(3, dtype=int)[None], np.ones((1, 1, 2, 2), dtype=int))
+    array([[[2, 1],
+            [1, 2]]])
+    """
+    arguments = ConvArguments(stride, padding, dilation, groups)
+    return _convolve(input, weight, bias, arguments, ndim=2, tolerance=tolerance, algorithm=algorithm)
+
+
+def conv1d(
+    input: Operand,
+    weight: Operand,
+    bias: Operand | None = None,
+    stride: IntOrSequence = 1,
+    padding: Padding = 0,
+    dilation: IntOrSequence = 1,
+    groups: int = 1,
+    *,
+    tolerance: float | None = None,
+    algorithm: Algorithm | None = None,
+) -> Operand:
+    """Return the 1D convolution of an input (N, C, L) or (C, L) with a weight (K, C / groups, l).
+
+    See `conv3d` for the rest.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> conv1d(np.arange(5)[None], np.array([[[1, 0, -1]]]), padding=1)
+    array([[-1, -2, -2, -2,  3]])
+    """
+    arguments = ConvArguments(stride, padding, dilation, groups)
+    return _convolve(input, weight, bias, arguments, ndim=1, tolerance=tolerance, algorithm=algorithm)
+
+
+def _convolve(
+    input: Operand,
+    weight: Operand,
+    bias: Operand | None,
+    arguments: ConvArguments,
+    *,
+    ndim: int,
+    tolerance: float | None,
+    algorithm: Algorithm | None,
+) -> Operand:
+    if isinstance(input, np.ndarray):
+        return _convolve_arrays(input, weight, bias, arguments, ndim=ndim, tolerance=tolerance, algorithm=algorithm)
+    from winograd.conv.operator import convolve_torch  # NumPy users need no torch
+
+    return convolve_torch(input, weight, bias, arguments, ndim=ndim, tolerance=tolerance, algorithm=algorithm)
+
+
+def _convolve_arrays(
+    input: Array,
+    weight: Array,
+    bias: Array | None,
+    arguments: ConvArguments,
+    *,
+    ndim: int,
+    tolerance: float | None,
+    algorithm: Algorithm | None,
+) -> Array:
+    _check_arrays(input, weight, bias, ndim)
+    shape = arguments.shape(input.shape, weight.shape, dtype=input.dtype.name)
+    plan = plan_reference(shape, tolerance=tolerance, algorithm=algorithm)
+    batched = input if input.ndim == ndim + 2 else input[np.newaxis]
+    if plan.algorithm is None:
+        output = convolve_taps(batched, weight, bias, shape)
+    else:
+        output = convolve_reference(batched, weight, bias, algorithm=plan.algorithm, padding=shape.padding)
+    return output if input.ndim == ndim + 2 else output[0]
+
+
+def _check_arrays(input: Array, weight: Array, bias: Array | None, ndim: int) -> None:
+    for name, array in (("weight", weight), ("bias", bias)):
+        if array is not None and not isinstance(array, np.ndarray):
+            raise TypeError(f"{name} is a {type(array).__name__}, must be a NumPy array as the input is")
+        if array is not None and array.dtype != input.dtype:
+            raise ValueError(f"{name} has dtype {array.dtype}, must be that of the input, {input.dtype}")
+    if weight.ndim != ndim + 2:
+        raise ValueError(f"weight has {weight.ndim} axes, must have {ndim + 2}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias has shape {bias.shape}, must be {weight.shape[:1]}")

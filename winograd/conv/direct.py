@@ -1,0 +1,130 @@
+"""torch's own convolution: the fallback, and its named variants for comparison.
+
+In: torch tensors. Out: tensors, or callables that each run one variant. Nothing here goes through
+``torch.nn.functional.conv3d``. Refused: what torch refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from winograd.conv.layout import as_channels_last
+from winograd.conv.shape import ConvShape
+
+Tensor = torch.Tensor
+
+FUNCTIONS: Mapping[int, Callable[..., Tensor]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
+"""torch's own convolution by number of axes."""
+
+_REORDER = {2: "mkldnn_reorder_conv2d_weight", 3: "mkldnn_reorder_conv3d_weight"}
+
+
+def convolve_direct(input: Tensor, weight: Tensor, bias: Tensor | None, shape: ConvShape) -> Tensor:
+    """Return torch's own convolution; uneven padding becomes zeros around the input first, as torch does for 'same'."""
+    symmetric = tuple(min(pair) for pair in shape.padding)
+    return FUNCTIONS[shape.ndim](
+        _pad_rest(input, shape), weight, bias, shape.stride, symmetric, shape.dilation, shape.groups
+    )
+
+
+def _pad_rest(input: Tensor, shape: ConvShape) -> Tensor:
+    rest = [side - min(pair) for pair in reversed(shape.padding) for side in pair]
+    return torch.constant_pad_nd(input, rest) if any(rest) else input
+
+
+@dataclass(frozen=True, slots=True)
+class PackedDirect:
+    """A weight in the layout that oneDNN's direct convolution of one shape reads; opaque, and not to be saved."""
+
+    shape: ConvShape
+    blocked: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the packed weight, those that fill up blocks left out."""
+        return self.blocked.numel() * self.blocked.element_size()
+
+
+def pack_direct(weight: Tensor, shape: ConvShape) -> PackedDirect | None:
+    """Return the weight reordered once for oneDNN, or None where oneDNN has no such path.
+
+    torch reorders the weight in every call otherwise, and sends small 3D layers at batch 1 through a slower path.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (K, C / groups, taps...), float32 on the CPU
+    shape : ConvShape
+        With 2 or 3 axes.
+    """
+    if not _packable(weight, shape):
+        return None
+    reorder = getattr(torch._C._nn, _REORDER[shape.ndim])
+    sizes = (shape.batch, shape.channels, *_evened_sizes(shape))
+    symmetric = [min(pair) for pair in shape.padding]
+    with torch.no_grad():
+        dense = weight.detach().contiguous().to_mkldnn()
+        return PackedDirect(shape, reorder(dense, symmetric, shape.stride, shape.dilation, shape.groups, sizes))
+
+
+def _packable(weight: Tensor, shape: ConvShape) -> bool:
+    plain = weight.device.type == "cpu" and weight.dtype == torch.float32 and not shape.is_empty
+    return plain and shape.ndim in _REORDER and torch._C._has_mkldnn and bool(torch._C._get_mkldnn_enabled())
+
+
+def _evened_sizes(shape: ConvShape) -> tuple[int, ...]:
+    return tuple(size + abs(high - low) for size, (low, high) in zip(shape.sizes, shape.padding, strict=True))
+
+
+def convolve_packed(input: Tensor, packed: PackedDirect, bias: Tensor | None = None) -> Tensor:
+    """Return direct convolution with a packed weight, for inputs of (N, C, sizes...) in any memory format."""
+    shape = packed.shape
+    symmetric = [min(pair) for pair in shape.padding]
+    with torch.no_grad():
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            _pad_rest(input, shape), packed.blocked, bias, symmetric, shape.stride, shape.dilation, shape.groups,
+            "none", [], "",
+        )  # fmt: skip
+    return result
+
+
+def direct_variants(
+    input: Tensor, weight: Tensor, bias: Tensor | None, shape: ConvShape
+) -> dict[str, Callable[[], Tensor]]:
+    """Return the variants of direct convolution that exist for these tensors, ready to be timed.
+
+    Copies into another memory format and packing are done here, so that a call computes and nothing else.
+
+    Parameters
+    ----------
+    input : Tensor of shape (N, C, sizes...)
+    weight : Tensor of shape (K, C / groups, taps...)
+    bias : Tensor of shape (K,), optional
+    shape : ConvShape
+
+    Returns
+    -------
+    dict of name to callable
+        "default" always; "channels_last" with 2 or 3 axes; "onednn" and "onednn_prepacked", each also with
+        "_channels_last", for float32 on the CPU with oneDNN.
+    """
+    variants: dict[str, Callable[[], Tensor]] = {"default": partial(convolve_direct, input, weight, bias, shape)}
+    if shape.ndim == 1:
+        return variants
+    last, weight_last = as_channels_last(input), as_channels_last(weight)
+    variants["channels_last"] = partial(convolve_direct, last, weight_last, bias, shape)
+    packed = pack_direct(weight, shape)
+    if packed is not None and input.dtype == torch.float32 and input.device.type == "cpu":
+        arguments: tuple[Any, ...] = (
+            [min(pair) for pair in shape.padding], shape.stride, shape.dilation, shape.groups
+        )  # fmt: skip
+        forced = torch.mkldnn_convolution
+        variants["onednn"] = partial(forced, _pad_rest(input, shape), weight, bias, *arguments)
+        variants["onednn_channels_last"] = partial(forced, _pad_rest(last, shape), weight_last, bias, *arguments)
+        variants["onednn_prepacked"] = partial(convolve_packed, input, packed, bias)
+        variants["onednn_prepacked_channels_last"] = partial(convolve_packed, last, packed, bias)
+    return variants

@@ -1,0 +1,245 @@
+"""The torch operator: plans for tensors, filters packed ahead, and the run of a plan.
+
+In: torch tensors and the arguments of torch's convolutions. Out: a `Plan`, packed filters, the output tensor.
+Refused: what torch refuses, in its own words; algorithms that cannot do it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch._compile import _disable_dynamo
+
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.codegen.compiler import BuildError
+from winograd.conv.arguments import ConvArguments
+from winograd.conv.composed import convolve_composed
+from winograd.conv.direct import FUNCTIONS, PackedDirect, convolve_direct, convolve_packed, pack_direct
+from winograd.conv.layout import as_torch_would
+from winograd.conv.plan import Backend, Filters, Plan, make_plan
+from winograd.conv.shape import ConvShape
+
+if TYPE_CHECKING:
+    from winograd.conv.native import NativeConvolution, PackedFilter
+
+    Packed = PackedFilter | PackedDirect
+
+Tensor = torch.Tensor
+
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
+def convolve_torch(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    arguments: ConvArguments,
+    *,
+    ndim: int,
+    tolerance: float | None,
+    algorithm: BilinearAlgorithm | NestedAlgorithm | None,
+) -> Tensor:
+    """Convolve torch tensors over ``ndim`` axes; see `winograd.conv.convolve.conv3d`.
+
+    Compiled code calls torch's own convolution; a forced algorithm breaks its graph: its transforms are made here.
+    """
+    own = partial(
+        FUNCTIONS[ndim], input, weight, bias, arguments.stride, arguments.padding, arguments.dilation, arguments.groups
+    )
+    planned = partial(plan_tensors, input, weight, bias, arguments, ndim=ndim, tolerance=tolerance, algorithm=algorithm)
+    if not torch.compiler.is_compiling():
+        return _convolve_planned(own, planned, input, weight, bias)
+    return own() if algorithm is None else _convolve_apart(own, planned, input, weight, bias)
+
+
+def _convolve_planned(
+    own: Callable[[], Tensor], planned: Callable[[], Plan], input: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    try:
+        plan = planned()
+    except UnreadableError as unreadable:
+        own()
+        raise unreadable.error from None
+    return own() if plan.backend is Backend.DIRECT else run_plan(plan, input, weight, bias)
+
+
+# The lazy form of torch.compiler.disable, which would import the compiler here.
+_convolve_apart = _disable_dynamo(_convolve_planned)
+
+
+class UnreadableError(Exception):
+    """Arguments that make no convolution; ``error`` says why, and torch's own convolution in its own words."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def plan_tensors(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    arguments: ConvArguments,
+    *,
+    ndim: int,
+    tolerance: float | None = None,
+    algorithm: BilinearAlgorithm | NestedAlgorithm | None = None,
+    filters: Filters = Filters.LIVE,
+) -> Plan:
+    """Return the plan for these tensors. Nothing is computed.
+
+    Parameters
+    ----------
+    input : Tensor of shape (N, C, sizes...) or (C, sizes...)
+    weight : Tensor of shape (K, C / groups, taps...)
+    bias : Tensor of shape (K,), optional
+    arguments : ConvArguments
+        Stride, padding, dilation and groups as in torch.
+    ndim : int
+        Axes of the convolution, 1 to 3.
+    tolerance, algorithm, filters
+        As in `make_plan`.
+
+    Raises
+    ------
+    UnreadableError
+        If the arguments make no convolution: let torch's own raise its error.
+    ValueError, NotImplementedError
+        As `make_plan`.
+    """
+    try:
+        shape = _read(input, weight, bias, arguments, ndim)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UnreadableError(error) from None
+    obstacle = tensor_obstacle(input, weight, bias)
+    return make_plan(shape, tolerance=tolerance, algorithm=algorithm, filters=filters, obstacle=obstacle)
+
+
+def _read(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: ConvArguments, ndim: int) -> ConvShape:
+    if weight.ndim != ndim + 2:
+        raise ValueError(f"weight has {weight.ndim} axes, must have {ndim + 2}")
+    for name, other in (("weight", weight), ("bias", bias)):
+        if other is not None and (other.dtype, other.device) != (input.dtype, input.device):
+            raise ValueError(f"{name} is {other.dtype} on {other.device}, input is {input.dtype} on {input.device}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias of shape {tuple(bias.shape)}, must be {tuple(weight.shape[:1])}")
+    return arguments.shape(tuple(input.shape), tuple(weight.shape), dtype=str(input.dtype).removeprefix("torch."))
+
+
+def tensor_obstacle(input: Tensor, weight: Tensor, bias: Tensor | None) -> str | None:
+    """Return why generated C cannot read these tensors, for a reason that their shapes do not show, or None."""
+    tensors = [tensor for tensor in (input, weight, bias) if tensor is not None]
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return "a gradient is required"
+    if input.device.type != "cpu":
+        return f"device {input.device.type}, the native backend has cpu"
+    if any(type(tensor) not in _PLAIN or tensor.layout is not torch.strided for tensor in tensors):
+        return "a tensor is not a plain dense one"
+    if torch.is_autocast_enabled("cpu"):
+        return "autocast is on"
+    return _transform_obstacle(tensors)
+
+
+def _transform_obstacle(tensors: list[Tensor]) -> str | None:
+    """Return which of torch's transformations is at work; C would compute past it."""
+    if any(torch._C._functorch.is_functorch_wrapped_tensor(tensor) for tensor in tensors):
+        return "a function transform is active"
+    if torch.autograd.forward_ad._current_level >= 0:
+        return "forward-mode differentiation is active"
+    if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:
+        return "torch is tracing"
+    return None
+
+
+def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
+    """Return the weight as the plan's backend reads it fastest, or None where it reads the weight itself.
+
+    The caller answers for the weight: a packed filter does not follow later changes. ``.nbytes`` is its size. Without a
+    compiler a native plan is packed, and run, for torch's own convolution.
+    """
+    native = _native_for(plan)
+    if native is not None:
+        return native.pack(weight.detach().resolve_neg())
+    return None if plan.backend is Backend.COMPOSED else pack_direct(weight, plan.shape)
+
+
+def run_plan(
+    plan: Plan, input: Tensor, weight: Tensor, bias: Tensor | None = None, *, packed: Packed | None = None
+) -> Tensor:
+    """Run a plan made for these tensors.
+
+    Parameters
+    ----------
+    plan : Plan
+    input : Tensor of shape (N, C, sizes...) or (C, sizes...)
+    weight : Tensor of shape (K, C / groups, taps...)
+    bias : Tensor of shape (K,), optional
+    packed : PackedFilter or PackedDirect, optional
+        From `pack_for_plan` with the same plan; without it the filter is transformed in this call.
+
+    Returns
+    -------
+    Tensor of shape (N, K, sizes...) or (K, sizes...)
+        In the memory format of torch's own convolution.
+
+    Warns
+    -----
+    RuntimeWarning
+        Once, if no compiler works for a native plan: torch's own convolution runs instead.
+    """
+    if input.ndim == plan.shape.ndim + 1:
+        return run_plan(plan, input.unsqueeze(0), weight, bias, packed=packed).squeeze(0)
+    native = _native_for(plan)
+    if native is not None:
+        output = _run_native(native, input, weight, bias, plan, packed)
+    elif plan.backend is Backend.COMPOSED:
+        assert plan.algorithm is not None
+        output = convolve_composed(input, weight, bias, algorithm=plan.algorithm, padding=plan.shape.padding)
+    elif isinstance(packed, PackedDirect):
+        output = convolve_packed(input, packed, bias)
+    else:
+        return convolve_direct(input, weight, bias, plan.shape)
+    return as_torch_would(output, input, weight)
+
+
+def _run_native(
+    native: NativeConvolution, input: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan, packed: Packed | None
+) -> Tensor:
+    filters = native.pack(weight.detach().resolve_neg()) if packed is None else packed
+    assert not isinstance(filters, PackedDirect)
+    shift = None if bias is None else bias.detach().resolve_neg()
+    return native.convolve(input.detach().resolve_neg(), filters, shift, plan.shape.padding)
+
+
+def _native_for(plan: Plan) -> NativeConvolution | None:
+    if plan.backend is not Backend.NATIVE:
+        return None
+    assert plan.algorithm is not None
+    return _compiled(plan.algorithm)
+
+
+@lru_cache(maxsize=64)
+def _compiled(algorithm: NestedAlgorithm) -> NativeConvolution | None:
+    """Return the compiled convolution, or None, remembered, where it cannot be compiled."""
+    from winograd.conv import native  # kernels are loaded after torch, and only where a plan wants one
+
+    try:
+        return native.native_convolution(algorithm)
+    except BuildError as error:
+        _warn_uncompiled(str(error).partition("\n")[0])
+        return None
+
+
+_warned: list[str] = []
+
+
+def _warn_uncompiled(message: str) -> None:
+    if not _warned:
+        _warned.append(message)
+        text = f"no native kernel, torch's own convolution runs instead: {message}"
+        warnings.warn(text, RuntimeWarning, stacklevel=2)

@@ -1,0 +1,109 @@
+"""Timing on a noisy machine: candidates take turns, and are compared round by round.
+
+In: callables by name. Out: times in milliseconds, one per round. Knows nothing of what is timed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from winograd import __version__
+
+Times = dict[str, list[float]]
+"""Milliseconds of each round by the name of the callable."""
+
+
+def interleaved(callables: Mapping[str, Callable[[], object]], repeats: int) -> Times:
+    """Run the callables in turn, A B A B ..., and return the time of each in each round.
+
+    A round that is not counted comes first, and every other round runs backwards, so that neither the first call nor a
+    fixed neighbour decides.
+
+    Parameters
+    ----------
+    callables : mapping of name to callable
+        What to time; results are dropped.
+    repeats : int
+        Number of counted rounds, at least 1.
+
+    Returns
+    -------
+    dict of name to list of float
+        Milliseconds, one per round, round i of all names from the same stretch of time.
+
+    Raises
+    ------
+    ValueError
+        If repeats is below 1.
+
+    Examples
+    --------
+    >>> times = interleaved({"short": lambda: None, "long": lambda: sum(range(100_000))}, repeats=3)
+    >>> len(times["short"]), median_ratio(times["long"], times["short"]) > 1
+    (3, True)
+    """
+    if repeats < 1:
+        raise ValueError(f"repeats is {repeats}, must be at least 1")
+    for call in callables.values():
+        call()
+    times: Times = {name: [] for name in callables}
+    order = list(callables.items())
+    for _ in range(repeats):
+        for name, call in order:
+            start = perf_counter()
+            call()
+            times[name].append((perf_counter() - start) * 1e3)
+        order.reverse()
+    return times
+
+
+def fastest(times: Times) -> str:
+    """Return the name with the least median."""
+    return min(times, key=lambda name: median(times[name]))
+
+
+def contenders(times: Times, within: float = 1.25) -> list[str]:
+    """Return the names whose median is at most ``within`` times the least one: those that deserve more rounds."""
+    limit = within * median(times[fastest(times)])
+    return [name for name, values in times.items() if median(values) <= limit]
+
+
+def median_ratio(slower: Sequence[float], faster: Sequence[float]) -> float:
+    """Return the median over the rounds of slower / faster: above 1 if the names tell the truth."""
+    return median(a / b for a, b in zip(slower, faster, strict=True))
+
+
+def measured_on() -> dict[str, str | int]:
+    """Return what a figure of speed is worth nothing without: processor, cores, versions and the day."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count() or 1,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "winograd": __version__,
+        **{package: _installed(package) for package in ("torch", "numpy")},
+        "date": date.today().isoformat(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,10 @@
+"""Networks: the 3D video networks by name, their initial values and checkpoints, and the clips they look at."""
+
+from __future__ import annotations
+
+from winograd.networks.c3d import C3D
+from winograd.networks.initialise import initialise_he, load_weights
+from winograd.networks.registry import create, list_networks
+from winograd.networks.video_network import VideoNetwork
+
+__all__ = ["C3D", "VideoNetwork", "create", "initialise_he", "list_networks", "load_weights"]

@@ -1,0 +1,217 @@
+"""Conversion of a model in place: its convolutions change their class and nothing else, and can change it back.
+
+In: a model. Out: a `ConversionReport`, which fills as the model runs. Refused, before anything changes: scripted and
+compiled models. Layers that cannot be converted stay as they are, and the report says why.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils import parametrize
+
+from winograd.conv.plan import DEFAULT_TOLERANCE, Filters, checked_tolerance
+from winograd.nn.modules import PLANNED, Convolution, LayerState, PlannedConvolution, planned_class
+from winograd.nn.report import ConversionReport, LayerEntry
+
+_Model = TypeVar("_Model", bound=nn.Module)
+
+
+def convert_(
+    model: nn.Module,
+    tolerance: float = DEFAULT_TOLERANCE,
+    filter_fn: Callable[[str, nn.Module], bool] | None = None,
+) -> ConversionReport:
+    """Make the convolutions of a model choose Winograd algorithms, in place; `revert_` undoes it.
+
+    Only the class of each layer changes: parameters, buffers, hooks, flags, names and the identity of every module
+    stay, and so does the state_dict. Algorithms are chosen at the first forward of each shape.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Changed in place, or not at all if an error is raised.
+    tolerance : float
+        Largest predicted relative L2 error of one layer, positive; see `winograd.conv3d`.
+    filter_fn : callable, optional
+        Called with the name and the module of each convolution; those for which it returns False stay as they are.
+
+    Returns
+    -------
+    ConversionReport
+        What became of each convolution; plans are added as they are made.
+
+    Raises
+    ------
+    TypeError
+        If the model is no module, or is scripted or compiled.
+    ValueError
+        If tolerance is not a positive number.
+
+    Warns
+    -----
+    UserWarning
+        If no layer was converted.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 3, padding=1), torch.nn.ReLU())
+    >>> convert_(model)
+    <ConversionReport: 1 of 1 convolutions converted, 0 plans made>
+    >>> type(model[0]).__module__, sorted(model.state_dict())
+    ('winograd.nn.modules', ['0.bias', '0.weight'])
+    >>> type(revert_(model)[0]).__module__
+    'torch.nn.modules.conv'
+    """
+    _check_model(model)
+    tolerance = checked_tolerance(tolerance)
+    layers = [(name, layer, _refusal(name, layer, filter_fn)) for name, layer in _convolutions(model)]
+    _convert_all([layer for _, layer, reason in layers if reason is None], tolerance)
+    if all(reason is not None for _, _, reason in layers):
+        warnings.warn("no convolution was converted; the report says why", UserWarning, stacklevel=2)
+    return ConversionReport(
+        tuple(
+            LayerEntry(name, type(layer).__name__, vars(layer)["_winograd"] if reason is None else None, reason or "")
+            for name, layer, reason in layers
+        )
+    )
+
+
+def revert_(model: _Model) -> _Model:
+    """Give the layers that `convert_` changed their former class back, in place, and drop their plans.
+
+    Raises
+    ------
+    RuntimeError
+        If a converted layer was given another class since, by a parametrization for example; nothing is changed then.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same model.
+    """
+    layers = [
+        (name, layer, layer._winograd.original)
+        for name, layer in _planned(model)
+        if layer._winograd.original is not None
+    ]
+    for name, layer, original in layers:
+        if type(layer) is not planned_class(original):
+            raise RuntimeError(
+                f"layer {name!r} became a {type(layer).__qualname__} after conversion; "
+                "remove what changed its class (a parametrization?) first"
+            )
+    for _, layer, _ in layers:
+        _restore(layer)
+    return model
+
+
+def freeze(model: _Model) -> _Model:
+    """Promise that the weights will not change: converted layers transform them once for each plan and keep the result.
+
+    A change that torch counts (an optimiser's step, ``load_state_dict``, a move to another dtype) is noticed, and the
+    weight transformed again; a write through ``.data`` or from NumPy is not. `thaw` and `revert_` undo it.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same model.
+
+    Warns
+    -----
+    UserWarning
+        If the model has no converted layer.
+    """
+    layers = list(_planned(model))
+    if not layers:
+        warnings.warn("no layer to freeze; convert_ the model first", UserWarning, stacklevel=2)
+    for _, layer in layers:
+        layer._winograd.change(filters=Filters.FROZEN)
+    return model
+
+
+def thaw(model: _Model) -> _Model:
+    """Take back the promise of `freeze`, and drop the transformed weights; returns the same model."""
+    for _, layer in _planned(model):
+        layer._winograd.change(filters=Filters.LIVE)
+    return model
+
+
+def _check_model(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}, must be a torch.nn.Module")
+    for name, module in model.named_modules():
+        where = f"module {name!r}" if name else "model"
+        if isinstance(module, torch.jit.ScriptModule):
+            raise TypeError(f"{where} is scripted and cannot be converted; convert it before torch.jit.script or trace")
+        if _is_compiled(module):
+            raise TypeError(f"{where} is compiled and cannot be converted; convert the original, then compile it")
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    eval_frame = sys.modules.get("torch._dynamo.eval_frame")  # slow to import; loaded where something was compiled
+    wrapped = eval_frame is not None and isinstance(module, eval_frame.OptimizedModule)
+    return wrapped or module._compiled_call_impl is not None
+
+
+def _convolutions(model: nn.Module) -> Iterator[tuple[str, Convolution]]:
+    """Yield name and module of each convolution, a shared one once."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            yield name, module
+
+
+def _planned(model: nn.Module) -> Iterator[tuple[str, PlannedConvolution]]:
+    return ((name, module) for name, module in model.named_modules() if isinstance(module, PlannedConvolution))
+
+
+def _refusal(name: str, module: Convolution, filter_fn: Callable[[str, nn.Module], bool] | None) -> str | None:
+    """Return why the layer stays as it is, or None."""
+    if filter_fn is not None and not filter_fn(name, module):
+        return "excluded by filter_fn"
+    if isinstance(module, PlannedConvolution):
+        return None
+    if parametrize.is_parametrized(module):
+        return "parametrized: its weight is computed anew at each access"
+    if isinstance(module, LazyModuleMixin):
+        return "lazy: its weight has no shape before the first forward"
+    base = next(base for base in PLANNED if isinstance(module, base))
+    if "_conv_forward" in vars(module) or type(module)._conv_forward is not base._conv_forward:
+        return "its class computes the convolution itself: it overrides _conv_forward"
+    return None
+
+
+def _convert_all(layers: list[Convolution], tolerance: float) -> None:
+    """Convert all of the layers, or none if an error is raised on the way."""
+    fresh = [layer for layer in layers if not isinstance(layer, PlannedConvolution)]
+    try:
+        for layer in fresh:
+            _convert(layer, tolerance)
+    except BaseException:
+        for layer in fresh:
+            _restore(layer)
+        raise
+    for layer in layers:
+        # A layer that was built as a planned one keeps the tolerance it was built with.
+        if isinstance(layer, PlannedConvolution) and layer._winograd.original and layer.tolerance != tolerance:
+            layer.tolerance = tolerance
+
+
+def _convert(layer: Convolution, tolerance: float) -> None:
+    original = type(layer)
+    planned = planned_class(original)
+    vars(layer)["_winograd"] = LayerState(tolerance, original=original)
+    layer.__class__ = planned
+
+
+def _restore(layer: Convolution) -> None:
+    state: LayerState | None = vars(layer).pop("_winograd", None)
+    if state is not None and state.original is not None:
+        layer.__class__ = state.original

@@ -1,0 +1,294 @@
+"""torch's convolutions with a plan: subclasses with the same parameters, state_dict and constructor.
+
+In: what torch.nn's convolutions take, a tolerance and perhaps an algorithm. Out: their output, by the fastest algorithm
+whose predicted error is tolerated, for inference on float32 CPU tensors; torch's own convolution for the rest.
+Plans are made at the first forward of each shape and kept. They never enter state_dict, copies or pickles.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, SupportsIndex
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.codegen.compiler import BuildError
+from winograd.conv.arguments import ConvArguments
+from winograd.conv.direct import FUNCTIONS
+from winograd.conv.operator import (
+    UnreadableError,
+    pack_for_plan,
+    plan_tensors,
+    run_plan,
+    tensor_obstacle,
+)
+from winograd.conv.plan import Backend, Filters, Plan, checked_tolerance, make_plan
+
+if TYPE_CHECKING:
+    from winograd.conv.operator import Packed
+
+Algorithm = BilinearAlgorithm | NestedAlgorithm
+
+Convolution = _ConvNd
+"""What torch's convolutions have in common."""
+
+MAX_PLANS: Final = 32
+"""Plans, and with them transformed weights, that one layer keeps; the oldest goes first."""
+
+
+@dataclass(slots=True)
+class _Use:
+    """One plan in use, and the weight as it was transformed for it, with the stamp of the weight at that time."""
+
+    plan: Plan
+    packed: Packed | None = None
+    stamp: tuple[Any, ...] = ()
+
+
+class LayerState:
+    """What a planned convolution has beyond torch's: its settings, and the plans and transformed weights in use.
+
+    Copies and pickles carry the settings only.
+
+    Parameters
+    ----------
+    tolerance : float or None
+        Allowed relative L2 error of the layer; None takes the default.
+    algorithm : BilinearAlgorithm or NestedAlgorithm, optional
+        Forces this one.
+    original : type, optional
+        The class before conversion; None for a layer that was built as a planned one.
+    filters : Filters
+        FROZEN keeps transformed weights.
+    """
+
+    def __init__(
+        self,
+        tolerance: float | None = None,
+        algorithm: Algorithm | None = None,
+        original: type[Convolution] | None = None,
+        filters: Filters = Filters.LIVE,
+    ) -> None:
+        self.tolerance = checked_tolerance(tolerance)
+        self.algorithm = algorithm
+        self.original = original
+        self.filters = filters
+        self._uses: dict[tuple[Any, ...], _Use] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LayerState, (self.tolerance, self.algorithm, self.original, self.filters)
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans made so far, oldest first."""
+        return tuple(use.plan for use in self._uses.values())
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of the transformed weights that are kept."""
+        kept = {id(use.packed): use.packed for use in self._uses.values() if use.packed is not None}
+        return sum(packed.nbytes for packed in kept.values())
+
+    def change(
+        self, *, tolerance: float | None = None, algorithm: Algorithm | None = None, filters: Filters | None = None
+    ) -> None:
+        """Take new settings, those that are not None, and drop what was planned and transformed under the old ones."""
+        self.tolerance = self.tolerance if tolerance is None else checked_tolerance(tolerance)
+        self.algorithm = self.algorithm if algorithm is None else algorithm
+        self.filters = self.filters if filters is None else filters
+        self._uses = {}
+
+    def convolve(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
+        """Convolve with the stride, dilation and groups of the layer, by the plan for this shape."""
+        # A weight that is no parameter of the layer is computed for each call, by a weight norm for example.
+        filters = self.filters if weight is layer._parameters.get("weight") else Filters.LIVE
+        geometry = (layer.stride, padding, layer.dilation, layer.groups)
+        obstacle = tensor_obstacle(input, weight, bias)
+        tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
+        key = (tensors, geometry, filters, obstacle)
+        use = self._uses.get(key)
+        if use is None:
+            try:
+                use = self._plan(input, weight, bias, geometry, filters)
+            except UnreadableError:
+                return _torch_own(layer, input, weight, bias, padding)
+            self._remember(key, use)
+        if filters is Filters.FROZEN and obstacle is None:
+            self._pack(use, weight)
+        return run_plan(use.plan, input, weight, bias, packed=use.packed)
+
+    def _plan(
+        self, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: tuple[Any, ...], filters: Filters
+    ) -> _Use:
+        plan = plan_tensors(
+            input, weight, bias, ConvArguments(*geometry),
+            ndim=weight.ndim - 2, tolerance=self.tolerance, algorithm=self.algorithm, filters=filters,
+        )  # fmt: skip
+        if plan.backend is Backend.NATIVE:
+            from winograd.conv.native import native_convolution  # loads a compiler's output
+
+            assert plan.algorithm is not None
+            try:
+                native_convolution(plan.algorithm)
+            except BuildError as error:
+                lack = f"no native kernel: {str(error).partition(chr(10))[0]}"
+                plan = make_plan(
+                    plan.shape, tolerance=self.tolerance, algorithm=self.algorithm, filters=filters, obstacle=lack
+                )
+        return _Use(plan)
+
+    def _remember(self, key: tuple[Any, ...], use: _Use) -> None:
+        self._uses[key] = use
+        for oldest in list(self._uses)[:-MAX_PLANS]:
+            self._uses.pop(oldest, None)
+
+    def _pack(self, use: _Use, weight: Tensor) -> None:
+        """Transform the weight for the plan unless that was done, for this plan or another with the same algorithm."""
+        stamp = _stamp(weight)
+        if use.stamp == stamp:
+            return
+        for other in list(self._uses.values()):
+            if use.plan.algorithm and other.plan.algorithm == use.plan.algorithm and other.stamp == stamp:
+                use.packed, use.stamp = other.packed, stamp
+                return
+        use.packed, use.stamp = pack_for_plan(use.plan, weight), stamp
+
+
+def _stamp(weight: Tensor) -> tuple[Any, ...]:
+    """Return what changes when torch changes the weight: by an optimiser, ``load_state_dict``, or a move elsewhere."""
+    version = -1 if weight.is_inference() else weight._version
+    return (weight.data_ptr(), version, weight.stride())
+
+
+def _torch_own(layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
+    return FUNCTIONS[weight.ndim - 2](input, weight, bias, layer.stride, padding, layer.dilation, layer.groups)
+
+
+class PlannedConvolution(Convolution):
+    """Mixed in before one of torch's convolutions: replaces the narrow ``_conv_forward``, and nothing else."""
+
+    _winograd: LayerState
+
+    @property
+    def tolerance(self) -> float:
+        """Allowed relative L2 error of this layer; plans are made anew when it is set."""
+        return self._winograd.tolerance
+
+    @tolerance.setter
+    def tolerance(self, value: float) -> None:
+        self._winograd.change(tolerance=value)
+
+    @property
+    def algorithm(self) -> Algorithm | None:
+        """The forced algorithm, or None where the plan chooses."""
+        return self._winograd.algorithm
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans made so far, one per shape, oldest first."""
+        return self._winograd.plans
+
+    def extra_repr(self) -> str:
+        """Return torch's description, the tolerance and the newest plan."""
+        newest = f", plan={self.plans[-1]!r}" if self.plans else ""
+        return f"{super().extra_repr()}, tolerance={self.tolerance:g}{newest}"  # type: ignore[no-untyped-call]
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        padding: Any = self.padding
+        if self.padding_mode != "zeros":
+            input = nn.functional.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            padding = 0
+        if torch.compiler.is_compiling():
+            return _torch_own(self, input, weight, bias, padding)
+        return self._winograd.convolve(self, input, weight, bias, padding)
+
+
+class _Built(PlannedConvolution):
+    """A planned convolution built as such, by its constructor."""
+
+    def __init__(
+        self, *args: Any, tolerance: float | None = None, algorithm: Algorithm | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._winograd = LayerState(tolerance, algorithm)
+
+
+class Conv1d(_Built, nn.Conv1d):
+    """`torch.nn.Conv1d` by plan; see `Conv3d`."""
+
+
+class Conv2d(_Built, nn.Conv2d):
+    """`torch.nn.Conv2d` by plan; see `Conv3d`."""
+
+
+class Conv3d(_Built, nn.Conv3d):
+    """`torch.nn.Conv3d` by plan: same parameters, state_dict and results up to the tolerance.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        As `torch.nn.Conv3d`.
+    tolerance : float, optional
+        Allowed relative L2 error against exact arithmetic, as predicted for independent zero-mean inputs; 1e-5 if None.
+    algorithm : BilinearAlgorithm or NestedAlgorithm, optional
+        Forces this one, whatever its error and speed.
+
+    Raises
+    ------
+    ValueError
+        If the tolerance is not above 0; at the first forward if the algorithm does not fit the weight.
+
+    Examples
+    --------
+    >>> layer = Conv3d(4, 8, 3, padding=1, tolerance=1e-6)
+    >>> layer
+    Conv3d(4, 8, kernel_size=(3, 3, 3), stride=(1, 1, 1), padding=(1, 1, 1), tolerance=1e-06)
+    >>> sorted(layer.state_dict())
+    ['bias', 'weight']
+    """
+
+
+PLANNED: Final[dict[type[Convolution], type[PlannedConvolution]]] = {
+    nn.Conv1d: Conv1d,
+    nn.Conv2d: Conv2d,
+    nn.Conv3d: Conv3d,
+}
+"""The planned class of each of torch's convolutions."""
+
+
+_made: Final[dict[type[Convolution], type[PlannedConvolution]]] = dict(PLANNED)
+
+
+def planned_class(base: type[Convolution]) -> type[PlannedConvolution]:
+    """Return the class that does what ``base`` does, with planned convolution.
+
+    For torch's own classes these are `Conv1d`, `Conv2d` and `Conv3d`; for a subclass of them it is made here, under the
+    same name, and pickles as the recipe to make it again. Its constructor is that of ``base``.
+    """
+    if base not in _made:
+        _made[base] = _make_planned(base)
+    return _made[base]
+
+
+def _make_planned(base: type[Convolution]) -> type[PlannedConvolution]:
+    body = {"__reduce_ex__": _reduce_converted, "__doc__": base.__doc__, "__module__": base.__module__}
+    made: type[PlannedConvolution] = types.new_class(
+        base.__name__, (PlannedConvolution, base), exec_body=lambda namespace: namespace.update(body)
+    )
+    return made
+
+
+def _reduce_converted(layer: PlannedConvolution, _protocol: SupportsIndex) -> tuple[Any, ...]:
+    state = object.__reduce_ex__(layer, 2)[2]
+    return _blank, (layer._winograd.original,), state
+
+
+def _blank(original: type[Convolution]) -> PlannedConvolution:
+    """Make an uninitialised module of the planned class, which its state will fill."""
+    cls = planned_class(original)
+    return cls.__new__(cls)

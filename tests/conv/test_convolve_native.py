@@ -19,7 +19,7 @@ from winograd.conv import native, operator
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import PackedDirect
 from winograd.conv.operator import pack_for_plan, plan_tensors, run_plan
-from winograd.conv.plan import CHANNEL_BLOCK, Backend, Filters, Plan, make_plan
+from winograd.conv.plan import Backend, Filters, Plan, make_plan
 
 OURS: dict[int, Callable[..., Any]] = {1: conv1d, 2: conv2d, 3: conv3d}
 TORCHS: dict[int, Callable[..., Any]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
@@ -108,7 +108,6 @@ def test_plans_know_the_memory_they_take(sizes: tuple[int, ...]) -> None:
     plan = make_plan(shape, algorithm=F43_3D)
     compiled = native.native_convolution(F43_3D)
     tiling = tile_axes(axes, F43_3D.m, F43_3D.r, shape.padding)
-    assert native.CHANNEL_BLOCK == CHANNEL_BLOCK
     assert compiled.filter_bytes(channels, outputs) <= plan.filter_bytes
     # Two threads are planned for; those that torch has here take their M each.
     taken = compiled.workspace_bytes(tiling, batch, channels, outputs)

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import Final
 
 import torch  # before any kernel is loaded: kernels then share torch's OpenMP runtime and its threads
 
@@ -22,10 +21,7 @@ from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.emit import emit
-from winograd.codegen.targets.c import pad_axes
-
-CHANNEL_BLOCK: Final = 64
-"""Channels per partial sum in the generated product."""
+from winograd.conv.blocking import Blocking, choose_blocking
 
 _Triple = ctypes.c_int64 * 3
 _Float = ctypes.POINTER(ctypes.c_float)
@@ -71,14 +67,6 @@ class PackedFilter:
         return self.values.numel() * self.values.element_size()
 
 
-@dataclass(frozen=True, slots=True)
-class Blocking:
-    """How many tiles are held at a time: ``block`` of them as V by all threads, ``task`` of them as M by one thread."""
-
-    block: int
-    task: int
-
-
 class NativeConvolution:
     """The compiled convolution by one algorithm; see `native_convolution` for the cached constructor.
 
@@ -101,12 +89,9 @@ class NativeConvolution:
     tensor([[[1., 3., 6., 9., 7.]]])
     """
 
-    channel_block = CHANNEL_BLOCK
-
     def __init__(self, algorithm: BilinearAlgorithm | NestedAlgorithm) -> None:
         self.algorithm = as_nested(algorithm)
         self._digest = self.algorithm.digest  # made once: it spells every matrix
-        self._axes = pad_axes(self.algorithm)
         self._library = _declared(load(emit(self.algorithm, "c")))
         self._panel = int(self._library.winograd_panel())
 
@@ -232,25 +217,6 @@ class NativeConvolution:
 def native_convolution(algorithm: NestedAlgorithm) -> NativeConvolution:
     """Return the compiled convolution by an algorithm, made once per process; raises as `NativeConvolution`."""
     return NativeConvolution(algorithm)
-
-
-V_BYTES: Final = 12 << 20
-"""Transformed data that is held at a time: it should stay in the last-level cache."""
-
-M_BYTES: Final = 3 << 20
-"""Products that one thread holds at a time."""
-
-
-def choose_blocking(tiling: Tiling, batch: int, channels: int, rank: int, panel: int) -> Blocking:
-    """Return how many tiles are held at a time, of nearly equal parts, within `V_BYTES` and `M_BYTES`."""
-    tiles = max(batch * tiling.count, 1)
-    block = _even_part(tiles, V_BYTES // (4 * rank * max(channels, 1)))
-    return Blocking(block, _even_part(block, M_BYTES // (4 * rank * panel)))
-
-
-def _even_part(total: int, limit: int) -> int:
-    parts = -(-total // max(limit, 1))
-    return -(-total // parts)
 
 
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:

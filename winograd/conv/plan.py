@@ -18,14 +18,12 @@ from winograd.accuracy.model import predict_relative_l2
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested, nest
 from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.targets.c import CHANNEL_BLOCK
 from winograd.conv import roofline
 from winograd.conv.shape import ConvShape
 
 DEFAULT_TOLERANCE = 1e-5
 """Allowed relative L2 error of one layer, as predicted for independent zero-mean inputs."""
-
-CHANNEL_BLOCK = 64
-"""Input channels that the native backend adds up before it adds the partial sums."""
 
 REQUIRED_GAIN = 1.2
 """Direct convolution is kept unless Winograd is predicted to be faster by this factor: what the model may be off by."""

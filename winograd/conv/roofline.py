@@ -11,13 +11,12 @@ from math import prod
 
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.tiling import Tiling, tile_axes
-from winograd.codegen.lower import lower_axis
+from winograd.codegen.nested import count_passes, lower_nested
+from winograd.conv.blocking import NOMINAL_PANEL, choose_blocking
 from winograd.conv.shape import ConvShape
 
 _FLOAT_BYTES = 4
-
-# What the native backend holds at a time: V of all threads, M of each, and panels of output channels in its products.
-_HELD_V_BYTES, _HELD_M_BYTES, _PANEL, _THREADS = 12 << 20, 3 << 20, 32, 2
+_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +127,14 @@ def filter_bytes(shape: ConvShape, algorithm: NestedAlgorithm) -> int:
 
 def native_filter_bytes(shape: ConvShape, algorithm: NestedAlgorithm) -> int:
     """Return the bytes of the transformed filter as the native backend packs it, outputs filled up to whole panels."""
-    return filter_bytes(replace(shape, outputs=-(-shape.outputs // _PANEL) * _PANEL), algorithm)
+    return filter_bytes(replace(shape, outputs=-(-shape.outputs // NOMINAL_PANEL) * NOMINAL_PANEL), algorithm)
 
 
 def native_workspace_bytes(shape: ConvShape, algorithm: NestedAlgorithm) -> int:
     """Return about how many bytes the native backend holds beside the filter, on two threads."""
-    position_bytes = _FLOAT_BYTES * algorithm.rank * shape.batch * _tiling(shape, algorithm).count
-    held_v = min(position_bytes * shape.channels, _HELD_V_BYTES)
-    return held_v + _THREADS * min(position_bytes * _PANEL, _HELD_M_BYTES)
+    held = choose_blocking(_tiling(shape, algorithm), shape.batch, shape.channels, algorithm.rank)
+    values = held.block * shape.channels + _THREADS * held.task * NOMINAL_PANEL
+    return _FLOAT_BYTES * algorithm.rank * values
 
 
 def transformed_bytes(shape: ConvShape, algorithm: NestedAlgorithm) -> int:
@@ -154,19 +153,12 @@ def data_instructions(algorithm: NestedAlgorithm) -> int:
     >>> data_instructions(nest(toom_cook(2, 3), toom_cook(2, 3)))
     32
     """
-    counts = [lower_axis(axis).data.counts.instructions for axis in algorithm.axes]
-    return _nested_instructions(counts, before=algorithm.tile, after=algorithm.ranks)
+    return count_passes(lower_nested(algorithm).data).instructions
 
 
 def inverse_instructions(algorithm: NestedAlgorithm) -> int:
     """Return the instructions of the inverse transform of one tile of one output channel."""
-    counts = [lower_axis(axis).inverse.counts.instructions for axis in algorithm.axes]
-    return _nested_instructions(counts, before=algorithm.ranks, after=algorithm.m)
-
-
-def _nested_instructions(counts: list[int], *, before: tuple[int, ...], after: tuple[int, ...]) -> int:
-    """Transform axis by axis: the axes done have their sizes after, those to come their sizes before."""
-    return sum(count * prod(after[:axis]) * prod(before[axis + 1 :]) for axis, count in enumerate(counts))
+    return count_passes(lower_nested(algorithm).inverse).instructions
 
 
 def _unpadded(shape: ConvShape) -> float:

@@ -13,8 +13,8 @@ from typing import Any
 from winograd.nn.table import scientific, text_table
 
 _HEADER = (
-    "layer", "input", "algorithm", "predicted error", "measured error", "direct error", "best direct variant", "ms", "converted ms",
-    "ratio",
+    "layer", "input", "algorithm", "predicted error", "measured error", "direct error",
+    "best direct variant", "ms", "converted ms", "ratio",
 )  # fmt: skip
 
 

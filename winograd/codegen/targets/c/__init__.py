@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import resources
 from math import prod, sqrt
+from typing import Final
 
 from winograd.algebra.growth import kappa
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.nested import count_passes, lower_nested
 from winograd.codegen.targets.c.transforms import print_transforms
+
+CHANNEL_BLOCK: Final = 64
+"""Channels per partial sum of the product: the error of the sum grows with their number, not with all channels."""
 
 
 def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
@@ -68,15 +72,16 @@ def _constants(nested: NestedAlgorithm) -> str:
         "FILTER_BUFFER": nested.rank,
         "STRIDE0": nested.ranks[1] * nested.ranks[2],
         "STRIDE1": nested.ranks[2],
+        "CHANNEL_BLOCK": CHANNEL_BLOCK,
         "STEPS": _steps(nested),
     }
     listed = "\n".join(f"    NAME_{key} = {value}," for key, value in values.items())
     growth = prod(kappa(axis) for axis in nested.axes)
     return (
-        "/* Outputs, taps and inputs of a tile per axis (depth, height, width), and the sizes that follow. */\n"
+        "/* Outputs, taps and inputs of a tile per axis (depth, height, width), and what follows from them. */\n"
         f"enum {{\n{listed}\n}};\n\n"
         "/* Relative standard deviation that one rounding of every product causes in an output: 2^-24 sqrt(kappa).\n"
-        "   The self-test multiplies its variance by the roundings on the way: channels, and NAME_STEPS transforms. */\n"
+        "   The self-test multiplies its variance by the roundings on the way: channels, and NAME_STEPS others. */\n"
         f"#define NAME_DEVIATION {2.0**-24 * sqrt(growth)!r}\n"
     )
 

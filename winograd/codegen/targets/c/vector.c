@@ -14,8 +14,8 @@ enum { NAME_WIDTH = 8, NAME_ROWS = 6 };
 enum { NAME_WIDTH = 4, NAME_ROWS = 6 };
 #endif
 
-/* NAME_PANEL outputs are summed at a time, in partial sums of NAME_CHANNEL_BLOCK channels. */
-enum { NAME_PANEL = 2 * NAME_WIDTH, NAME_CHANNEL_BLOCK = 64 };
+/* Outputs that are summed at a time. */
+enum { NAME_PANEL = 2 * NAME_WIDTH };
 
 typedef float NAME_vector __attribute__((vector_size(4 * NAME_WIDTH)));
 typedef int32_t NAME_mask __attribute__((vector_size(4 * NAME_WIDTH)));

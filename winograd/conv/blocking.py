@@ -10,8 +10,14 @@ from typing import Final
 
 from winograd.algebra.tiling import Tiling
 
-V_BYTES: Final = 12 << 20
-"""Transformed data that all threads hold at a time: it should stay in the last-level cache."""
+LEAST_V_BYTES: Final = 3 << 20
+"""Transformed data that all threads hold at a time, beside a small filter that stays in the last-level cache."""
+
+MOST_V_BYTES: Final = 12 << 20
+"""Transformed data that all threads hold at a time, at most: it should stay in the last-level cache itself."""
+
+V_PER_FILTER_BYTE: Final = 3 / 8
+"""The whole filter is read once for every block of V, so V grows with it between these limits."""
 
 M_BYTES: Final = 3 << 20
 """Products that one thread holds at a time."""
@@ -28,18 +34,21 @@ class Blocking:
     task: int
 
 
-def choose_blocking(tiling: Tiling, batch: int, channels: int, rank: int, panel: int = NOMINAL_PANEL) -> Blocking:
-    """Return how many tiles are held at a time, in parts of nearly equal size, within `V_BYTES` and `M_BYTES`.
+def choose_blocking(
+    tiling: Tiling, batch: int, channels: int, outputs: int, rank: int, panel: int = NOMINAL_PANEL
+) -> Blocking:
+    """Return how many tiles are held at a time, in parts of nearly equal size, within the limits above.
 
     Examples
     --------
     >>> from winograd.algebra.tiling import tile_axes
     >>> tiling = tile_axes(sizes=(16, 56, 56), m=(4, 4, 4), r=(3, 3, 3), padding=((1, 1),) * 3)
-    >>> choose_blocking(tiling, batch=1, channels=64, rank=216)
-    Blocking(block=196, task=98)
+    >>> choose_blocking(tiling, batch=1, channels=64, outputs=128, rank=216)
+    Blocking(block=56, task=56)
     """
     tiles = max(batch * tiling.count, 1)
-    block = _even_part(tiles, V_BYTES // (4 * rank * max(channels, 1)))
+    held_bytes = min(max(LEAST_V_BYTES, int(V_PER_FILTER_BYTE * 4 * rank * channels * outputs)), MOST_V_BYTES)
+    block = _even_part(tiles, held_bytes // (4 * rank * max(channels, 1)))
     return Blocking(block, _even_part(block, M_BYTES // (4 * rank * panel)))
 
 

@@ -164,7 +164,7 @@ class NativeConvolution:
         batch, channels = input.shape[:2]
         source = input.detach().movedim(1, -1).contiguous()
         target = torch.empty((batch, *tiling.output, packed.outputs), dtype=torch.float32)
-        chosen = blocking or choose_blocking(tiling, batch, channels, self.algorithm.rank, self._panel)
+        chosen = blocking or choose_blocking(tiling, batch, channels, packed.outputs, self.algorithm.rank, self._panel)
         shape = self._shape(tiling, batch, channels, packed.outputs, chosen)
         threads = _threads()
         workspace = _workspace(int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads)))
@@ -183,7 +183,7 @@ class NativeConvolution:
 
     def workspace_bytes(self, tiling: Tiling, batch: int, channels: int, outputs: int) -> int:
         """Return the bytes of workspace of one call on the threads that torch uses now."""
-        chosen = choose_blocking(tiling, batch, channels, self.algorithm.rank, self._panel)
+        chosen = choose_blocking(tiling, batch, channels, outputs, self.algorithm.rank, self._panel)
         shape = self._shape(tiling, batch, channels, outputs, chosen)
         return 4 * int(self._library.winograd_workspace_floats(ctypes.byref(shape), _threads()))
 

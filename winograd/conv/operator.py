@@ -63,8 +63,10 @@ def _convolve_planned(
     try:
         plan = planned()
     except UnreadableError as unreadable:
-        own()
-        raise unreadable.error from None
+        output = own()  # torch's own error, or what only torch can read, such as mixed dtypes under autocast
+        if unreadable.forced:
+            raise unreadable.error from None
+        return output
     return own() if plan.backend is Backend.DIRECT else run_plan(plan, input, weight, bias)
 
 
@@ -73,11 +75,20 @@ _convolve_apart = _disable_dynamo(_convolve_planned)
 
 
 class UnreadableError(Exception):
-    """Arguments that make no convolution; ``error`` says why, and torch's own convolution in its own words."""
+    """Arguments that no plan can be made for; torch's own convolution refuses most of them in its own words.
 
-    def __init__(self, error: Exception) -> None:
+    Parameters
+    ----------
+    error : Exception
+        Why.
+    forced : bool
+        Whether an algorithm was asked for, so that torch's own convolution will not do.
+    """
+
+    def __init__(self, error: Exception, *, forced: bool) -> None:
         super().__init__(str(error))
         self.error = error
+        self.forced = forced
 
 
 def plan_tensors(
@@ -115,7 +126,7 @@ def plan_tensors(
     try:
         shape = _read(input, weight, bias, arguments, ndim)
     except (TypeError, ValueError, AttributeError) as error:
-        raise UnreadableError(error) from None
+        raise UnreadableError(error, forced=algorithm is not None) from None
     obstacle = tensor_obstacle(input, weight, bias)
     return make_plan(shape, tolerance=tolerance, algorithm=algorithm, filters=filters, obstacle=obstacle)
 

@@ -29,6 +29,8 @@ class Machine:
         Peak float32 rate, an FMA counted as two.
     direct_efficiency, gemm_efficiency : float
         Fraction of the peak that direct convolution and the products of a Winograd convolution reach.
+    sum_channels : int
+        Channels that the products could add up in the time that it takes to begin and to store a sum.
     full_channels : int
         Input channels per group from which direct convolution reaches its efficiency; below, it falls in proportion.
     transform_gops : float
@@ -48,6 +50,7 @@ class Machine:
     gflops: float
     direct_efficiency: float
     gemm_efficiency: float
+    sum_channels: int
     full_channels: int
     transform_gops: float
     dram_gbs: float
@@ -62,7 +65,8 @@ class Machine:
 NOMINAL = Machine(
     gflops=250.0,
     direct_efficiency=0.9,
-    gemm_efficiency=0.85,
+    gemm_efficiency=0.9,
+    sum_channels=6,
     full_channels=9,
     transform_gops=25.0,
     dram_gbs=35.0,
@@ -70,8 +74,8 @@ NOMINAL = Machine(
     cache_bytes=24 << 20,
     filter_gops=0.7,
     direct_call_ms=0.01,
-    winograd_call_ms=0.4,
-    position_call_ms=0.005,
+    winograd_call_ms=0.1,
+    position_call_ms=0.0005,
 )
 """Two cores with AVX-512, 1 MB L2 each and 32 MB L3: what plans assume, so that a plan depends on the shape only."""
 
@@ -96,7 +100,8 @@ def direct_ms(shape: ConvShape, machine: Machine = NOMINAL) -> float:
 def winograd_ms(shape: ConvShape, algorithm: NestedAlgorithm, machine: Machine = NOMINAL) -> float:
     """Return the predicted milliseconds of a Winograd convolution whose filter is transformed already."""
     tiles = shape.batch * _tiling(shape, algorithm).count
-    products = _ms(2 * multiplications(shape, algorithm), machine.gflops * machine.gemm_efficiency)
+    begun = 1 + machine.sum_channels / max(shape.channels, 1)
+    products = _ms(2 * begun * multiplications(shape, algorithm), machine.gflops * machine.gemm_efficiency)
     streamed = _ms(filter_bytes(shape, algorithm), machine.dram_gbs)
     transforms = _ms(
         tiles * (shape.channels * data_instructions(algorithm) + shape.outputs * inverse_instructions(algorithm)),
@@ -132,7 +137,7 @@ def native_filter_bytes(shape: ConvShape, algorithm: NestedAlgorithm) -> int:
 
 def native_workspace_bytes(shape: ConvShape, algorithm: NestedAlgorithm) -> int:
     """Return about how many bytes the native backend holds beside the filter, on two threads."""
-    held = choose_blocking(_tiling(shape, algorithm), shape.batch, shape.channels, algorithm.rank)
+    held = choose_blocking(_tiling(shape, algorithm), shape.batch, shape.channels, shape.outputs, algorithm.rank)
     values = held.block * shape.channels + _THREADS * held.task * NOMINAL_PANEL
     return _FLOAT_BYTES * algorithm.rank * values
 

@@ -19,7 +19,7 @@ help:
 	@echo "make demo    C3D on a real clip, directly and with generated kernels: speed and error of every layer"
 	@echo "make test    all tests and doctests"
 	@echo "make check   tests, lint, types, rooms, documentation with its notebooks: what has to pass before a merge"
-	@echo "make bench   the demo's measurement with more repetitions, into build/bench.json and .png"
+	@echo "make bench   every layer of C3D's stack with every tile, against the best direct variant; into build/c3d_stack.json"
 	@echo "make docs    documentation into docs/_build/html"
 	@echo "make clean   remove what was built (.venv stays)"
 
@@ -29,7 +29,7 @@ demo: $(STAMPS)/demo
 
 bench: $(STAMPS)/demo
 	@mkdir -p build
-	$(BIN)/python -m winograd.run c3d --clip $(CLIP) --repeats 51 --json build/bench.json --plot build/bench.png
+	$(BIN)/python benchmarks/c3d_stack.py --json build/c3d_stack.json
 
 test: $(STAMPS)/test
 	$(BIN)/python -m pytest

@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
+import signal
 import stat
+import threading
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +19,7 @@ import pytest
 from winograd import nest, toom_cook
 from winograd.codegen import build
 from winograd.codegen.build import BuildError, cache_directory, load
+from winograd.codegen.compiler import Compiler
 from winograd.codegen.kernel import Kernel
 
 F23 = nest(toom_cook(2, 3))
@@ -150,4 +156,65 @@ def test_many_processes_at_once_all_load_a_whole_entry(cache: Path) -> None:
     for child in children:
         child.join()
         assert child.exitcode == 0
+    assert len(entries(cache)) == 1
+
+
+def _in_child(action) -> int:
+    """Run an action in a forked child and return its exit status, 124 if it takes longer than 20 seconds."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            action()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    return 124 if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_while_a_thread_builds_leaves_both_sides_free(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, finish = threading.Event(), threading.Event()
+    compile_ = Compiler.compile
+
+    def slow(self: Compiler, *arguments: object) -> None:
+        started.set()
+        finish.wait(20)
+        compile_(self, *arguments)
+
+    monkeypatch.setattr(Compiler, "compile", slow)
+    thread = threading.Thread(target=load, args=(kernel(10),))
+    thread.start()
+    started.wait(20)
+    finish_in_child = finish.set  # the child's own copy of the event
+    assert _in_child(lambda: (finish_in_child(), load(kernel(11)))) == 0
+    sleeper = os.fork()
+    if sleeper == 0:
+        signal.alarm(60)
+        signal.pause()
+    finish.set()
+    thread.join()
+    forget(monkeypatch)
+    begun = time.monotonic()
+    assert load(kernel(10)).tiny() == 10
+    assert time.monotonic() - begun < 10
+    os.kill(sleeper, signal.SIGKILL)
+    os.waitpid(sleeper, 0)
+
+
+def test_a_compiler_is_run_under_the_name_it_was_called_by(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Wrappers such as ccache are one program under many names.
+    wrapper = cache.parent / "wrapper"
+    real = shutil.which("cc") or shutil.which("gcc")
+    wrapper.write_text(f'#!/bin/sh\ncase "$0" in *my-cc) exec {real} "$@";; *) exit 9;; esac\n')
+    wrapper.chmod(0o755)
+    (cache.parent / "my-cc").symlink_to(wrapper)
+    monkeypatch.setenv("CC", f"{cache.parent / 'my-cc'} -g0")
+    assert load(kernel(12)).tiny() == 12
+
+
+def test_eight_threads_load_at_once(cache: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: load(kernel(13)).tiny(), range(16))) == [13] * 16
     assert len(entries(cache)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import subprocess
@@ -101,3 +102,56 @@ def test_instructions_of_nested_transforms() -> None:
     mixed, cube = lower_nested(nest(f2, f4, f4)), lower_nested(nest(f4, f4, f4))
     assert [count_passes(passes).instructions for passes in (mixed.data, mixed.inverse)] == [720, 344]
     assert [count_passes(passes).instructions for passes in (cube.data, cube.inverse)] == [1296, 760]
+
+
+def test_where_float32_decides_nothing_the_self_test_does_not_pass(tmp_path: Path) -> None:
+    source = emit(nest(*[toom_cook(12, 3)] * 2), "c").source
+    done = self_test(source, tmp_path, COMPILERS[0], BUILDS["plain"])
+    assert done.returncode == 3
+    assert "self-test undecided" in done.stdout
+
+
+def test_a_large_tile_that_convolves_nothing_fails_its_self_test(tmp_path: Path) -> None:
+    source = emit(nest(toom_cook(12, 3)), "c").source
+    broken, count = re.subn(r"value = buffer\[(.*)\] \+ shift;", r"value = 0 * buffer[\1] + shift;", source)
+    assert count == 1
+    assert self_test(source, tmp_path, COMPILERS[0], BUILDS["plain"]).returncode == 0
+    assert self_test(broken, tmp_path, COMPILERS[0], BUILDS["plain"]).returncode == 1
+
+
+def test_the_header_is_not_rewritten_by_the_name() -> None:
+    source = emit(F43_3D, "c", name="MY_NAME_X", notes=["see NAME_ here"]).source
+    assert "--name MY_NAME_X" in source
+    assert "see NAME_ here" in source
+    assert "void MY_NAME_X_convolve(" in source
+
+
+@pytest.mark.parametrize("standard", ["c11", "gnu11"])
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="reads x86-64 assembly")
+def test_products_and_sums_are_fused_where_written_and_nowhere_else(tmp_path: Path, standard: str) -> None:
+    (tmp_path / "kernel.c").write_text(emit(F43_3D, "c").source, encoding="ascii")
+    counts = {}
+    for flag in ("-ffp-contract=off", "-ffp-contract=fast"):
+        command = [
+            COMPILERS[0],
+            f"-std={standard}",
+            "-O2",
+            "-mavx",
+            "-mfma",
+            flag,
+            "-S",
+            "-o",
+            "-",
+            str(tmp_path / "kernel.c"),
+        ]
+        assembly = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        counts[flag] = assembly.count("vfmadd")
+    assert counts["-ffp-contract=off"] == counts["-ffp-contract=fast"] > 0
+
+
+def test_what_cannot_compile_it_is_told_why(tmp_path: Path) -> None:
+    (tmp_path / "kernel.c").write_text(emit(F43_3D, "c").source, encoding="ascii")
+    command = [COMPILERS[0], "-std=c99", "-c", str(tmp_path / "kernel.c"), "-o", str(tmp_path / "kernel.o")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "needs GCC or Clang and C11" in done.stderr

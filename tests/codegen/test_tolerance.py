@@ -13,8 +13,10 @@ from tests.strategies import algorithms
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.emit import emit
 from winograd.codegen.interpret import interpret
 from winograd.codegen.lower import lower_axis
+from winograd.codegen.module import python_module
 from winograd.codegen.tolerance import float64_tolerance, longest_path, without_signs
 
 
@@ -63,6 +65,12 @@ def test_longer_programs_have_longer_paths() -> None:
     assert longest_path(lower_axis(toom_cook(1, 3)).data) == 0
 
 
-def test_tiles_that_leave_float64_are_allowed_anything() -> None:
+def test_tiles_that_leave_float64_have_no_bound() -> None:
     assert np.isfinite(float64_tolerance(nest(toom_cook(6, 3)), 1))
     assert float64_tolerance(nest(*[toom_cook(30, 3)] * 3), 10**200) == np.inf
+
+
+def test_a_self_test_that_cannot_decide_does_not_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    module = python_module(emit(nest(*[toom_cook(16, 3)] * 3), "torch"))
+    assert not module._self_test()
+    assert "undecided" in capsys.readouterr().out

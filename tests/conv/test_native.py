@@ -221,3 +221,18 @@ def test_what_does_not_fit_is_refused(change, message: str) -> None:
     packed = convolution.pack(torch.zeros(3, 2, 3, 3, 3))
     with pytest.raises(ValueError, match=message):
         change(convolution, torch.zeros(1, 2, 4, 4, 4), packed)
+
+
+def test_the_default_device_and_dtype_play_no_part() -> None:
+    input, weight = integers(1, 5, 6, 6, 7, seed=8), integers(7, 5, 3, 3, 3, seed=9)
+    convolution = native_convolution(F2_3D)
+    expected = direct_f64(input, weight, None, ((1, 1),) * 3)
+    default = torch.get_default_dtype()
+    native.release_workspace()
+    try:
+        torch.set_default_dtype(torch.float64)
+        with torch.device("meta"):
+            output = convolution.convolve(input, convolution.pack(weight))
+    finally:
+        torch.set_default_dtype(default)
+    assert torch.equal(output.double(), expected)

@@ -33,6 +33,15 @@ _loading = threading.Lock()
 _warned: list[str] = []
 
 
+def _renew_lock() -> None:
+    """Forget, in a forked child, that a thread of the parent was loading a kernel."""
+    global _loading  # noqa: PLW0603
+    _loading = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
 def load(kernel: Kernel) -> ctypes.CDLL:
     """Return the shared library of a C kernel, built if it is not in the cache. Safe in threads and processes.
 
@@ -60,7 +69,15 @@ def cache_directory() -> Path:
 
 
 def _key(kernel: Kernel, compiler: Compiler) -> str:
-    parts = (kernel.source, *FLAGS, compiler.path, compiler.version, cpu_features(), winograd.__version__)
+    parts = (
+        kernel.source,
+        *FLAGS,
+        *compiler.command,
+        compiler.path,
+        compiler.version,
+        cpu_features(),
+        winograd.__version__,
+    )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -100,6 +117,8 @@ def _locked(path: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
+        # A child forked meanwhile has the descriptor too: closing ours alone would leave the lock with it.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -26,8 +27,9 @@ class BuildError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """A C compiler: its resolved path and the first line of its version."""
+    """A C compiler: the command that runs it, where that leads, and the first line of its version."""
 
+    command: tuple[str, ...]
     path: str
     version: str
 
@@ -39,7 +41,7 @@ class Compiler:
         BuildError
             With the compiler's messages, if it fails or takes longer than five minutes.
         """
-        command = [self.path, *flags, str(source), "-o", str(target), "-lm"]
+        command = [*self.command, *flags, str(source), "-o", str(target), "-lm"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -49,28 +51,29 @@ class Compiler:
 
 
 def find_compiler() -> Compiler:
-    """Return the compiler that ``CC`` names, else the first of cc, gcc and clang.
+    """Return the compiler that ``CC`` names, options included, else the first of cc, gcc and clang.
 
     Raises
     ------
     BuildError
         If there is none, naming what was looked for.
     """
-    names = (os.environ["CC"],) if os.environ.get("CC") else ("cc", "gcc", "clang")
-    for name in names:
+    chosen = shlex.split(os.environ.get("CC", ""))
+    commands = [chosen] if chosen else [["cc"], ["gcc"], ["clang"]]
+    for name, *options in commands:
         path = shutil.which(name)
         if path is not None:
-            return _identify(os.path.realpath(path))
-    raise BuildError(f"no C compiler: looked for {', '.join(names)}; install gcc or set CC")
+            return _identify((path, *options))
+    raise BuildError(f"no C compiler: looked for {', '.join(name for name, *_ in commands)}; install gcc or set CC")
 
 
 @lru_cache(maxsize=8)
-def _identify(path: str) -> Compiler:
+def _identify(command: tuple[str, ...]) -> Compiler:
     try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BuildError(f"{path} did not run: {error}") from error
-    return Compiler(path, done.stdout.partition("\n")[0])
+        raise BuildError(f"{command[0]} did not run: {error}") from error
+    return Compiler(command, os.path.realpath(command[0]), done.stdout.partition("\n")[0])
 
 
 @lru_cache(maxsize=1)

@@ -117,7 +117,7 @@ class NativeConvolution:
             )
         outputs, channels = weight.shape[:2]
         plain = weight.detach().contiguous()
-        values = torch.empty(self._library.winograd_filter_floats(channels, outputs), dtype=torch.float32)
+        values = _floats(self._library.winograd_filter_floats(channels, outputs))
         if self._library.winograd_filter(_address(plain), channels, outputs, _address(values), _threads()):
             raise MemoryError(f"no memory to transform a filter of shape {tuple(weight.shape)}")
         return PackedFilter(values, channels, outputs, self._digest)
@@ -163,7 +163,7 @@ class NativeConvolution:
         tiling = tile_axes(tuple(input.shape[2:]), self.algorithm.m, self.algorithm.r, padding)
         batch, channels = input.shape[:2]
         source = input.detach().movedim(1, -1).contiguous()
-        target = torch.empty((batch, *tiling.output, packed.outputs), dtype=torch.float32)
+        target = _floats(batch, *tiling.output, packed.outputs)
         chosen = blocking or choose_blocking(tiling, batch, channels, packed.outputs, self.algorithm.rank, self._panel)
         shape = self._shape(tiling, batch, channels, packed.outputs, chosen)
         threads = _threads()
@@ -233,6 +233,11 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     return library
 
 
+def _floats(*sizes: int) -> torch.Tensor:
+    """Return uninitialised memory that C can write to, whatever torch's default device and dtype are."""
+    return torch.empty(sizes, dtype=torch.float32, device="cpu")
+
+
 def _address(tensor: torch.Tensor) -> ctypes._Pointer[ctypes.c_float]:
     return ctypes.cast(tensor.data_ptr(), _Float)
 
@@ -249,7 +254,7 @@ def _check_tensor(name: str, tensor: torch.Tensor, ndim: int) -> None:
 class _Scratch(threading.local):
     """Workspace that a thread keeps between calls: fresh memory would cost a page fault every 4 KiB."""
 
-    floats: torch.Tensor = torch.empty(0)
+    floats: torch.Tensor = torch.empty(0, device="cpu")
 
 
 _scratch = _Scratch()
@@ -259,13 +264,13 @@ os.register_at_fork(after_in_child=_forked.set)
 
 def _workspace(floats: int) -> torch.Tensor:
     if _scratch.floats.numel() < floats:
-        _scratch.floats = torch.empty(floats, dtype=torch.float32)
+        _scratch.floats = _floats(floats)
     return _scratch.floats
 
 
 def release_workspace() -> None:
     """Free the workspace that the calling thread keeps between calls."""
-    _scratch.floats = torch.empty(0)
+    _scratch.floats = _floats(0)
 
 
 def _threads() -> int:

@@ -68,7 +68,9 @@ def _self_test():
     error = float((y - expected).abs().max())
     allowed = {tolerance}  # derived from the operation counts and the magnitudes on the way
     print(f"{{NAME}}: largest error {{error:.1e}} in float64, {{allowed:.1e}} allowed")
-    return error <= allowed
+    if not allowed < 0.5:
+        print(f"{{NAME}}: undecided, float64 rounds too much in this algorithm to tell integers apart")
+    return error <= allowed < 0.5
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
     """
     whole = pad_axes(nested)
     programs = lower_nested(whole)
-    comment = "\n".join(["/*", *(f" * {line}".rstrip() for line in header), " */"])
+    comment = "\n".join(["/*", *(f" * {line}".rstrip() for line in header), " */", ""])
     body = "\n".join(
         [
             _part("vector.c"),
@@ -48,7 +48,7 @@ def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
             _part("selftest.c"),
         ]
     )
-    return f"{comment}\n{body}".replace("NAME_", f"{name}_")
+    return comment + body.replace("NAME_", f"{name}_")
 
 
 def pad_axes(nested: NestedAlgorithm) -> NestedAlgorithm:

@@ -6,12 +6,12 @@
 #endif
 
 typedef struct {
-    int64_t batch, channels, outputs;
-    int64_t size[3]; /* inputs along depth, height, width */
-    int64_t low[3]; /* zeros before the first input */
-    int64_t high[3]; /* zeros after the last input */
-    int64_t block; /* tiles whose V is held at a time */
-    int64_t task; /* tiles of one task: their M is held by one thread */
+    int64_t batch, channels, outputs; /* each at least 1 */
+    int64_t size[3]; /* inputs along depth, height, width; padded, no axis is smaller than the filter */
+    int64_t low[3]; /* zeros before the first input, at least 0 */
+    int64_t high[3]; /* zeros after the last input, at least 0 */
+    int64_t block; /* tiles whose V is held at a time; less than 1 counts as 1 */
+    int64_t task; /* tiles of one task, whose M is held by one thread; less than 1 counts as 1 */
 } NAME_shape;
 
 /* One cache line between positions keeps equal strides of 4 KiB, which would share a cache set, from happening. */
@@ -40,14 +40,24 @@ static int64_t NAME_panels(int64_t outputs)
     return (outputs + NAME_PANEL - 1) / NAME_PANEL;
 }
 
+static int64_t NAME_block(const NAME_shape *shape)
+{
+    return NAME_max(NAME_min(shape->block, NAME_tiles(shape)), 1);
+}
+
+static int64_t NAME_task_tiles(const NAME_shape *shape)
+{
+    return NAME_max(NAME_min(shape->task, NAME_block(shape)), 1);
+}
+
 static int64_t NAME_v_stride(const NAME_shape *shape)
 {
-    return (NAME_min(shape->block, NAME_tiles(shape)) * shape->channels + NAME_PAD - 1) / NAME_PAD * NAME_PAD + NAME_PAD;
+    return (NAME_block(shape) * shape->channels + NAME_PAD - 1) / NAME_PAD * NAME_PAD + NAME_PAD;
 }
 
 static int64_t NAME_m_stride(const NAME_shape *shape)
 {
-    return NAME_min(shape->task, NAME_tiles(shape)) * NAME_PANEL + NAME_PAD;
+    return NAME_task_tiles(shape) * NAME_PANEL + NAME_PAD;
 }
 
 static int64_t NAME_zeros(const NAME_shape *shape)
@@ -78,7 +88,7 @@ int64_t NAME_filter_floats(int64_t channels, int64_t outputs)
 /* Floats of workspace that NAME_convolve needs on this many threads. */
 int64_t NAME_workspace_floats(const NAME_shape *shape, int64_t threads)
 {
-    return NAME_zeros(shape) + NAME_POSITIONS * NAME_v_stride(shape) + threads * NAME_thread_floats(shape);
+    return NAME_zeros(shape) + NAME_POSITIONS * NAME_v_stride(shape) + NAME_max(threads, 1) * NAME_thread_floats(shape);
 }
 
 /* Transforms the filter w [output][channel][depth][height][width] in double, rounds once, and packs it into u.
@@ -88,7 +98,7 @@ int NAME_filter(const float *w, int64_t channels, int64_t outputs, float *u, int
     const int64_t panels = NAME_panels(outputs);
     int failed = 0;
 #ifdef _OPENMP
-#pragma omp parallel reduction(| : failed) num_threads((int)threads)
+#pragma omp parallel reduction(| : failed) num_threads((int)NAME_max(threads, 1))
 #endif
     {
         double *buffer = malloc(sizeof(double) * NAME_FILTER_BUFFER * NAME_PANEL);
@@ -198,11 +208,11 @@ static void NAME_task(const NAME_shape *shape, int64_t tile, int64_t tiles, int6
 void NAME_convolve(const NAME_shape *shape, const float *x, const float *u, const float *bias, int relu, float *y,
                    float *workspace, int64_t threads)
 {
-    const int64_t tiles = NAME_tiles(shape), block = NAME_min(shape->block, tiles), task = NAME_min(shape->task, tiles);
+    const int64_t tiles = NAME_tiles(shape), block = NAME_block(shape), task = NAME_task_tiles(shape);
     float *v = workspace + NAME_zeros(shape), *private_floats = v + NAME_POSITIONS * NAME_v_stride(shape);
     memset(workspace, 0, (size_t)NAME_zeros(shape) * sizeof(float));
 #ifdef _OPENMP
-#pragma omp parallel num_threads((int)threads)
+#pragma omp parallel num_threads((int)NAME_max(threads, 1))
 #endif
     {
 #ifdef _OPENMP

@@ -1,10 +1,11 @@
-/* Self-test, compiled with -DWINOGRAD_SELFTEST: random integers on odd sizes against direct convolution. The error allowed is
-   NAME_SIGMAS standard deviations of the rounding error (see NAME_DEVIATION), relative to the size of the outputs. */
+/* Self-test, compiled with -DWINOGRAD_SELFTEST: random integers on odd sizes against direct convolution. The error
+   allowed is NAME_SIGMAS standard deviations of the rounding error (see NAME_DEVIATION), relative to the outputs. Where
+   that is more than a tenth of the outputs, float32 decides nothing and the test says so instead of passing. */
 #ifdef WINOGRAD_SELFTEST
 #include <math.h>
 #include <stdio.h>
 
-enum { NAME_SIGMAS = 32 };
+enum { NAME_SIGMAS = 8 };
 
 static uint64_t NAME_state = 1;
 
@@ -109,6 +110,11 @@ static NAME_shape NAME_numbered_shape(int64_t i)
 
 int main(void)
 {
+    const double relative = NAME_SIGMAS * NAME_DEVIATION * sqrt(1.0 + NAME_STEPS);
+    if (relative > 0.1) {
+        printf("self-test undecided: rounding errors in float32 may reach %.2g of the outputs\n", relative);
+        return 3;
+    }
     int64_t shapes = 0;
     for (int axis = 0; axis < 3; ++axis) {
         const int64_t sizes = 2 * (NAME_taps[axis] + NAME_outputs_of_tile[axis]);

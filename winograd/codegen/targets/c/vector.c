@@ -1,13 +1,25 @@
-/* Vectors: GCC and Clang vector extensions; the width and the fused multiply-add follow from the compiler's target. */
+/* C11 with the vector extensions of GCC and Clang; the width of the vectors and fused multiply-add follow from the
+   compiler's target:      cc -std=c11 -O3 -march=native -fopenmp -fPIC -shared FILE.c -o FILE.so
+   and to check the file:  cc -std=c11 -O3 -march=native -fopenmp -DWINOGRAD_SELFTEST FILE.c -o selftest -lm && ./selftest */
+#if !defined(__GNUC__) || !defined(__STDC_VERSION__) || __STDC_VERSION__ < 201112L
+#error "this file needs GCC or Clang and C11 (-std=c11)"
+#endif
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Every rounding is written down: the compiler must not fuse a product with a sum by itself. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
 #if defined(__AVX512F__)
 #include <immintrin.h>
 enum { NAME_WIDTH = 16, NAME_ROWS = 12 };
-#elif defined(__AVX2__) && defined(__FMA__)
+#elif defined(__FMA__)
 #include <immintrin.h>
 enum { NAME_WIDTH = 8, NAME_ROWS = 6 };
 #else
@@ -32,7 +44,7 @@ NAME_INLINE NAME_vector NAME_fma_vectors(NAME_vector a, NAME_vector b, NAME_vect
 {
 #if defined(__AVX512F__)
     return (NAME_vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif defined(__AVX2__) && defined(__FMA__)
+#elif defined(__FMA__)
     return (NAME_vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 #else
     return a * b + c;
@@ -86,4 +98,9 @@ NAME_INLINE NAME_vector NAME_relu(NAME_vector a)
 NAME_INLINE int64_t NAME_min(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+NAME_INLINE int64_t NAME_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.codegen.artefact import write_atomically
+from winograd.artefact import write_atomically
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import direct_variants
 from winograd.conv.layout import as_channels_last

@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 import winograd
 
 HERE = Path(__file__).parent
+shutil.rmtree(HERE / "api", ignore_errors=True)  # or the page of a module that has moved stays
 shutil.rmtree(HERE / "notebooks", ignore_errors=True)
 shutil.copytree(HERE.parent / "notebooks", HERE / "notebooks", ignore=shutil.ignore_patterns(".*"))
 

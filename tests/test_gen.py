@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import locale
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -16,6 +19,7 @@ from winograd.codegen.emit import TARGETS, emit
 
 F23 = ["--m", "2", "--r", "3", "--target", "torch"]
 ROOT = Path(__file__).resolve().parents[1]
+BY_LOCALE = re.compile(r"^\s*(import|from) locale\b|\{[^{}\n]*:[^{}\n\"']*n\}", re.MULTILINE)
 
 
 class Command:
@@ -303,6 +307,19 @@ def test_the_measured_error_is_outside_what_check_compares(target: str, command:
 def test_large_tiles_say_that_nothing_is_predicted(command: Command) -> None:
     assert command("--m", "32", "--r", "3", "--target", "torch") == 0
     assert b"# No error is predicted: " in command.out
+    assert command.error.startswith("python -m winograd.gen: warning: F(32,3) is useless in float32 at these points: ")
+    assert command.error.count("\n") == 1
+
+
+@pytest.mark.parametrize(("points", "is_useless"), [("0,100,-100,inf", False), ("0,1000000,-1000000,inf", True)])
+def test_an_error_above_one_is_warned_of(points: str, is_useless: bool, command: Command, tmp_path: Path) -> None:
+    assert command(*F23, f"--points={points}", "-o", str(tmp_path / "file")) == 0
+    warning = (
+        r"python -m winograd.gen: warning: F\(2,3\) is useless in float32 at these points: "
+        r"the predicted relative error is 2\.3e\+04\n"
+    )
+    assert re.fullmatch(warning if is_useless else "", command.error)
+    assert (tmp_path / "file").exists()
 
 
 # The process: bytes, pipes and environments.
@@ -319,22 +336,59 @@ def test_bytes_do_not_depend_on_the_environment(target: str, tmp_path: Path, com
     assert command(*arguments) == 0
     directory = tmp_path / "caf\xe9"
     directory.mkdir()
-    # Locales that are not installed fall back to C; setting them is harmless.
     for environment in (
         {"PYTHONHASHSEED": "1", "LC_ALL": "C", "TZ": "Asia/Kathmandu", "HOME": str(tmp_path), "USER": "somebody"},
-        {
-            "PYTHONHASHSEED": "2",
-            "LC_ALL": "de_DE.UTF-8",
-            "LC_NUMERIC": "de_DE.UTF-8",
-            "PYTHONUTF8": "0",
-            "LANG": "tr_TR",
-        },
+        {"PYTHONHASHSEED": "2", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     ):
         file = directory / "\xe9.txt"
         inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
         ran = run(*arguments, "-o", str(file), cwd=directory, env=inherited | environment)
         assert (ran.returncode, ran.stderr) == (0, b"")
         assert file.read_bytes() == command.out
+
+
+def decimal_comma() -> str | None:
+    """Return the name of an installed locale that writes 1,5 for 1.5, or None."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        for name in ("de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "fr_FR.utf8", "tr_TR.UTF-8", "tr_TR.utf8"):
+            with contextlib.suppress(locale.Error):
+                locale.setlocale(locale.LC_ALL, name)
+                if locale.localeconv()["decimal_point"] == ",":
+                    return name
+        return None
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+
+
+@pytest.mark.skipif(decimal_comma() is None, reason="no locale with a decimal comma is installed")
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_bytes_do_not_depend_on_a_decimal_comma(target: str, command: Command) -> None:
+    arguments = ("--m", "2,4", "--r", "3", "--target", target)
+    assert command(*arguments) == 0
+    expected = command.out
+    # Python itself leaves a program in the C locale's numbers, so the locale is entered on purpose.
+    before = locale.setlocale(locale.LC_ALL)
+    locale.setlocale(locale.LC_ALL, decimal_comma())
+    try:
+        assert command(*arguments) == 0
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+    assert command.out == expected
+
+
+def test_no_code_formats_numbers_by_the_locale() -> None:
+    # Holds where no such locale is installed: only the module locale and the presentation type "n" look at it.
+    sources = {path: path.read_text() for path in (ROOT / "winograd").rglob("*.py")}
+    assert [path for path, text in sources.items() if BY_LOCALE.search(text)] == []
+    assert all(BY_LOCALE.search(text) for text in ("import locale", "from locale import str", 'f"{x:.3n}"', '"{:n}"'))
+
+
+def test_no_compiler_is_needed(tmp_path: Path) -> None:
+    environment = {"PATH": str(tmp_path), "CC": "no-such-compiler", "PYTHONPATH": str(ROOT)}
+    ran = run(*F23, "--target", "c", stdout=subprocess.PIPE, env=environment, cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert b"F(2,3)" in ran.stdout
 
 
 def test_the_command_loads_no_torch() -> None:

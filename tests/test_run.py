@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from torch import Tensor, nn
 from tests.videos import greys, write_video
 from winograd import run
 from winograd.networks import VideoNetwork, initialise_he, registry
+from winograd.nn import compare as compare_module
+from winograd.nn.comparison import Comparison
 
 
 class Small(VideoNetwork):
@@ -76,6 +80,85 @@ def test_weights_and_a_second_clip_from_files(video: str, tmp_path: Path, capsys
     table = json.loads((tmp_path / "a.json").read_text())
     assert table["clips"] == [video, str(other)]
     assert len(table["outputs"][0]["top"]) == 4
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    clips = torch.randn(2, *Small.input_shape, generator=torch.Generator().manual_seed(0))
+    return compare_module.compare(initialise_he(Small(), 0).eval(), clips, repeats=1, stack=Small.stack)
+
+
+def with_errors(comparison: Comparison, *errors: float) -> Comparison:
+    rows = zip(comparison.layers, errors, strict=True)
+    return replace(comparison, layers=tuple(replace(layer, measured_error=error) for layer, error in rows))
+
+
+def test_a_layer_above_the_tolerance_ends_with_exit_1_after_the_table(
+    comparison: Comparison, video: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [layer.predicted_error is None for layer in comparison.layers] == [True, False]
+    # conv1 is torch's own convolution, for which no tolerance is promised.
+    for error, status in ((1e-5, 0), (2e-5, 1)):
+        found = with_errors(comparison, 1.0, error)
+        monkeypatch.setattr(compare_module, "compare", lambda *_, found=found, **__: found)
+        assert run.main(["small", "--clip", video]) == status
+        captured = capsys.readouterr()
+        line = "python -m winograd.run: measured errors above the tolerance 1.0e-05: conv2 2.0e-05\n"
+        assert captured.err == line * status
+        assert "whole network" in captured.out
+        assert json.loads(Path("winograd-small.json").read_text())["layers"][1]["measured_error"] == error
+
+
+@pytest.mark.parametrize("error", [float("inf"), float("nan")])
+def test_a_layer_that_is_not_finite_ends_in_one_line(
+    error: float, comparison: Comparison, video: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(compare_module, "compare", lambda *_, **__: with_errors(comparison, 1e-7, error))
+    assert run.main(["small", "--clip", video]) == 1
+    assert "outputs of conv2 are not finite" in one_line(capsys)
+    assert not list(Path().glob("*.json"))
+
+
+def test_outputs_that_are_not_finite_end_in_one_line(video: str, capsys: pytest.CaptureFixture[str]) -> None:
+    state = initialise_he(Small(), 0).state_dict()
+    torch.save({**state, "head.bias": state["head.bias"] + float("inf")}, "infinite.pth")
+    assert run.main(["small", "--clip", video, "--weights", "infinite.pth", "--repeats", "1"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines()[-1].startswith("python -m winograd.run: outputs of the network are not finite")
+    assert not list(Path().glob("*.json"))
+
+
+RUN_SMALL = """
+import sys
+from tests.test_run import Small
+from winograd import run
+from winograd.networks import registry
+registry._BUILDERS["small"] = Small
+sys.exit(run.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("compiler", "words"),
+    [("no-such-compiler", "no C compiler: looked for no-such-compiler"), ("false", "failed with exit status 1")],
+)
+def test_without_a_working_compiler_layers_run_directly_and_a_warning_says_so(
+    compiler: str, words: str, video: str, tmp_path: Path
+) -> None:
+    root = Path(run.__file__).parents[1]
+    environment = {**os.environ, "CC": compiler, "WINOGRAD_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_SMALL, "small", "--clip", video, "--repeats", "1"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (warning,) = (line for line in done.stderr.splitlines() if "warning" in line)
+    assert warning.startswith("python -m winograd.run: warning: conv2 run directly: no native kernel: ")
+    assert words in warning
+    table = json.loads((tmp_path / "winograd-small.json").read_text())
+    assert [layer["algorithm"] for layer in table["layers"]] == ["direct", "direct"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """``python -m winograd.gen``: the code of an algorithm, to stdout or atomically to a file.
 
-In: sizes, points, target. Out: the artefact alone on stdout, or in a file; everything else on stderr.
+In: sizes, points, target. Out: the artefact alone on stdout, or in a file; everything else on stderr, a warning where
+the predicted error leaves nothing of a float32 result among it.
 Exit: 0; 1 where the mathematics or a file says no, or ``--check`` finds a difference; 2 for a wrong command.
 """
 
@@ -17,7 +18,7 @@ from typing import Final, NoReturn, TypeVar
 from winograd.accuracy.model import predict_relative_l2
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.points import parse_points
-from winograd.codegen.artefact import first_difference, write_atomically
+from winograd.artefact import first_difference, write_atomically
 from winograd.codegen.command import DEFAULT_NAME, nested_toom_cook
 from winograd.codegen.emit import COMMENT_MARKERS, TARGETS, emit
 from winograd.codegen.header import MAX_NOTE_LENGTH
@@ -40,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, _error_line(message))
+        self.exit(2, _line(f"error: {message}"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -154,7 +155,10 @@ def _with_joined_points(arguments: Sequence[str]) -> list[str]:
 
 def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int:
     nested = nested_toom_cook(m, r, options.points)
-    artefact = emit(nested, options.target, name=options.name, notes=_predictions(nested)).source.encode("ascii")
+    notes, warning = _predict(nested)
+    artefact = emit(nested, options.target, name=options.name, notes=notes).source.encode("ascii")
+    if warning is not None:
+        _tell(f"warning: {warning}")
     marker = f"{COMMENT_MARKERS[options.target]} "
     if options.check is not None:
         return _check(options.check, artefact, marker)
@@ -166,15 +170,20 @@ def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int
     return _print(artefact)
 
 
-def _predictions(nested: NestedAlgorithm) -> list[str]:
+def _predict(nested: NestedAlgorithm) -> tuple[list[str], str | None]:
+    """Return the notes on the predicted error, and a warning where it leaves nothing of a result in float32."""
     try:
-        figures = [f"{predict_relative_l2(nested, channels=count):.1e}" for count in (1, 64)]
+        one, many = (predict_relative_l2(nested, channels=count) for count in (1, 64))
     except (OverflowError, ValueError) as error:  # large tiles leave float32's range
-        return [f"No error is predicted: {error}"[:MAX_NOTE_LENGTH]]
-    return [
+        note = f"No error is predicted: {error}"[:MAX_NOTE_LENGTH]
+        return [note], f"{nested.label} is useless in float32 at these points: {error}"
+    notes = [
         "Predicted relative L2 error in float32 for independent zero-mean inputs (filters transformed in float64,",
-        f"everything else with fused multiply-add): {figures[0]} with 1 channel, {figures[1]} with 64 channels.",
+        f"everything else with fused multiply-add): {one:.1e} with 1 channel, {many:.1e} with 64 channels.",
     ]
+    if one <= 1:
+        return notes, None
+    return notes, f"{nested.label} is useless in float32 at these points: the predicted relative error is {one:.1e}"
 
 
 def _measured(nested: NestedAlgorithm, marker: str) -> bytes:
@@ -210,15 +219,19 @@ def _print(artefact: bytes) -> int:
 
 
 def _failed(message: str) -> int:
-    if sys.stderr is not None:
-        sys.stderr.write(_error_line(message))
+    _tell(f"error: {message}")
     return 1
 
 
-def _error_line(message: str) -> str:
+def _tell(message: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(_line(message))
+
+
+def _line(message: str) -> str:
     """Return a message as one line of printable ASCII, whatever the user's text in it was."""
     shown = "".join(char if char.isascii() and char.isprintable() else ascii(char)[1:-1] for char in message)
-    return f"{_PROGRAM}: error: {shown if len(shown) <= 400 else shown[:400] + '...'}\n"
+    return f"{_PROGRAM}: {shown if len(shown) <= 400 else shown[:400] + '...'}\n"
 
 
 if __name__ == "__main__":

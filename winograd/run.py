@@ -2,6 +2,7 @@
 
 In: the name of a network and a video file. Out: a table on stdout, the same as JSON, and a plot; progress on stderr.
 Refused, in one line: unknown networks and bad options (exit 2); unreadable files, missing extras (exit 1).
+Exit 1, too, where outputs are not finite or a converted layer's measured error is above the tolerance.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from winograd.codegen.artefact import write_atomically
+from winograd.artefact import write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from winograd.nn.comparison import LayerComparison
 
 _PROGRAM: Final = "python -m winograd.run"
+
+_NO_KERNEL: Final = "no native kernel"
+"""How the reason of a plan begins that lacks a compiler only."""
 
 _EXTRAS: Final = {"torch": "torch", "av": "video", "matplotlib": "plot"}
 """Modules needed here, and the extras that install them."""
@@ -42,7 +48,7 @@ def _reported(options: argparse.Namespace) -> int:
     from winograd.networks.registry import UnknownNetworkError
 
     try:
-        _run(options)
+        excess = _run(options)
     except UnknownNetworkError as error:
         return _failed(str(error), status=2)
     except BrokenPipeError:  # whoever reads stdout has seen enough
@@ -53,7 +59,7 @@ def _reported(options: argparse.Namespace) -> int:
         return _failed("interrupted")
     except (MemoryError, RuntimeError, TypeError, ValueError) as error:
         return _failed(str(error).partition("\n")[0] or type(error).__name__)
-    return 0
+    return 0 if excess is None else _failed(excess)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,7 +98,8 @@ def _tolerance(text: str) -> float:
     return value
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> str | None:
+    """Compare, print and write; return what is wrong with the errors that were measured, or None."""
     import torch
 
     from winograd.conv.timing import measured_on
@@ -110,6 +117,7 @@ def _run(options: argparse.Namespace) -> None:
     comparison = compare(
         model, clips, tolerance=options.tolerance, repeats=options.repeats, stack=outline.stack, progress=_progress
     )
+    _check_finite(comparison.layers)
     settings = {
         "network": options.network,
         "clips": [options.clip, options.other_clip or options.clip],
@@ -121,6 +129,9 @@ def _run(options: argparse.Namespace) -> None:
         "batch": 1,
         "machine": measured_on(),
     }
+    for reason in dict.fromkeys(layer.reason for layer in comparison.layers if layer.reason.startswith(_NO_KERNEL)):
+        without = [layer.layer for layer in comparison.layers if layer.reason == reason]
+        _progress(f"warning: {', '.join(without)} run directly: {reason}")
     print(_heading(settings))
     print(comparison)
     text = json.dumps({**settings, **comparison.as_dict()}, indent=2, allow_nan=False) + "\n"
@@ -133,6 +144,23 @@ def _run(options: argparse.Namespace) -> None:
         print(f"plot: {plot_path}")
     else:
         print(f"no plot: {_install('matplotlib')}", file=sys.stderr)
+    return _excess(comparison.layers, options.tolerance)
+
+
+def _check_finite(layers: Sequence[LayerComparison]) -> None:
+    broken = [layer.layer for layer in layers if not isfinite(layer.measured_error)]
+    if broken:
+        raise ValueError(f"outputs of {', '.join(broken)} are not finite; check the weights and the clip")
+
+
+def _excess(layers: Sequence[LayerComparison], tolerance: float) -> str | None:
+    """Return one line on the converted layers whose measured error is above the tolerance, or None."""
+    converted = (layer for layer in layers if layer.predicted_error is not None)
+    above = [layer for layer in converted if layer.measured_error > tolerance]
+    if not above:
+        return None
+    listed = ", ".join(f"{layer.layer} {layer.measured_error:.1e}" for layer in above)
+    return f"measured errors above the tolerance {tolerance:.1e}: {listed}"
 
 
 def _checked_target(path: str) -> str:

@@ -219,6 +219,12 @@ def test_direct_convolution_has_the_bound_of_a_sum_of_products() -> None:
     assert error_bound(toom_cook(1, 3)).max_abs == pytest.approx(3 * 3 * u, rel=0.2)
 
 
+@pytest.mark.parametrize("channels", ["3", 1.5, True, None])
+def test_channels_that_are_no_integer_are_refused(channels: object) -> None:
+    with pytest.raises(TypeError, match=r"^channels is .*, must be an integer of at least 1"):
+        error_bound(toom_cook(2, 3), channels=channels)  # type: ignore[arg-type]
+
+
 def test_bad_arguments_are_named() -> None:
     with pytest.raises(ValueError, match="channels is 0, must be at least 1"):
         error_bound(toom_cook(2, 3), channels=0)

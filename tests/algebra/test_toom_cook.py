@@ -162,6 +162,47 @@ def test_matrices_are_taken_from_whatever_holds_exact_numbers() -> None:
         BilinearAlgorithm(m=2, r=3, at=algorithm.at, g=algorithm.g[:3, :], bt=algorithm.bt)
 
 
+IDENTITY = [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("name", ["at", "g", "bt"])
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (None, TypeError, "of type NoneType is no matrix"),
+        (5, TypeError, "of type int is no matrix"),
+        ([1], TypeError, "of type list is no matrix"),
+        (np.array(1), TypeError, "of type ndarray is no matrix"),
+        ([[1], [1, 2]], ValueError, "has rows of different lengths, 1, 2"),
+        ([[1, "inf"], [1, 1]], ValueError, "has an entry that is no exact number: inf"),
+        ([[1, INFINITY]], ValueError, "has an entry that is no exact number: inf"),
+        ([[1, sympy.nan]], ValueError, "has an entry that is no exact number: point nan"),
+        ([[1, "x"]], ValueError, "has an entry that is no exact number: point 'x'"),
+        ([[1, 0.5]], TypeError, "has an entry that is no exact number: point 0.5"),
+        ([[1, True]], TypeError, "has an entry that is no exact number: point True"),
+        *(
+            (sympy.ImmutableMatrix([[1, value]]), ValueError, f"has an entry that is no exact number: .*{word}")
+            for value, word in ((sympy.zoo, "zoo"), (sympy.nan, "nan"), (sympy.oo, "inf"), (-sympy.oo, "-oo"))
+        ),
+        (sympy.ImmutableMatrix([[1, sympy.Float(1)]]), TypeError, "has an entry that is no exact number: point 1.0"),
+    ],
+)
+def test_what_is_no_exact_matrix_is_refused_by_name(
+    name: str, value: object, error: type[Exception], message: str
+) -> None:
+    right: dict[str, Any] = {"at": [[1, 1]], "g": IDENTITY, "bt": IDENTITY}
+    with pytest.raises(error, match=f"^{name} {message}") as caught:
+        BilinearAlgorithm(m=1, r=2, **{**right, name: value})
+    assert type(caught.value) is error
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("points", [5, 1.5, INFINITY, np.array(1)])
+def test_points_that_are_no_list_are_refused_by_name(points: object) -> None:
+    with pytest.raises(TypeError, match=r"^points are .*, must be an iterable of points or text"):
+        toom_cook(2, 3, points)  # type: ignore[arg-type]
+
+
 def products(algorithm: BilinearAlgorithm) -> set[tuple[sympy.Expr, ...]]:
     parts = (algorithm.at.T, algorithm.g, algorithm.bt)
     return {tuple(entry for part in parts for entry in part.row(t)) for t in range(algorithm.rank)}

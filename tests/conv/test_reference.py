@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.strategies import Shape, algorithms, nested_algorithms, shapes
-from winograd import error_bound, nest, toom_cook
+from winograd import conv1d, error_bound, nest, toom_cook
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
@@ -88,6 +88,48 @@ def test_integers_are_exact_and_keep_their_dtype(dtype: type[np.integer]) -> Non
     result = convolve_reference(input_, weight, algorithm=nest(F43, F43), padding=[(1, 1)] * 2)
     assert result.dtype == dtype
     assert np.array_equal(result, direct_ref(input_, weight, padding=[(1, 1)] * 2))
+
+
+def extremes(generator: np.random.Generator, dtype: np.dtype, sizes: tuple[int, ...]) -> Array:
+    """Random integers from the whole range of the dtype, both ends of it among them."""
+    limits = np.iinfo(dtype)
+    values = generator.integers(limits.min, limits.max, sizes, dtype=dtype.newbyteorder("="), endpoint=True)
+    values.flat[:2] = limits.min, limits.max
+    return values.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [*np.typecodes["AllInteger"], ">i4", ">u8"])
+def test_large_integers_wrap_around_as_their_dtype_does(dtype: str) -> None:
+    generator, kind = np.random.default_rng(0), np.dtype(dtype)
+    input_, weight = (extremes(generator, kind, sizes) for sizes in ((2, 3, 9, 7), (2, 3, 3, 3)))
+    bias = extremes(generator, kind, (2,))
+    padding = [(1, 1), (0, 2)]
+    result = convolve_reference(input_, weight, bias, algorithm=nest(F43, toom_cook(2, 3)), padding=padding)
+    exact = direct_ref(*(values.astype(object) for values in (input_, weight, bias)), padding=padding)
+    assert result.dtype == kind
+    assert np.abs(exact).max() > np.iinfo(kind).max
+    assert not ((result.astype(object) - exact) % 2 ** (8 * kind.itemsize)).any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64, np.int64])
+def test_with_and_without_an_algorithm_integers_wrap_alike(dtype: type[np.integer]) -> None:
+    line = np.full((1, 9), np.iinfo(dtype).max - 55, dtype)
+    weight = np.full((1, 1, 3), np.iinfo(dtype).max - 55, dtype)
+    assert np.array_equal(conv1d(line, weight, algorithm=toom_cook(2, 3)), conv1d(line, weight))
+
+
+def test_objects_may_be_integers_of_any_size() -> None:
+    line, weight = np.array([[[10**30, 1, -(10**20), 7]]], dtype=object), np.array([[[1, 2**70, 3]]], dtype=object)
+    shape = ConvArguments(padding=1).shape(line.shape, weight.shape, dtype="object")
+    expected = direct_ref(line, weight, padding=shape.padding)
+    assert convolve_reference(line, weight, algorithm=F43, padding=shape.padding).tolist() == expected.tolist()
+    assert convolve_taps(line, weight, None, shape).tolist() == expected.tolist()
+
+
+def test_booleans_are_refused_by_name() -> None:
+    ones = np.ones((1, 1, 5), dtype=bool)
+    with pytest.raises(TypeError, match="input has dtype bool"):
+        convolve_reference(ones, ones[..., :3], algorithm=toom_cook(2, 3), padding=[(0, 0)])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import copy
+from pathlib import Path
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from winograd.networks import C3D, VideoNetwork, create, list_networks
+import winograd
+from winograd.conv.layout import as_channels_last
+from winograd.networks import C3D, VideoNetwork, create, initialise_he, list_networks
+from winograd.networks.clip import read_clips
 from winograd.networks.registry import UnknownNetworkError
+from winograd.nn.compare import compare_outputs, record_inputs, relative_l2
+
+CLIP = Path(winograd.__file__).parents[1] / "examples" / "clips" / "bigbuckbunny.mp4"
+MAX_LAYER_ERROR = 3e-6
 
 LAYERS = ["conv1", "conv2", "conv3a", "conv3b", "conv4a", "conv4b", "conv5a", "conv5b", "fc6", "fc7", "fc8"]
 
@@ -96,3 +106,64 @@ def test_an_unknown_name_is_refused_in_one_line_that_names_known_ones(name: str)
 def test_a_wrong_number_of_classes_is_refused(classes: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="num_classes is"):
         create("c3d", num_classes=classes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def model() -> VideoNetwork:
+    return initialise_he(create("c3d"), seed=0).eval()
+
+
+@pytest.fixture(scope="module")
+def converted(model: VideoNetwork) -> VideoNetwork:
+    shared = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
+    winograd.convert_(shared)
+    return winograd.freeze(shared)
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Tensor]:
+    pytest.importorskip("av", reason="PyAV is not installed")
+    return [as_channels_last(clip[None]) for clip in read_clips(CLIP)]
+
+
+def layer_error(direct: nn.Module, converted: nn.Module, input: Tensor) -> float:
+    return relative_l2(converted(input), copy.deepcopy(direct).double()(input.double()))
+
+
+@torch.inference_mode()
+def test_every_layer_on_a_real_clip_is_close_to_float64(
+    model: VideoNetwork, converted: VideoNetwork, clips: list[Tensor]
+) -> None:
+    inputs = record_inputs(model, LAYERS[:8], clips[0])
+    errors = {
+        name: layer_error(model.get_submodule(name), converted.get_submodule(name), input)
+        for name, input in inputs.items()
+    }
+    assert list(errors) == LAYERS[:8]
+    assert {name: error for name, error in errors.items() if not error <= MAX_LAYER_ERROR} == {}
+    chosen = {name: converted.get_submodule(name).plans[-1].backend.value for name in LAYERS[1:6]}
+    assert set(chosen.values()) == {"native"}, chosen
+
+
+@torch.inference_mode()
+def test_a_tap_that_is_off_by_a_per_cent_is_above_the_limit(
+    model: VideoNetwork, converted: VideoNetwork, clips: list[Tensor]
+) -> None:
+    wrong = copy.deepcopy(model.get_submodule("conv4a"))
+    wrong.weight[:, :, 0, 0, 0] *= 1.01
+    (input,) = record_inputs(model, ["conv4a"], clips[0]).values()
+    assert layer_error(wrong, converted.get_submodule("conv4a"), input) > 10 * MAX_LAYER_ERROR
+
+
+@torch.inference_mode()
+def test_outputs_depend_on_the_clip_and_agree_with_float64(
+    model: VideoNetwork, converted: VideoNetwork, clips: list[Tensor]
+) -> None:
+    wide = copy.deepcopy(model).double()
+    exact = [wide(clip.double())[0] for clip in clips]
+    assert relative_l2(exact[1], exact[0]) > 0.1
+    for clip, row in zip(clips, exact, strict=True):
+        output = compare_outputs(row, model(clip)[0], converted(clip)[0])
+        assert output.agreement == "order"
+        assert output.margin is not None
+        assert output.margin > 1  # the sixth output is further away than anything has moved

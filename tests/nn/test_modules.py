@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import warnings
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ import winograd
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.compiler import BuildError
-from winograd.conv import native
+from winograd.conv import native, operator
 from winograd.conv.plan import Backend, Filters
 from winograd.nn import modules
 from winograd.nn.compare import relative_l2
@@ -260,13 +261,17 @@ def test_without_a_compiler_torch_computes_and_the_plan_says_so(monkeypatch: pyt
         raise BuildError("no C compiler was found\nmore")
 
     monkeypatch.setattr(native, "native_convolution", no_compiler)
+    monkeypatch.setattr(operator, "_warned", [])
+    operator._try_compiling.cache_clear()
     plain = nn.Conv3d(64, 64, 3, padding=1)
     layer = copy.deepcopy(plain)
     winograd.convert_(layer)
     winograd.freeze(layer)
     with torch.inference_mode():
         x = torch.randn(1, 64, 8, 32, 32)
-        assert_close(layer, plain, x)
+        with pytest.warns(RuntimeWarning, match="no native kernel: no C compiler was found; torch's own"):
+            assert_close(layer, plain, x)
+    operator._try_compiling.cache_clear()
     assert layer.plans[0].backend is Backend.DIRECT
     assert layer.plans[0].reason == "no native kernel: no C compiler was found"
 
@@ -290,3 +295,83 @@ def test_compiling_and_exporting_see_torchs_own_convolution() -> None:
         exported = torch.export.export(layer, (x,))
         torch.testing.assert_close(exported.module()(x), layer(x))
     assert any("conv3d" in str(node.target) for node in exported.graph.nodes)
+
+
+def frozen_pair() -> tuple[nn.Conv3d, nn.Conv3d]:
+    """Return a layer and its frozen conversion after a first forward; both have the same weights."""
+    plain = nn.Conv3d(4, 6, 3, padding=1)
+    layer = copy.deepcopy(plain)
+    winograd.convert_(layer)
+    layer._winograd.change(algorithm=F2_3D)
+    winograd.freeze(layer)
+    with torch.no_grad():
+        layer(volume())
+    return plain, layer
+
+
+def volume() -> torch.Tensor:
+    return torch.randn(1, 4, 6, 6, 6, generator=torch.Generator().manual_seed(0))
+
+
+def assert_up_to_date(layer: nn.Conv3d) -> None:
+    """Check a frozen layer against torch's own convolution with its present weight."""
+    with torch.no_grad():
+        expected = torch.conv3d(volume().double(), layer.weight.double(), layer.bias.double(), padding=1)
+        error = (layer(volume()) - expected).norm() / expected.norm()
+    assert error < 2e-6
+
+
+F2_3D = nest(*[toom_cook(2, 3)] * 3)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("optimiser", [torch.optim.SGD, torch.optim.AdamW])
+def test_a_training_step_is_followed_by_a_frozen_layer(optimiser: type[torch.optim.Optimizer], fused: bool) -> None:
+    _, layer = frozen_pair()
+    step = optimiser(layer.parameters(), lr=0.5, fused=fused)
+    layer(volume()).square().sum().backward()
+    with torch.no_grad():
+        layer(volume())  # between the gradient and the step
+    step.step()
+    assert_up_to_date(layer)
+    step.zero_grad()
+    assert_up_to_date(layer)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_round_trip_through_another_dtype_is_followed(dtype: torch.dtype) -> None:
+    _, layer = frozen_pair()
+    layer.to(dtype).float()
+    assert_up_to_date(layer)
+
+
+def test_weights_of_functional_calls_are_followed() -> None:
+    plain, layer = frozen_pair()
+    with torch.no_grad():
+        for scale in (1, 2, 3, 4):
+            weights = {"weight": plain.weight * scale}
+            output = torch.func.functional_call(layer, weights, (volume(),))
+            expected = torch.conv3d(volume(), weights["weight"], plain.bias, padding=1)
+            assert (output - expected).norm() / expected.norm() < 2e-6
+            del weights, output
+
+
+def test_weights_made_under_inference_mode_are_followed() -> None:
+    with torch.inference_mode():
+        layer = winograd.nn.Conv3d(4, 6, 3, padding=1, algorithm=F2_3D)
+        winograd.freeze(layer)
+        layer(volume())
+        layer.weight.mul_(3)
+    assert_up_to_date(layer)
+    with torch.inference_mode():
+        layer.load_state_dict(nn.Conv3d(4, 6, 3).state_dict())
+    assert_up_to_date(layer)
+
+
+def test_tracing_sees_torchs_own_convolution() -> None:
+    _, layer = frozen_pair()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("error", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced = torch.jit.trace(layer, volume())
+    assert "aten::_convolution" in str(traced.inlined_graph)

@@ -15,6 +15,7 @@ from functools import lru_cache, reduce
 
 import numpy as np
 
+from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.linear import Matrix, as_float, forms_exact, is_power_of_two
 from winograd.accuracy.model import kappa, predict_experiment
@@ -230,7 +231,8 @@ def error_bound(
     Raises
     ------
     TypeError, ValueError
-        For something that is no algorithm, another dtype or order, channels below 1, and constants that overflow.
+        For something that is no algorithm, another dtype or order, channels that are no integer or below 1, and
+        constants that overflow.
     NotImplementedError
         If an entry of the matrices is not rational.
 
@@ -244,8 +246,7 @@ def error_bound(
     True
     """
     nested, fmt, chosen = as_nested(algorithm), float_format(dtype), as_order(order)
-    if channels < 1:
-        raise ValueError(f"channels is {channels}, must be at least 1")
+    channels = checked_integer("channels", channels, 1)
     axes = _axis_bounds(nested, chosen, fmt)
     experiment = Experiment("bound", channels=channels)
     if chosen is Order.LOWERED:

@@ -1,7 +1,7 @@
-"""Candidates of the point search: all symmetric rational point sets, simple ones first, and a kappa that is fast.
+"""Candidates of the point search: all symmetric rational point sets, simple ones first, and figures of them, fast.
 
-In: sizes. Out: `Shape` and magnitudes of point sets, and their kappa in float64. Sets that mirror an earlier one by
-a -> 1/a have the same kappa and are left out.
+In: sizes. Out: `Shape` and magnitudes of point sets; their kappa and their largest entry in float64. Sets that mirror
+an earlier one by a -> 1/a have the same kappa and are left out.
 """
 
 from __future__ import annotations
@@ -126,3 +126,22 @@ def _product_share(
         data_square = data_square + cofactor**2
     powers = point[:, None] ** (2 * np.arange(max(m, r)))
     return np.asarray(powers[:, :m].sum(axis=1) * powers[:, :r].sum(axis=1) / scale**2 * data_square)
+
+
+def largest_entry(m: int, r: int, points: PointSet) -> float:
+    """Return the largest absolute value in the matrices of Toom-Cook F(m, r) at a set, in float64; inf beyond.
+
+    Examples
+    --------
+    >>> largest_entry(4, 3, shapes(6)[0].points([Fraction(1), Fraction(2)]))
+    8.0
+    """
+    finite = np.array([float(point) for point in points if isinstance(point, Fraction)])
+    with np.errstate(all="ignore"):
+        found = [float(np.abs(np.poly(finite)).max())] if INFINITY in points else []
+        for place, point in enumerate(finite):
+            others = np.delete(finite, place)
+            size = max(1.0, abs(float(point)))
+            g = size ** (r - 1) / np.abs(np.prod(point - others))
+            found += [size ** (m - 1), float(g), float(np.abs(np.poly(others)).max())]
+    return max(found, default=1.0)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from operator import index
 
 import numpy as np
 from numpy.typing import NDArray
 
+from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.orders import Order, as_order
@@ -85,7 +85,7 @@ def measure_error(
     """
     nested, fmt = as_nested(algorithm), float_format(dtype)
     protocol, chosen = as_experiment(experiment), as_order(order)
-    trials, seed = _at_least("trials", trials, 2), _at_least("seed", seed, 0)
+    trials, seed = checked_integer("trials", trials, 2), checked_integer("seed", seed, 0)
     if fmt.name == "float64" and protocol.contraction is Contraction.FUSED:
         raise ValueError(f"experiment {protocol.name} in float64 is fused, must be in float16 or float32, or separate")
     worst = error_bound(nested, fmt.name, protocol.channels, chosen).max_abs
@@ -130,16 +130,6 @@ def draw_uniform(rng: np.random.Generator, shape: tuple[int, ...], fmt: FloatFor
         canonical = rng.integers(2**32, size=shape, dtype=np.uint32) * 2.0**-32
     below_one = np.minimum(canonical.astype(kind), np.nextafter(kind(1), kind(0)))
     return np.asarray(kind(2) * below_one - kind(1))
-
-
-def _at_least(name: str, value: int, least: int) -> int:
-    try:
-        number = index(value)
-    except TypeError:
-        raise TypeError(f"{name} is {value!r}, must be an integer of at least {least}") from None
-    if number < least:
-        raise ValueError(f"{name} is {number}, must be at least {least}")
-    return number
 
 
 Figures = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]

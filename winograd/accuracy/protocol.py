@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from winograd.accuracy.arguments import checked_integer
 from winograd.codegen.interpret import Contraction
 
 
@@ -40,8 +41,8 @@ class Experiment:
 
     Raises
     ------
-    ValueError
-        If channels or channel_block is below 1.
+    TypeError, ValueError
+        If channels or channel_block is no integer or below 1.
     """
 
     name: str
@@ -51,10 +52,9 @@ class Experiment:
     filter_rounding: FilterRounding = FilterRounding.EVERY_INSTRUCTION
 
     def __post_init__(self) -> None:
-        for field in ("channels", "channel_block"):
-            value = getattr(self, field)
-            if value is not None and value < 1:
-                raise ValueError(f"{field} is {value}, must be at least 1")
+        object.__setattr__(self, "channels", checked_integer("channels", self.channels, 1))
+        if self.channel_block is not None:
+            object.__setattr__(self, "channel_block", checked_integer("channel_block", self.channel_block, 1))
 
     @property
     def blocks(self) -> tuple[range, ...]:

@@ -1,7 +1,8 @@
 """Point search: the interpolation points with the least error.
 
 In: sizes, a dtype, a budget. Out: a `SearchResult`. All symmetric rational point sets are ranked by kappa, simple ones
-first, until the budget is spent; the best are built, proved and measured. Ctrl-C returns what was found until then.
+first, until the budget is spent; the best of those that the dtype can hold are built, proved and measured. Ctrl-C
+returns what was found until then.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby, islice
 
-from winograd.accuracy.candidates import Shape, enumerate_sets, fast_kappas
+from winograd.accuracy.arguments import checked_integer
+from winograd.accuracy.candidates import PointSet, Shape, enumerate_sets, fast_kappas, largest_entry
 from winograd.accuracy.experiment import measure_error
-from winograd.accuracy.formats import float_format
+from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.model import kappa
 from winograd.accuracy.report import ErrorReport
 from winograd.algebra.bilinear import checked_sizes
@@ -53,7 +55,8 @@ class SearchResult:
     evaluated : int
         Point sets whose kappa was computed.
     failed : int
-        Point sets among them whose kappa was no finite number, or that could not be built or measured.
+        Point sets among them whose kappa was no finite number, or finalists whose matrices overflow the dtype or that
+        could not be built or measured.
     interrupted : bool
         Whether the search was stopped by Ctrl-C.
     m, r, ndim : int
@@ -115,8 +118,9 @@ def search_points(
     """Search symmetric rational points for Toom-Cook F(m, r), the same on every axis.
 
     Every set of pairs +-a, with 0 and INFINITY, one of them or neither as the tile asks, counts one evaluation. With
-    and without 0 or INFINITY, the 8 sets with the least kappa are measured with 2000 trials of the standard experiment:
-    sets of equal kappa differ in what their transforms round.
+    and without 0 or INFINITY, the 8 sets with the least kappa are the finalists, and measured with 2000 trials of the
+    standard experiment: sets of equal kappa differ in what their transforms round. A finalist costs far more than an
+    evaluation; there are at most 16, and never more than the budget has evaluations.
 
     Parameters
     ----------
@@ -140,7 +144,7 @@ def search_points(
     Raises
     ------
     TypeError, ValueError
-        For sizes, ndim, dtype or budget out of range.
+        For sizes, ndim, dtype, budget or seed that are no integers or out of range.
     NotImplementedError
         If storage is given.
 
@@ -153,13 +157,13 @@ def search_points(
     """
     m, r = checked_sizes(m, r)
     fmt = float_format(dtype)
+    ndim, budget = checked_integer("ndim", ndim, 1), checked_integer("budget", budget, 0)
+    seed = checked_integer("seed", seed, 0)
     if storage is not None:
         raise NotImplementedError(f"storage is {storage!r}, only None is supported: the result is returned, not stored")
-    if ndim not in (1, 2, 3):
+    if ndim > 3:
         raise ValueError(f"ndim is {ndim}, must be 1, 2 or 3")
-    if budget < 0:
-        raise ValueError(f"budget is {budget}, must be at least 0")
-    search = _Search(m, r, ndim, fmt.name, seed)
+    search = _Search(m, r, ndim, fmt, seed)
     interrupted = False
     try:
         search.rank(islice(enumerate_sets(m + r - 1), budget))
@@ -183,8 +187,8 @@ def search_points(
 class _Search:
     """What a running search knows; it stays usable where it is interrupted."""
 
-    def __init__(self, m: int, r: int, ndim: int, dtype: str, seed: int) -> None:
-        self.m, self.r, self.ndim, self.dtype, self.seed = m, r, ndim, dtype, seed
+    def __init__(self, m: int, r: int, ndim: int, fmt: FloatFormat, seed: int) -> None:
+        self.m, self.r, self.ndim, self.fmt, self.seed = m, r, ndim, fmt, seed
         self.evaluated = 0
         self.failed = 0
         self.measured: list[Candidate] = []
@@ -207,14 +211,16 @@ class _Search:
         for shape, finalists in self._finalists.items():
             for _, magnitudes in finalists:
                 try:
-                    self.measured.append(self._measure(shape, magnitudes))
+                    self.measured.append(self._measure(shape.points(magnitudes)))
                 except (ArithmeticError, ValueError):
                     self.failed += 1
 
-    def _measure(self, shape: Shape, magnitudes: tuple[Fraction, ...]) -> Candidate:
-        axis = toom_cook(self.m, self.r, shape.points(magnitudes))
+    def _measure(self, points: PointSet) -> Candidate:
+        if largest_entry(self.m, self.r, points) > self.fmt.largest:  # known at once; building takes seconds
+            raise OverflowError(f"a constant is beyond {self.fmt.name}")
+        axis = toom_cook(self.m, self.r, points)
         nested = nest(*[axis] * self.ndim)
-        report = measure_error(nested, self.dtype, trials=_FINAL_TRIALS, seed=self.seed)
+        report = measure_error(nested, self.fmt.name, trials=_FINAL_TRIALS, seed=self.seed)
         return Candidate(points=axis.points, algorithm=nested, kappa=kappa(nested), report=report)
 
 

@@ -19,10 +19,12 @@ import sympy
 from sympy.polys.constructor import construct_domain
 from sympy.polys.domains import QQ
 
-from winograd.algebra.points import Point, as_point, spell
+from winograd.algebra.points import INFINITY, Point, as_point, spell
 
 MAX_TILE = 64
 """Largest tile m + r - 1 on one axis."""
+
+_NOT_FINITE = (sympy.nan, sympy.zoo, sympy.oo, -sympy.oo)
 
 FractionRows = tuple[tuple[Fraction, ...], ...]
 
@@ -55,9 +57,9 @@ class BilinearAlgorithm:
     Raises
     ------
     TypeError
-        If m or r is not an integer, or an entry is not exact.
+        If m or r is not an integer, something is no matrix, or an entry is not exact.
     ValueError
-        If a size or a shape is out of range.
+        If a size or a shape is out of range, or an entry is not finite.
     ProofError
         If the law fails; names the first wrong entry and the deviation.
 
@@ -165,13 +167,29 @@ def checked_sizes(m: object, r: object) -> tuple[int, int]:
 
 
 def _exact_matrix(name: str, value: Any) -> sympy.ImmutableMatrix:
-    if isinstance(value, sympy.ImmutableMatrix) and not value.has(sympy.Float):
+    if isinstance(value, sympy.ImmutableMatrix) and not value.has(sympy.Float, *_NOT_FINITE):
         return value
-    rows = value.tolist() if hasattr(value, "tolist") else [list(row) for row in value]
     try:
-        return sympy.ImmutableMatrix([[as_point(entry) for entry in row] for row in rows])
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{name} has an entry that is no exact number: {error}") from None
+        rows = [list(row) for row in (value.tolist() if hasattr(value, "tolist") else value)]
+    except TypeError:
+        raise TypeError(
+            f"{name} of type {type(value).__name__} is no matrix; give a sympy matrix or a sequence of rows"
+        ) from None
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError(f"{name} has rows of different lengths, {', '.join(str(len(row)) for row in rows)}")
+    return sympy.ImmutableMatrix([[_exact_entry(name, entry) for entry in row] for row in rows])
+
+
+def _exact_entry(name: str, value: object) -> sympy.Expr:
+    try:
+        entry = as_point(value)
+    except TypeError as error:
+        raise TypeError(f"{name} has an entry that is no exact number: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{name} has an entry that is no exact number: {error}") from None
+    if entry is INFINITY:
+        raise ValueError(f"{name} has an entry that is no exact number: inf; entries must be finite")
+    return entry
 
 
 def tensor_entries(

@@ -141,11 +141,15 @@ def as_points(values: Iterable[object]) -> tuple[Point, ...]:
     Raises
     ------
     TypeError, ValueError
-        As `as_point`; ValueError naming the two positions where a point is listed twice.
+        As `as_point`; TypeError for what is no iterable; ValueError naming the two positions of a point listed twice.
     """
     if isinstance(values, str):
         values = parse_points(values)
-    points = [as_point(value) for value in values]
+    try:
+        given = iter(values)
+    except TypeError:
+        raise TypeError(f"points are {values!r}, must be an iterable of points or text such as '0,1,-1,inf'") from None
+    points = [as_point(value) for value in given]
     seen: dict[Point, int] = {}
     for position, point in enumerate(points):
         if point in seen:
@@ -171,7 +175,8 @@ def _paired(*halves: str) -> tuple[str, ...]:
 
 
 # One set for each number of points n = m + r - 1. 2 to 4: Lavin and Gray, arXiv 1509.09308. 6: oneDNN's F(4,3). The
-# others are short rationals within 1 % of the least kappa (`winograd.algebra.growth`) of all symmetric sets for r = 3.
+# others are short rationals within 1 % of the least kappa (`winograd.algebra.growth`) that a numeric search finds among
+# all symmetric sets for r = 3.
 _CHOSEN: Final[dict[int, tuple[str, ...]]] = {
     2: ("0", "inf"),
     3: ("0", "1", "-1"),

@@ -6,6 +6,7 @@ In: torch tensors. Out: tensors, or callables that each run one variant. Nothing
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -24,12 +25,39 @@ FUNCTIONS: Mapping[int, Callable[..., Tensor]] = {1: torch.conv1d, 2: torch.conv
 _REORDER = {2: "mkldnn_reorder_conv2d_weight", 3: "mkldnn_reorder_conv3d_weight"}
 
 
+_SMALL_INPUT = 20480
+"""Up to so many values, a batch of one goes another way in torch's conv3d than through oneDNN."""
+
+WORTHWHILE_MACS = 20_000_000
+"""From so many multiplications on, another way through torch saves more than choosing it costs."""
+
+
 def convolve_direct(input: Tensor, weight: Tensor, bias: Tensor | None, shape: ConvShape) -> Tensor:
     """Return torch's own convolution; uneven padding becomes zeros around the input first, as torch does for 'same'."""
-    symmetric = tuple(min(pair) for pair in shape.padding)
-    return FUNCTIONS[shape.ndim](
-        _pad_rest(input, shape), weight, bias, shape.stride, symmetric, shape.dilation, shape.groups
-    )
+    return FUNCTIONS[shape.ndim](_pad_rest(input, shape), weight, bias, *_arguments(shape))
+
+
+def convolve_onednn(input: Tensor, weight: Tensor, bias: Tensor | None, shape: ConvShape) -> Tensor:
+    """Return direct convolution by oneDNN, without a gradient, for inputs of (N, C, sizes...) in any memory format."""
+    stride, padding, dilation, groups = _arguments(shape)
+    with torch.no_grad():
+        return torch.mkldnn_convolution(_pad_rest(input, shape), weight, bias, padding, stride, dilation, groups)
+
+
+def is_slow_in_torch(weight: Tensor, shape: ConvShape) -> bool:
+    """Return whether torch's conv3d keeps this shape from oneDNN, which computes it several times faster.
+
+    torch does so at batch 1 for small inputs and kernels, by unfolding the input and a matrix product.
+    """
+    if shape.ndim != 3 or shape.batch != 1 or shape.groups != 1 or not _packable(weight, shape):
+        return False
+    small = shape.channels * math.prod(shape.sizes[:2]) <= _SMALL_INPUT and max(shape.taps[1:]) <= 3
+    return small and max(shape.dilation) == 1 and shape.macs >= WORTHWHILE_MACS
+
+
+def _arguments(shape: ConvShape) -> tuple[Any, ...]:
+    """Return stride, even padding, dilation and groups, as torch's convolutions take them."""
+    return shape.stride, tuple(min(pair) for pair in shape.padding), shape.dilation, shape.groups
 
 
 def _pad_rest(input: Tensor, shape: ConvShape) -> Tensor:
@@ -119,12 +147,8 @@ def direct_variants(
     variants["channels_last"] = partial(convolve_direct, last, weight_last, bias, shape)
     packed = pack_direct(weight, shape)
     if packed is not None and input.dtype == torch.float32 and input.device.type == "cpu":
-        arguments: tuple[Any, ...] = (
-            [min(pair) for pair in shape.padding], shape.stride, shape.dilation, shape.groups
-        )  # fmt: skip
-        forced = torch.mkldnn_convolution
-        variants["onednn"] = partial(forced, _pad_rest(input, shape), weight, bias, *arguments)
-        variants["onednn_channels_last"] = partial(forced, _pad_rest(last, shape), weight_last, bias, *arguments)
+        variants["onednn"] = partial(convolve_onednn, input, weight, bias, shape)
+        variants["onednn_channels_last"] = partial(convolve_onednn, last, weight_last, bias, shape)
         variants["onednn_prepacked"] = partial(convolve_packed, input, packed, bias)
         variants["onednn_prepacked_channels_last"] = partial(convolve_packed, last, packed, bias)
     return variants

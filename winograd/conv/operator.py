@@ -19,7 +19,16 @@ from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.compiler import BuildError
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.composed import convolve_composed
-from winograd.conv.direct import FUNCTIONS, PackedDirect, convolve_direct, convolve_packed, pack_direct
+from winograd.conv.direct import (
+    FUNCTIONS,
+    WORTHWHILE_MACS,
+    PackedDirect,
+    convolve_direct,
+    convolve_onednn,
+    convolve_packed,
+    is_slow_in_torch,
+    pack_direct,
+)
 from winograd.conv.layout import as_torch_would
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.shape import ConvShape
@@ -67,7 +76,8 @@ def _convolve_planned(
         if unreadable.forced:
             raise unreadable.error from None
         return output
-    return own() if plan.backend is Backend.DIRECT else run_plan(plan, input, weight, bias)
+    is_own = plan.backend is Backend.DIRECT and not is_slow_in_torch(weight, plan.shape)
+    return own() if is_own else run_plan(plan, input, weight, bias)
 
 
 # The lazy form of torch.compiler.disable, which would import the compiler here.
@@ -127,8 +137,10 @@ def plan_tensors(
         shape = _read(input, weight, bias, arguments, ndim)
     except (TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(error, forced=algorithm is not None) from None
-    obstacle = tensor_obstacle(input, weight, bias)
-    return make_plan(shape, tolerance=tolerance, algorithm=algorithm, filters=filters, obstacle=obstacle)
+    plan = partial(make_plan, shape, tolerance=tolerance, algorithm=algorithm, filters=filters)
+    made = plan(obstacle=tensor_obstacle(input, weight, bias))
+    lack = _compilation_obstacle(made)
+    return made if lack is None else plan(obstacle=lack)
 
 
 def _read(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: ConvArguments, ndim: int) -> ConvShape:
@@ -170,13 +182,13 @@ def _transform_obstacle(tensors: list[Tensor]) -> str | None:
 def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
     """Return the weight as the plan's backend reads it fastest, or None where it reads the weight itself.
 
-    The caller answers for the weight: a packed filter does not follow later changes. ``.nbytes`` is its size. Without a
-    compiler a native plan is packed, and run, for torch's own convolution.
+    The caller answers for the weight: a packed filter does not follow later changes. ``.nbytes`` is its size.
     """
     native = _native_for(plan)
     if native is not None:
         return native.pack(weight.detach().resolve_neg())
-    return None if plan.backend is Backend.COMPOSED else pack_direct(weight, plan.shape)
+    worthwhile = plan.backend is Backend.DIRECT and plan.shape.macs >= WORTHWHILE_MACS
+    return pack_direct(weight, plan.shape) if worthwhile else None
 
 
 def run_plan(
@@ -197,11 +209,6 @@ def run_plan(
     -------
     Tensor of shape (N, K, sizes...) or (K, sizes...)
         In the memory format of torch's own convolution.
-
-    Warns
-    -----
-    RuntimeWarning
-        Once, if no compiler works for a native plan: torch's own convolution runs instead.
     """
     if input.ndim == plan.shape.ndim + 1:
         return run_plan(plan, input.unsqueeze(0), weight, bias, packed=packed).squeeze(0)
@@ -213,6 +220,8 @@ def run_plan(
         output = convolve_composed(input, weight, bias, algorithm=plan.algorithm, padding=plan.shape.padding)
     elif isinstance(packed, PackedDirect):
         output = convolve_packed(input, packed, bias)
+    elif is_slow_in_torch(weight, plan.shape) and tensor_obstacle(input, weight, bias) is None:
+        output = convolve_onednn(input, weight, bias, plan.shape)
     else:
         return convolve_direct(input, weight, bias, plan.shape)
     return as_torch_would(output, input, weight)
@@ -231,26 +240,36 @@ def _native_for(plan: Plan) -> NativeConvolution | None:
     if plan.backend is not Backend.NATIVE:
         return None
     assert plan.algorithm is not None
-    return _compiled(plan.algorithm)
+    from winograd.conv import native  # kernels are loaded after torch, and only where a plan wants one
+
+    return native.native_convolution(plan.algorithm)
+
+
+def _compilation_obstacle(plan: Plan) -> str | None:
+    """Return why the kernel of a native plan cannot be compiled, or None."""
+    if plan.backend is not Backend.NATIVE:
+        return None
+    assert plan.algorithm is not None
+    return _try_compiling(plan.algorithm)
 
 
 @lru_cache(maxsize=64)
-def _compiled(algorithm: NestedAlgorithm) -> NativeConvolution | None:
-    """Return the compiled convolution, or None, remembered, where it cannot be compiled."""
-    from winograd.conv import native  # kernels are loaded after torch, and only where a plan wants one
+def _try_compiling(algorithm: NestedAlgorithm) -> str | None:
+    from winograd.conv import native
 
     try:
-        return native.native_convolution(algorithm)
+        native.native_convolution(algorithm)
     except BuildError as error:
-        _warn_uncompiled(str(error).partition("\n")[0])
-        return None
+        lack = f"no native kernel: {str(error).partition(chr(10))[0]}"
+        _warn_once(lack)
+        return lack
+    return None
 
 
 _warned: list[str] = []
 
 
-def _warn_uncompiled(message: str) -> None:
+def _warn_once(lack: str) -> None:
     if not _warned:
-        _warned.append(message)
-        text = f"no native kernel, torch's own convolution runs instead: {message}"
-        warnings.warn(text, RuntimeWarning, stacklevel=2)
+        _warned.append(lack)
+        warnings.warn(f"{lack}; torch's own operations run instead", RuntimeWarning, stacklevel=2)

@@ -1,7 +1,8 @@
 """The reference backend: Winograd convolution in NumPy, in any dtype, and the slow direct one it is held against.
 
-In: arrays of float, complex, integer or ``object`` dtype. Out: the convolution, exact for integers and for objects such
-as Fractions, else rounded in the dtype. float16 is computed in float32 and rounded once. Refused: strides other than 1.
+In: arrays of float, complex, integer or ``object`` dtype. Out: the convolution, exact for objects such as Fractions and
+for integers, which then wrap around as they do in NumPy; else rounded in the dtype. float16 is computed in float32 and
+rounded once. Refused: strides other than 1.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from winograd.codegen.program import Program
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_WORKING = {"e": np.dtype(np.float32), **dict.fromkeys(np.typecodes["AllInteger"], np.dtype(object))}
+_INTEGERS = np.typecodes["AllInteger"]
+_WORKING = {"e": np.dtype(np.float32), **dict.fromkeys(_INTEGERS, np.dtype(object))}
 """What is computed in another dtype, by type code: float16 in float32, integers exactly."""
 
 
@@ -51,10 +53,12 @@ def convolve_reference(
     Returns
     -------
     array of shape (N, K, sizes...)
-        Of the dtype of the input; exact for integers and for exact objects.
+        Of the dtype of the input; exact for exact objects, and for integers modulo 2 to the number of their bits.
 
     Raises
     ------
+    TypeError
+        If the dtype is bool, which has no subtraction.
     ValueError
         If the numbers of axes differ, or the padded input is smaller than the kernel.
 
@@ -66,6 +70,8 @@ def convolve_reference(
     >>> convolve_reference(line, np.array([[[1, 0, Fraction(-1, 2)]]]), algorithm=toom_cook(2, 3), padding=[(0, 0)])
     array([[[Fraction(1, 3), Fraction(3, 2)]]], dtype=object)
     """
+    if input.dtype == np.bool_:
+        raise TypeError("input has dtype bool, must be of numbers; leave algorithm out for direct convolution")
     nested = as_nested(algorithm)
     dtype = _WORKING.get(input.dtype.char, input.dtype)
     tiling = tile_axes(input.shape[2:], nested.m, nested.r, padding)
@@ -76,7 +82,13 @@ def convolve_reference(
     output = _untiled(_transform([program.inverse for program in programs], products), tiling)
     if bias is not None:
         output = output + bias.astype(dtype).reshape(-1, *(1,) * nested.ndim)
-    return output.astype(input.dtype)
+    return _wrapped(output, input.dtype) if input.dtype.char in _INTEGERS else output.astype(input.dtype)
+
+
+def _wrapped(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return exact integers as an integer dtype holds them: modulo 2 to the number of its bits."""
+    unsigned: Array = (values % 2 ** (8 * dtype.itemsize)).astype(f"u{dtype.itemsize}")
+    return unsigned.astype(dtype)
 
 
 def _transform(programs: Sequence[Program], values: Array) -> Array:
@@ -89,9 +101,9 @@ def _transform(programs: Sequence[Program], values: Array) -> Array:
 def _tiles(input: Array, tiling: Tiling) -> Array:
     """Return the whole tiles that the input is cut into: (N, C, tiles..., tile...)."""
     margins = [(0, 0), (0, 0), *((axis.low, axis.padded_high) for axis in tiling.axes)]
-    windows = sliding_window_view(
-        np.pad(input, margins), tuple(axis.tile for axis in tiling.axes), axis=tuple(range(2, input.ndim))
-    )
+    # Left to itself, np.pad puts int64 zeros among objects, which large integers then overflow.
+    padded = np.pad(input, margins, constant_values=np.zeros((), input.dtype))
+    windows = sliding_window_view(padded, tuple(axis.tile for axis in tiling.axes), axis=tuple(range(2, input.ndim)))
     return windows[:, :, *(slice(None, None, axis.m) for axis in tiling.axes)]
 
 

@@ -40,7 +40,8 @@ def convolve_taps(input: Array, weight: Array, bias: Array | None, shape: ConvSh
     array([[[10, 32, 54]]])
     """
     dtype = np.dtype(np.float32) if input.dtype == np.float16 else input.dtype
-    padded = np.pad(input.astype(dtype), [(0, 0), (0, 0), *shape.padding])
+    # Left to itself, np.pad puts int64 zeros among objects, which large integers then overflow.
+    padded = np.pad(input.astype(dtype), [(0, 0), (0, 0), *shape.padding], constant_values=np.zeros((), dtype))
     grouped = weight.astype(dtype).reshape(shape.groups, shape.outputs // shape.groups, *shape.weight_sizes[1:])
     output = np.zeros((shape.batch, shape.outputs, *shape.output), dtype=dtype)
     for tap in np.ndindex(*shape.taps):

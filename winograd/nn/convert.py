@@ -116,8 +116,13 @@ def revert_(model: _Model) -> _Model:
 def freeze(model: _Model) -> _Model:
     """Promise that the weights will not change: converted layers transform them once for each plan and keep the result.
 
-    A change that torch counts (an optimiser's step, ``load_state_dict``, a move to another dtype) is noticed, and the
-    weight transformed again; a write through ``.data`` or from NumPy is not. `thaw` and `revert_` undo it.
+    That serves inference: run the model under ``torch.no_grad()`` or ``torch.inference_mode()``; where a gradient is
+    required, torch's own convolution runs. `thaw` and `revert_` take the promise back.
+
+    Broken all the same, the promise is forgiven where torch shows it: in-place operations, ``load_state_dict``, other
+    memory (a move, a change of dtype, ``functional_call``), and a weight that has a gradient or takes part in training
+    are transformed again. Writes through ``.data`` or from NumPy are not seen. Weights made under
+    ``torch.inference_mode()`` leave no trace of writes and are transformed in every call.
 
     Returns
     -------

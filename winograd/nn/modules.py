@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.modules.conv import _ConvNd
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.codegen.compiler import BuildError
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import FUNCTIONS
 from winograd.conv.operator import (
@@ -27,7 +27,7 @@ from winograd.conv.operator import (
     run_plan,
     tensor_obstacle,
 )
-from winograd.conv.plan import Backend, Filters, Plan, checked_tolerance, make_plan
+from winograd.conv.plan import Filters, Plan, checked_tolerance
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed
@@ -41,13 +41,32 @@ MAX_PLANS: Final = 32
 """Plans, and with them transformed weights, that one layer keeps; the oldest goes first."""
 
 
+class _Stamp:
+    """What tells one content of a weight from another, as far as torch does: its memory, and how often it was written.
+
+    The weak reference keeps the identity of the memory, not the memory: other memory at the same address differs.
+    """
+
+    __slots__ = ("_layout", "_storage", "_version")
+
+    def __init__(self, weight: Tensor) -> None:
+        self._storage = StorageWeakRef(weight.untyped_storage())  # type: ignore[no-untyped-call]
+        self._version = weight._version
+        self._layout = (weight.storage_offset(), weight.shape, weight.stride())
+
+    def is_of(self, weight: Tensor) -> bool:
+        """Whether the weight is in the same memory and was not written since."""
+        same = self._storage.cdata == weight.untyped_storage()._cdata and self._version == weight._version
+        return same and self._layout == (weight.storage_offset(), weight.shape, weight.stride())
+
+
 @dataclass(slots=True)
 class _Use:
     """One plan in use, and the weight as it was transformed for it, with the stamp of the weight at that time."""
 
     plan: Plan
     packed: Packed | None = None
-    stamp: tuple[Any, ...] = ()
+    stamp: _Stamp | None = None
 
 
 class LayerState:
@@ -118,51 +137,43 @@ class LayerState:
             except UnreadableError:
                 return _torch_own(layer, input, weight, bias, padding)
             self._remember(key, use)
-        if filters is Filters.FROZEN and obstacle is None:
-            self._pack(use, weight)
+        if filters is Filters.FROZEN:
+            self._pack(use, weight, obstacle)
         return run_plan(use.plan, input, weight, bias, packed=use.packed)
 
     def _plan(
         self, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: tuple[Any, ...], filters: Filters
     ) -> _Use:
-        plan = plan_tensors(
-            input, weight, bias, ConvArguments(*geometry),
-            ndim=weight.ndim - 2, tolerance=self.tolerance, algorithm=self.algorithm, filters=filters,
+        return _Use(
+            plan_tensors(
+                input, weight, bias, ConvArguments(*geometry),
+                ndim=weight.ndim - 2, tolerance=self.tolerance, algorithm=self.algorithm, filters=filters,
+            )
         )  # fmt: skip
-        if plan.backend is Backend.NATIVE:
-            from winograd.conv.native import native_convolution  # loads a compiler's output
-
-            assert plan.algorithm is not None
-            try:
-                native_convolution(plan.algorithm)
-            except BuildError as error:
-                lack = f"no native kernel: {str(error).partition(chr(10))[0]}"
-                plan = make_plan(
-                    plan.shape, tolerance=self.tolerance, algorithm=self.algorithm, filters=filters, obstacle=lack
-                )
-        return _Use(plan)
 
     def _remember(self, key: tuple[Any, ...], use: _Use) -> None:
         self._uses[key] = use
         for oldest in list(self._uses)[:-MAX_PLANS]:
             self._uses.pop(oldest, None)
 
-    def _pack(self, use: _Use, weight: Tensor) -> None:
+    def _pack(self, use: _Use, weight: Tensor, obstacle: str | None) -> None:
         """Transform the weight for the plan unless that was done, for this plan or another with the same algorithm."""
-        stamp = _stamp(weight)
-        if use.stamp == stamp:
+        if obstacle is not None or weight.is_inference() or weight.grad is not None:
+            # Writes to an inference tensor leave no trace, nor do a fused optimiser's, which a gradient announces.
+            self._drop_packed()
+            return
+        if use.stamp is not None and use.stamp.is_of(weight):
             return
         for other in list(self._uses.values()):
-            if use.plan.algorithm and other.plan.algorithm == use.plan.algorithm and other.stamp == stamp:
-                use.packed, use.stamp = other.packed, stamp
+            same = use.plan.algorithm is not None and other.plan.algorithm == use.plan.algorithm
+            if same and other.stamp is not None and other.stamp.is_of(weight):
+                use.packed, use.stamp = other.packed, other.stamp
                 return
-        use.packed, use.stamp = pack_for_plan(use.plan, weight), stamp
+        use.packed, use.stamp = pack_for_plan(use.plan, weight), _Stamp(weight)
 
-
-def _stamp(weight: Tensor) -> tuple[Any, ...]:
-    """Return what changes when torch changes the weight: by an optimiser, ``load_state_dict``, or a move elsewhere."""
-    version = -1 if weight.is_inference() else weight._version
-    return (weight.data_ptr(), version, weight.stride())
+    def _drop_packed(self) -> None:
+        for use in list(self._uses.values()):
+            use.packed = use.stamp = None
 
 
 def _torch_own(layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
@@ -203,7 +214,7 @@ class PlannedConvolution(Convolution):
         if self.padding_mode != "zeros":
             input = nn.functional.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = 0
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
             return _torch_own(self, input, weight, bias, padding)
         return self._winograd.convolve(self, input, weight, bias, padding)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from winograd.codegen.artefact import first_difference, write_atomically
+from winograd.artefact import first_difference, write_atomically
 
 
 def test_new_files_get_ordinary_permissions(tmp_path: Path) -> None:

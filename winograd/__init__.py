@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from winograd.algebra.bilinear import BilinearAlgorithm as BilinearAlgorithm
     from winograd.algebra.counts import count as count
     from winograd.algebra.crt import crt as crt
+    from winograd.algebra.explain import explain as explain
     from winograd.algebra.forms import balanced as balanced
     from winograd.algebra.forms import equivalent as equivalent
     from winograd.algebra.nesting import NestedAlgorithm as NestedAlgorithm
@@ -49,6 +50,7 @@ _HOMES = {
     "crt": "winograd.algebra.crt",
     "emit": "winograd.codegen.emit",
     "error_bound": "winograd.accuracy.bounds",
+    "explain": "winograd.algebra.explain",
     "freeze": "winograd.nn.convert",
     "measure_error": "winograd.accuracy.experiment",
     "nest": "winograd.algebra.nesting",

@@ -37,6 +37,7 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # explanations show themselves as Markdown with formulas
 
 html_theme = "furo"
 html_title = f"winograd {release}"

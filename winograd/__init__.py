@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from winograd.accuracy.experiment import measure_error as measure_error
     from winograd.accuracy.search import search_points as search_points
     from winograd.algebra.bilinear import BilinearAlgorithm as BilinearAlgorithm
+    from winograd.algebra.counts import count as count
+    from winograd.algebra.crt import crt as crt
+    from winograd.algebra.explain import explain as explain
+    from winograd.algebra.forms import balanced as balanced
+    from winograd.algebra.forms import equivalent as equivalent
     from winograd.algebra.nesting import NestedAlgorithm as NestedAlgorithm
     from winograd.algebra.nesting import nest as nest
     from winograd.algebra.points import INFINITY as INFINITY
+    from winograd.algebra.reduction import reduce_convolution as reduce_convolution
+    from winograd.algebra.serialise import from_json as from_json
+    from winograd.algebra.serialise import to_json as to_json
     from winograd.algebra.toom_cook import toom_cook as toom_cook
     from winograd.codegen.emit import emit as emit
     from winograd.conv.convolve import conv1d as conv1d
@@ -39,14 +47,22 @@ _HOMES = {
     "conv2d": "winograd.conv.convolve",
     "conv3d": "winograd.conv.convolve",
     "convert_": "winograd.nn.convert",
+    "crt": "winograd.algebra.crt",
     "emit": "winograd.codegen.emit",
     "error_bound": "winograd.accuracy.bounds",
+    "explain": "winograd.algebra.explain",
     "freeze": "winograd.nn.convert",
     "measure_error": "winograd.accuracy.experiment",
     "nest": "winograd.algebra.nesting",
     "revert_": "winograd.nn.convert",
     "search_points": "winograd.accuracy.search",
     "thaw": "winograd.nn.convert",
+    "count": "winograd.algebra.counts",
+    "equivalent": "winograd.algebra.forms",
+    "balanced": "winograd.algebra.forms",
+    "from_json": "winograd.algebra.serialise",
+    "to_json": "winograd.algebra.serialise",
+    "reduce_convolution": "winograd.algebra.reduction",
     "toom_cook": "winograd.algebra.toom_cook",
 }
 _ROOMS = frozenset({"networks", "nn"})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from winograd import emit, nest, toom_cook
+from winograd import crt, emit, nest, toom_cook
 from winograd.codegen.nested import count_passes, lower_nested
 
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-DWINOGRAD_SELFTEST"]
@@ -155,3 +155,10 @@ def test_what_cannot_compile_it_is_told_why(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "needs GCC or Clang and C11" in done.stderr
+
+
+def test_superlinear_algorithms_pass_under_the_sanitizers(tmp_path: Path) -> None:
+    seven = crt(4, 3, "x,x-1,x+1,x^2+1,inf")
+    nine = crt(6, 3, "x,x-2/3,x+2/3,x-3/2,x+3/2,x^2+1,inf")
+    source = emit(nest(toom_cook(2, 3), seven, nine), "c").source
+    assert self_test(source, tmp_path, COMPILERS[0], BUILDS["sanitized"]).returncode == 0

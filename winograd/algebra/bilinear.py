@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -19,6 +19,7 @@ import sympy
 from sympy.polys.constructor import construct_domain
 from sympy.polys.domains import QQ
 
+from winograd.algebra.moduli import Modulus
 from winograd.algebra.points import INFINITY, Point, as_point, spell
 
 MAX_TILE = 64
@@ -27,6 +28,9 @@ MAX_TILE = 64
 _NOT_FINITE = (sympy.nan, sympy.zoo, sympy.oo, -sympy.oo)
 
 FractionRows = tuple[tuple[Fraction, ...], ...]
+
+Matrices = dict[str, sympy.ImmutableMatrix]
+"""Three matrices by name, in the order of their law: the one summed over its columns, then the two over their rows."""
 
 
 class ProofError(ValueError):
@@ -53,6 +57,8 @@ class BilinearAlgorithm:
         Data transform, exact.
     points : tuple of Point, optional
         Where the matrices come from, for display; it takes no part in comparison.
+    moduli, products : tuple, optional
+        Likewise, for an algorithm made by `winograd.crt`: its moduli, and how residues are multiplied modulo each.
 
     Raises
     ------
@@ -80,23 +86,25 @@ class BilinearAlgorithm:
     g: sympy.ImmutableMatrix
     bt: sympy.ImmutableMatrix
     points: tuple[Point, ...] = field(default=(), compare=False)
+    moduli: tuple[Modulus, ...] = field(default=(), compare=False)
+    products: tuple[object, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         m, r = checked_sizes(self.m, self.r)
         object.__setattr__(self, "m", m)
         object.__setattr__(self, "r", r)
         for name in ("at", "g", "bt"):
-            object.__setattr__(self, name, _exact_matrix(name, getattr(self, name)))
-        self._check_shapes()
+            object.__setattr__(self, name, exact_matrix(name, getattr(self, name)))
+        check_shapes(self._label, self._matrices, (self.m, self.r, self.tile))
         self.verify()
 
-    def _check_shapes(self) -> None:
-        rank = self.at.cols
-        allowed = {"at": (self.m, rank), "g": (rank, self.r), "bt": (rank, self.tile)}
-        for name, shape in allowed.items():
-            given = getattr(self, name).shape
-            if given != shape:
-                raise ValueError(f"{name} of shape {given}; F({self.m},{self.r}) of rank {rank} needs {shape}")
+    @property
+    def _label(self) -> str:
+        return f"F({self.m},{self.r})"
+
+    @property
+    def _matrices(self) -> Matrices:
+        return {"at": self.at, "g": self.g, "bt": self.bt}
 
     @property
     def tile(self) -> int:
@@ -111,8 +119,7 @@ class BilinearAlgorithm:
     @property
     def digest(self) -> str:
         """SHA-256 of the sizes and the matrices as hexadecimal text, the same in every process."""
-        spelled = ";".join(",".join(map(str, matrix)) for matrix in (self.at, self.g, self.bt))
-        return hashlib.sha256(f"F({self.m},{self.r})|{spelled}".encode()).hexdigest()
+        return digest_of(self._label, self._matrices)
 
     def verify(self) -> None:
         """Prove the law, entry by entry, in exact arithmetic.
@@ -122,22 +129,15 @@ class BilinearAlgorithm:
         ProofError
             If an entry is wrong; names the first one in the order (i, k, j), and the deviation.
         """
-        for i, k, j, value in tensor_entries(self.at, self.g, self.bt):
-            expected = int(j == i + k)
-            if value != expected:
-                raise ProofError(
-                    f"F({self.m},{self.r}): sum_t at[{i},t] g[t,{k}] bt[t,{j}] is {value}, "
-                    f"must be {expected} (deviation {value - expected})"
-                )
+        prove(self._label, self._matrices, lambda i, k, j: j == i + k)
 
     def __repr__(self) -> str:
         where = f" at {spell(self.points)}" if self.points else ""
+        where = f" mod {','.join(map(str, self.moduli))}" if self.moduli else where
         return f"<F({self.m},{self.r}){where}, {self.rank} multiplications>"
 
     def _repr_latex_(self) -> str:
-        names = (("A^T", self.at), ("G", self.g), ("B^T", self.bt))
-        body = r",\quad ".join(f"{name} = {sympy.latex(matrix)}" for name, matrix in names)
-        return f"$\\displaystyle {body}$"
+        return latex_of({"A^T": self.at, "G": self.g, "B^T": self.bt})
 
 
 def checked_sizes(m: object, r: object) -> tuple[int, int]:
@@ -150,23 +150,27 @@ def checked_sizes(m: object, r: object) -> tuple[int, int]:
     ValueError
         If one is below 1 or the tile is above `MAX_TILE`.
     """
-    sizes = []
-    for name, value in (("m", m), ("r", r)):
-        if isinstance(value, bool) or type(value).__name__ == "bool_":
-            raise TypeError(f"{name} is {value!r}, must be an integer of at least 1")
-        try:
-            size = operator.index(value)  # type: ignore[arg-type]
-        except TypeError:
-            raise TypeError(f"{name} is {value!r}, must be an integer of at least 1") from None
-        if size < 1:
-            raise ValueError(f"{name} is {size}, must be at least 1")
-        sizes.append(size)
+    sizes = checked_size("m", m), checked_size("r", r)
     if sum(sizes) - 1 > MAX_TILE:
         raise ValueError(f"F({sizes[0]},{sizes[1]}) has a tile of {sum(sizes) - 1}, at most {MAX_TILE} is allowed")
-    return sizes[0], sizes[1]
+    return sizes
 
 
-def _exact_matrix(name: str, value: Any) -> sympy.ImmutableMatrix:
+def checked_size(name: str, value: object) -> int:
+    """Return the value as an int of at least 1, or raise a TypeError or ValueError that names it."""
+    if isinstance(value, bool) or type(value).__name__ == "bool_":
+        raise TypeError(f"{name} is {value!r}, must be an integer of at least 1")
+    try:
+        size = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}, must be an integer of at least 1") from None
+    if size < 1:
+        raise ValueError(f"{name} is {size}, must be at least 1")
+    return size
+
+
+def exact_matrix(name: str, value: Any) -> sympy.ImmutableMatrix:
+    """Return a matrix of exact entries; TypeError or ValueError naming the matrix where an entry is not exact."""
     if isinstance(value, sympy.ImmutableMatrix) and not value.has(sympy.Float, *_NOT_FINITE):
         return value
     try:
@@ -190,6 +194,45 @@ def _exact_entry(name: str, value: object) -> sympy.Expr:
     if entry is INFINITY:
         raise ValueError(f"{name} has an entry that is no exact number: inf; entries must be finite")
     return entry
+
+
+def check_shapes(label: str, matrices: Matrices, sizes: tuple[int, int, int]) -> None:
+    """Refuse matrices that are not (sizes[0], rank), (rank, sizes[1]) and (rank, sizes[2]), with a ValueError."""
+    rank = next(iter(matrices.values())).cols
+    allowed = ((sizes[0], rank), (rank, sizes[1]), (rank, sizes[2]))
+    for (name, matrix), shape in zip(matrices.items(), allowed, strict=True):
+        if matrix.shape != shape:
+            raise ValueError(f"{name} of shape {matrix.shape}; {label} of rank {rank} needs {shape}")
+
+
+def digest_of(label: str, matrices: Matrices) -> str:
+    """Return the SHA-256 of a label and of every entry, as hexadecimal text."""
+    spelled = ";".join(",".join(map(str, matrix)) for matrix in matrices.values())
+    return hashlib.sha256(f"{label}|{spelled}".encode()).hexdigest()
+
+
+def latex_of(matrices: Matrices) -> str:
+    """Return ``name = matrix`` for every matrix, as LaTeX in display style."""
+    body = r",\quad ".join(f"{name} = {sympy.latex(matrix)}" for name, matrix in matrices.items())
+    return f"$\\displaystyle {body}$"
+
+
+def prove(label: str, matrices: Matrices, is_one: Callable[[int, int, int], bool]) -> None:
+    """Prove sum_t x[i,t] y[t,k] z[t,j] = 1 where ``is_one(i, k, j)`` and 0 elsewhere, for the three matrices x, y, z.
+
+    Raises
+    ------
+    ProofError
+        If an entry is wrong; names the first one in the order (i, k, j), and the deviation.
+    """
+    x, y, z = matrices
+    for i, k, j, value in tensor_entries(*matrices.values()):
+        expected = int(is_one(i, k, j))
+        if value != expected:
+            raise ProofError(
+                f"{label}: sum_t {x}[{i},t] {y}[t,{k}] {z}[t,{j}] is {value}, "
+                f"must be {expected} (deviation {value - expected})"
+            )
 
 
 def tensor_entries(

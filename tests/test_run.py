@@ -246,3 +246,15 @@ def test_help_needs_no_torch() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "--clip FILE" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("--plot", "out.jpg", "argument --plot: out.jpg, must end in .png"), ("--threads", "100000", "must be at most")],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_runs(
+    option: str, value: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare_module, "compare", lambda *_, **__: pytest.fail("it ran"))
+    assert run.main(["c3d", "--clip", "examples/clips/bigbuckbunny.mp4", option, value]) == 1
+    assert message in capsys.readouterr().err

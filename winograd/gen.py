@@ -155,7 +155,7 @@ def _with_joined_points(arguments: Sequence[str]) -> list[str]:
 
 def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int:
     nested = nested_toom_cook(m, r, options.points)
-    notes, warning = _predict(nested)
+    notes, warning = _predict(nested, options.target)
     artefact = emit(nested, options.target, name=options.name, notes=notes).source.encode("ascii")
     if warning is not None:
         _tell(f"warning: {warning}")
@@ -170,16 +170,17 @@ def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int
     return _print(artefact)
 
 
-def _predict(nested: NestedAlgorithm) -> tuple[list[str], str | None]:
+def _predict(nested: NestedAlgorithm, target: str) -> tuple[list[str], str | None]:
     """Return the notes on the predicted error, and a warning where it leaves nothing of a result in float32."""
     try:
         one, many = (predict_relative_l2(nested, channels=count) for count in (1, 64))
     except (OverflowError, ValueError) as error:  # large tiles leave float32's range
         note = f"No error is predicted: {error}"[:MAX_NOTE_LENGTH]
         return [note], f"{nested.label} is useless in float32 at these points: {error}"
+    whose = "" if target == "c" else " of this algorithm in C,"
     notes = [
-        "Predicted relative L2 error in float32 for independent zero-mean inputs (filters transformed in float64,",
-        f"everything else with fused multiply-add): {one:.1e} with 1 channel, {many:.1e} with 64 channels.",
+        f"Predicted relative L2 error{whose} in float32 for independent zero-mean inputs (filters transformed in",
+        f"float64, everything else with fused multiply-add): {one:.1e} with 1 channel, {many:.1e} with 64 channels.",
     ]
     if one <= 1:
         return notes, None

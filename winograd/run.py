@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from math import isfinite
@@ -72,7 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", metavar="FILE", help="a checkpoint (default: He initialisation, see --seed)")
     parser.add_argument("--seed", type=_integer(0), default=0, help="of the He initialisation (default: 0)")
     parser.add_argument("--tolerance", type=_tolerance, default=1e-5, help="predicted error allowed (default: 1e-5)")
-    parser.add_argument("--threads", type=_integer(1), help="threads that torch uses (default: what it uses anyway)")
+    parser.add_argument(
+        "--threads",
+        type=_integer(1),
+        help="threads, at most one per core (default: what torch uses)",
+    )
     parser.add_argument("--repeats", type=_integer(1), default=15, help="rounds of timing (default: 15)")
     parser.add_argument("--json", metavar="FILE", help="the table as JSON (default: winograd-NETWORK.json)")
     parser.add_argument("--plot", metavar="FILE", help="the plot as PNG (default: winograd-NETWORK.png)")
@@ -98,6 +103,13 @@ def _tolerance(text: str) -> float:
     return value
 
 
+def _checked_threads(count: int) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if count > cores:
+        raise ValueError(f"argument --threads: {count}, must be at most {cores}, the cores of this machine")
+    return count
+
+
 def _run(options: argparse.Namespace) -> str | None:
     """Compare, print and write; return what is wrong with the errors that were measured, or None."""
     import torch
@@ -110,9 +122,11 @@ def _run(options: argparse.Namespace) -> str | None:
         outline = create(options.network)
     json_path = _checked_target(options.json or f"winograd-{options.network}.json")
     plot_path = _checked_target(options.plot or f"winograd-{options.network}.png")
-    clips = _read_clips(options, outline.input_shape)
+    if not plot_path.lower().endswith(".png"):
+        raise ValueError(f"argument --plot: {plot_path}, must end in .png")
     if options.threads:
-        torch.set_num_threads(options.threads)
+        torch.set_num_threads(_checked_threads(options.threads))
+    clips = _read_clips(options, outline.input_shape)
     model, weights = _model(options, outline.classifier)
     comparison = compare(
         model, clips, tolerance=options.tolerance, repeats=options.repeats, stack=outline.stack, progress=_progress

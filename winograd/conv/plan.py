@@ -228,7 +228,7 @@ def _fastest_plan(shape: ConvShape, tolerance: float, filters: Filters) -> Plan:
     best = min(times, key=times.__getitem__)
     compared = f"{times[best]:.3g} ms predicted, direct {direct_ms:.3g} ms"
     if times[best] * REQUIRED_GAIN > direct_ms:
-        reason = f"Winograd is not faster: {best.label} {compared}"
+        reason = f"Winograd is not faster by a factor of {REQUIRED_GAIN}: {best.label} {compared}"
         return Plan(shape, Backend.DIRECT, None, reason, predicted_ms=direct_ms, direct_ms=direct_ms)
     plan = _winograd_plan(shape, Backend.NATIVE, best, f"{compared}, error {errors[best]:.1e} predicted")
     return _timed(plan, times[best])

@@ -212,13 +212,19 @@ def error_bound(
 
     With A, G, B the absolute matrices of all axes and E_A, E_G, E_B the errors of their programs, the componentwise
     bound is (A + E_A) (1 + u)^channels sum ((G + E_G) |w|) o ((B + E_B) |d|) less the same with u and E 0, plus
-    underflow.
+    underflow. It holds for filters transformed in any precision, with fused multiply-adds or without, and any order of
+    the sum over channels; ``max_abs`` is for inputs of magnitude at most 1.
+
+    ``predicted_relative_l2`` is for the generated kernels: filters transformed in float64 and rounded once, fused
+    multiply-adds elsewhere, one running sum over channels. Its measured counterpart is
+    ``measure_error(algorithm, experiment="layer", order="lowered")``, a preset of 64 channels; the preset
+    "standard" transforms the filter in the dtype, too, and comes out somewhat larger.
 
     Parameters
     ----------
     algorithm : BilinearAlgorithm or NestedAlgorithm
     dtype : dtype
-        float16, float32 or float64: the dtype of the transforms, the products and the sums.
+        float16, float32 or float64: the dtype of the data and inverse transforms, the products and the sums.
     channels : int
         Input channels that are summed, at least 1.
     order : str or Order

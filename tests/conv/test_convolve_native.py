@@ -17,8 +17,9 @@ from winograd.algebra.tiling import tile_axes
 from winograd.codegen.compiler import BuildError
 from winograd.conv import native, operator
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.direct import PackedDirect, convolve_onednn
-from winograd.conv.operator import pack_for_plan, plan_tensors, run_plan
+from winograd.conv.direct import PackedDirect, convolve_onednn, is_slow_in_torch
+from winograd.conv.layout import as_channels_last
+from winograd.conv.operator import pack_for_plan, read_shape, run_plan, runnable_plan, tensor_obstacle
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 
 OURS: dict[int, Callable[..., Any]] = {1: conv1d, 2: conv2d, 3: conv3d}
@@ -86,8 +87,18 @@ def test_any_strides_give_the_same_values(view: str) -> None:
     assert_close(ours, torch.conv3d(plain_input.double(), weight.double(), padding=1), F43_3D, channels=5)
 
 
-def planned(input_: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, **options: Any) -> Plan:
-    return plan_tensors(input_, weight, bias, ConvArguments(padding=1), ndim=weight.ndim - 2, **options)
+def planned(
+    input_: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    *,
+    stride: int = 1,
+    algorithm: NestedAlgorithm | None = None,
+    filters: Filters = Filters.LIVE,
+) -> Plan:
+    shape = read_shape(input_, weight, bias, ConvArguments(stride, padding=1), ndim=weight.ndim - 2)
+    obstacle = tensor_obstacle(input_, weight, bias)
+    return runnable_plan(shape, tolerance=None, algorithm=algorithm, filters=filters, obstacle=obstacle)
 
 
 def test_a_packed_filter_gives_the_same_bits_as_a_live_one() -> None:
@@ -114,19 +125,56 @@ def test_plans_know_the_memory_they_take(sizes: tuple[int, ...]) -> None:
     assert plan.workspace_bytes / 2 <= taken <= plan.workspace_bytes * max(torch.get_num_threads(), 2) / 1.5
 
 
-def test_a_frozen_direct_plan_is_packed_for_onednn() -> None:
+@pytest.mark.parametrize("last", [False, True], ids=["contiguous", "channels last"])
+def test_a_direct_plan_runs_in_onednn_where_torch_would_unfold(last: bool) -> None:
     input_, weight, bias = uniform(0, 1, 3, 16, 48, 48), uniform(1, 64, 3, 3, 3, 3), uniform(2, 64)
-    geometry = ConvArguments(stride=2, padding=1)
-    plan = plan_tensors(input_, weight, bias, geometry, ndim=3, filters=Filters.FROZEN)
+    input_ = as_channels_last(input_) if last else input_
+    plan = planned(input_, weight, bias, stride=2, filters=Filters.FROZEN)
     packed = pack_for_plan(plan, weight)
     assert plan.backend is Backend.DIRECT
     assert isinstance(packed, PackedDirect)
+    live, frozen = conv3d(input_, weight, bias, 2, 1), run_plan(plan, input_, weight, bias, packed=packed)
+    assert torch.equal(live, convolve_onednn(input_, weight, bias, plan.shape))
     exact = torch.conv3d(input_.double(), weight.double(), bias.double(), stride=2, padding=1)
-    # torch's conv3d would unfold an input as small as this one; unpacked, too, oneDNN runs instead.
-    for ours in (run_plan(plan, input_, weight, bias, packed=packed), conv3d(input_, weight, bias, 2, 1)):
-        assert ours.is_contiguous()
+    for ours in (live, frozen):
+        assert ours.is_contiguous() != last
         # 81 products of at most 1 in any order: (81 + 1) u times their sum of absolute values, and the bias.
         assert (ours - exact).abs().max() <= 83 * 2.0**-24 * 82
+    # The packed weight is read only where oneDNN's output need not be copied into another format.
+    changed = run_plan(plan, input_, torch.zeros_like(weight), bias, packed=packed)
+    assert torch.equal(changed, frozen) == last
+
+
+@pytest.mark.parametrize("last", [(), ("input",), ("weight",), ("input", "weight")])
+def test_onednn_keeps_the_memory_format(last: tuple[str, ...]) -> None:
+    tensors = {"input": uniform(0, 1, 3, 8, 28, 28), "weight": uniform(1, 16, 3, 3, 3, 3)}
+    for name in last:
+        tensors[name] = tensors[name].contiguous(memory_format=torch.channels_last_3d)
+    shape = planned(*tensors.values()).shape
+    assert is_slow_in_torch(tensors["weight"], shape)
+    ours, torchs = conv3d(**tensors, padding=1), torch.conv3d(**tensors, padding=1)
+    # As torch does it with two images; with this one alone, it makes the output contiguous.
+    two = torch.conv3d(torch.cat([tensors["input"]] * 2), tensors["weight"], padding=1)
+    assert ours[0].stride() == two[0].stride()
+    assert ours.is_contiguous() != bool(last)
+    assert not torch.equal(ours, torchs)  # another order of the sums, so that this did not run in torch's own way
+    assert_direct(ours, torchs, 81)
+    image = conv3d(tensors["input"][0], tensors["weight"], padding=1)
+    assert_direct(image, torchs[0], 81)
+
+
+def assert_direct(ours: torch.Tensor, torchs: torch.Tensor, terms: int) -> None:
+    """Compare two float32 sums of so many products of at most 1 in any order: either is off by terms^2 u."""
+    assert (ours - torchs).abs().max() <= 2 * terms**2 * 2.0**-24
+
+
+def test_gradients_and_a_disabled_onednn_keep_torchs_own_way() -> None:
+    input_, weight = uniform(0, 1, 3, 8, 28, 28), uniform(1, 16, 3, 3, 3, 3)
+    torchs = torch.conv3d(input_, weight, padding=1)
+    with torch.enable_grad():
+        assert torch.equal(conv3d(input_, weight.clone().requires_grad_(), padding=1), torchs)
+    with torch.backends.mkldnn.flags(enabled=False):
+        assert torch.equal(conv3d(input_, weight, padding=1), torchs)
 
 
 def test_a_direct_plan_of_a_tiny_layer_is_left_to_torch() -> None:
@@ -228,9 +276,7 @@ def test_images_do_not_depend_on_their_batch() -> None:
     batch = uniform(0, 7, 5, 6, 7, 9)
     together = conv3d(batch, WEIGHT, padding=1, algorithm=F43_3D)
     for image, result in zip(batch, together, strict=True):
-        alone = conv3d(image, WEIGHT, padding=1, algorithm=F43_3D)
-        allowed = 2 * error_bound(F43_3D, channels=5).max_abs
-        assert (alone - result).abs().max() <= allowed
+        assert torch.equal(conv3d(image, WEIGHT, padding=1, algorithm=F43_3D), result)
 
 
 def test_threads_and_warnings_are_as_they_were() -> None:

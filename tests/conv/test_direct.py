@@ -8,7 +8,16 @@ import pytest
 import torch
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.direct import FUNCTIONS, convolve_direct, convolve_packed, direct_variants, pack_direct
+from winograd.conv.direct import (
+    FUNCTIONS,
+    convolve_direct,
+    convolve_packed,
+    direct_variants,
+    is_faster_packed,
+    is_slow_in_torch,
+    is_worth_packing,
+    pack_direct,
+)
 
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "3D": ((1, 8, 5, 6, 7), (16, 8, 3, 3, 3), {"padding": 1}),
@@ -67,3 +76,43 @@ def test_variants_that_do_not_exist_are_left_out() -> None:
     shape = ConvArguments().shape(image.shape, weight.shape, dtype="float64")
     assert list(direct_variants(image, weight, None, shape)) == ["default", "channels_last"]
     assert pack_direct(weight, shape) is None
+
+
+@pytest.mark.parametrize("channels", [8, 64, 256])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("taps", [(3, 3, 3), (1, 3, 3), (3, 1, 1), (3, 3, 5), (3, 5, 5)])
+@pytest.mark.parametrize("geometry", [{}, {"stride": 2}, {"dilation": 2}])
+def test_the_slow_way_of_torch_is_known(
+    channels: int, batch: int, groups: int, taps: tuple[int, ...], geometry: dict[str, int]
+) -> None:
+    input_, weight = torch.empty(batch, channels, 9, 11, 12), torch.empty(512, channels // groups, *taps)
+    shape = ConvArguments(padding=2, groups=groups, **geometry).shape(input_.shape, weight.shape, dtype="float32")
+    assert is_worth_packing(shape)
+    chosen = torch._C._select_conv_backend(
+        input_, weight, None, shape.stride, (2, 2, 2), shape.dilation, False, (0, 0, 0), groups, None
+    )
+    assert is_slow_in_torch(weight, shape) == ("Slow" in str(chosen))
+
+
+def test_small_and_pointwise_layers_are_left_to_torch() -> None:
+    image, weight = torch.empty(1, 8, 4, 4, 4), torch.empty(16, 8, 3, 3, 3)
+    shape = ConvArguments(padding=1).shape(image.shape, weight.shape, dtype="float32")
+    assert not is_slow_in_torch(weight, shape)
+    assert not is_worth_packing(shape)
+    image, weight = torch.empty(1, 256, 4, 14, 14), torch.empty(64, 256, 1, 1, 1)
+    shape = ConvArguments().shape(image.shape, weight.shape, dtype="float32")
+    assert not is_slow_in_torch(weight, shape)
+    assert not is_worth_packing(shape)
+
+
+def test_a_packed_weight_is_read_where_it_is_the_smaller_part_to_reorder() -> None:
+    def decide(channels: int, size: int, memory_format: torch.memory_format) -> bool:
+        input_ = torch.empty(1, channels, size, size, size).contiguous(memory_format=memory_format)
+        weight = torch.empty(64, channels, 3, 3, 3)
+        shape = ConvArguments(padding=1).shape(input_.shape, weight.shape, dtype="float32")
+        return is_faster_packed(input_, weight, shape)
+
+    assert decide(3, 16, torch.channels_last_3d)
+    assert not decide(3, 16, torch.contiguous_format)
+    assert decide(256, 4, torch.contiguous_format)

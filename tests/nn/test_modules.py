@@ -359,7 +359,8 @@ def test_weights_of_functional_calls_are_followed() -> None:
 def test_weights_made_under_inference_mode_are_followed() -> None:
     with torch.inference_mode():
         layer = winograd.nn.Conv3d(4, 6, 3, padding=1, algorithm=F2_3D)
-        winograd.freeze(layer)
+        with pytest.warns(UserWarning, match="1 layers .* transform their weight in every call"):
+            winograd.freeze(layer)
         layer(volume())
         layer.weight.mul_(3)
     assert_up_to_date(layer)
@@ -368,10 +369,99 @@ def test_weights_made_under_inference_mode_are_followed() -> None:
     assert_up_to_date(layer)
 
 
+def test_another_parameter_in_the_same_memory_is_followed() -> None:
+    _, layer = frozen_pair()
+    with torch.no_grad():
+        layer.weight.mul_(1)  # one write, as to the tensor below
+        layer(volume())
+    former = layer.weight._version
+    layer.weight = nn.Parameter(layer.weight.data.mul_(3))
+    assert layer.weight._version == former
+    assert_up_to_date(layer)
+
+
+def test_other_memory_at_the_same_address_is_noticed() -> None:
+    _, layer = frozen_pair()
+    buffer = layer.weight.detach().numpy().copy()
+    layer.weight.data = torch.from_numpy(buffer)
+    former = layer.weight.data_ptr()
+    assert_up_to_date(layer)
+    buffer *= 3  # freed and taken again by another tensor, as the allocator may do
+    layer.weight.data = torch.from_numpy(buffer)
+    assert layer.weight.data_ptr() == former
+    assert_up_to_date(layer)
+
+
+def test_a_forward_in_training_forgets_the_transformed_weight() -> None:
+    _, layer = frozen_pair()
+    assert layer._winograd.packed_bytes
+    layer(volume()).square().sum().backward()
+    assert layer._winograd.packed_bytes == 0
+    layer.weight.data -= 0.1 * layer.weight.grad  # a step by hand, which torch does not count
+    layer.zero_grad()
+    assert_up_to_date(layer)
+    assert layer._winograd.packed_bytes
+
+
+def test_a_frozen_weight_that_needs_no_gradient_stays_transformed_in_training() -> None:
+    _, layer = frozen_pair()
+    layer.requires_grad_(False)
+    with torch.no_grad():
+        layer(volume())
+    kept = layer._winograd._uses
+    packed = [use.packed for use in kept.values() if use.packed is not None]
+    layer(volume().requires_grad_()).sum().backward()
+    assert [use.packed for use in kept.values() if use.packed is not None] == packed != []
+
+
+def test_an_input_that_is_no_tensor_is_refused_by_torch() -> None:
+    plain, planned = pair()
+    for layer in (plain, planned):
+        with pytest.raises(TypeError, match=r"conv3d\(\) received an invalid combination"):
+            layer([1.0])
+
+
+def test_freezing_with_gradients_left_says_that_they_are_in_the_way() -> None:
+    _, layer = frozen_pair()
+    layer(volume()).sum().backward()
+    with pytest.warns(UserWarning, match="it has a gradient"):
+        winograd.freeze(layer)
+    layer.zero_grad()
+    with warnings.catch_warnings(action="error"):
+        winograd.freeze(layer)
+
+
+def test_a_frozen_direct_layer_leaves_onednn_where_it_is_disabled() -> None:
+    plain = nn.Conv3d(3, 16, 3, padding=1)
+    layer = copy.deepcopy(plain)
+    winograd.convert_(layer, tolerance=1e-9)
+    winograd.freeze(layer)
+    x = torch.randn(1, 3, 8, 28, 28, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        packed = layer(x)
+        with torch.backends.mkldnn.flags(enabled=False):
+            assert torch.equal(layer(x), plain(x))
+    assert layer._winograd.packed_bytes
+    torch.testing.assert_close(packed, plain(x).detach())
+
+
+def test_obstacles_are_looked_for_once_per_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, layer = pair()
+    seen = []
+    look = modules.tensor_obstacle
+    monkeypatch.setattr(modules, "tensor_obstacle", lambda *tensors: seen.append(tensors) or look(*tensors))
+    monkeypatch.setattr(operator, "tensor_obstacle", modules.tensor_obstacle)
+    with torch.no_grad():
+        layer(image())
+    assert len(seen) == 1
+
+
 def test_tracing_sees_torchs_own_convolution() -> None:
     _, layer = frozen_pair()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("error", torch.jit.TracerWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         traced = torch.jit.trace(layer, volume())
+        function = torch.jit.trace(lambda x, w: winograd.conv3d(x, w, padding=1), (volume(), layer.weight))
     assert "aten::_convolution" in str(traced.inlined_graph)
+    assert "aten::_convolution" in str(function.inlined_graph)

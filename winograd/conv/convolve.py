@@ -58,7 +58,8 @@ def conv3d(
     Returns
     -------
     Tensor or array of shape (N, K, D', H', W') or (K, D', H', W')
-        Of the dtype of the input; a tensor is in the memory format that ``torch.conv3d`` gives it.
+        Of the dtype of the input. A tensor is channels last in memory where input or weight is, and contiguous
+        otherwise, as ``torch.conv3d`` makes it except for some small inputs.
 
     Raises
     ------

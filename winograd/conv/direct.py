@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from winograd.conv.layout import as_channels_last
+from winograd.conv.layout import as_channels_last, is_channels_last
 from winograd.conv.shape import ConvShape
 
 Tensor = torch.Tensor
@@ -26,10 +26,13 @@ _REORDER = {2: "mkldnn_reorder_conv2d_weight", 3: "mkldnn_reorder_conv3d_weight"
 
 
 _SMALL_INPUT = 20480
-"""Up to so many values, a batch of one goes another way in torch's conv3d than through oneDNN."""
+"""Channels times the first two sizes up to which torch's conv3d keeps an input of batch 1 from oneDNN."""
 
-WORTHWHILE_MACS = 20_000_000
-"""From so many multiplications on, another way through torch saves more than choosing it costs."""
+_LEAST_MACS = 1_000_000
+"""From so many multiplications on, what oneDNN saves is more than what its call costs."""
+
+_LEAST_POINTWISE_MACS = 20_000_000
+"""The same for one tap, where torch, too, has nothing but a matrix product to compute."""
 
 
 def convolve_direct(input: Tensor, weight: Tensor, bias: Tensor | None, shape: ConvShape) -> Tensor:
@@ -45,14 +48,29 @@ def convolve_onednn(input: Tensor, weight: Tensor, bias: Tensor | None, shape: C
 
 
 def is_slow_in_torch(weight: Tensor, shape: ConvShape) -> bool:
-    """Return whether torch's conv3d keeps this shape from oneDNN, which computes it several times faster.
+    """Return whether torch's conv3d keeps this shape from oneDNN, which computes it up to five times faster.
 
     torch does so at batch 1 for small inputs and kernels, by unfolding the input and a matrix product.
     """
     if shape.ndim != 3 or shape.batch != 1 or shape.groups != 1 or not _packable(weight, shape):
         return False
-    small = shape.channels * math.prod(shape.sizes[:2]) <= _SMALL_INPUT and max(shape.taps[1:]) <= 3
-    return small and max(shape.dilation) == 1 and shape.macs >= WORTHWHILE_MACS
+    small = shape.channels * math.prod(shape.sizes[:2]) <= _SMALL_INPUT and min(shape.taps[1:]) <= 3
+    return small and math.prod(shape.taps) > 1 and shape.macs >= _LEAST_MACS
+
+
+def is_faster_packed(input: Tensor, weight: Tensor, shape: ConvShape) -> bool:
+    """Return whether oneDNN is faster with a packed weight than with these tensors as they are.
+
+    With a packed weight it writes channels last; where the output is to be contiguous, copying it may cost more than
+    reordering the weight does.
+    """
+    outputs = shape.batch * shape.outputs * math.prod(shape.output)
+    return weight.numel() >= 2 * outputs or is_channels_last(input) or is_channels_last(weight)
+
+
+def is_worth_packing(shape: ConvShape) -> bool:
+    """Return whether oneDNN with a packed weight is faster than torch's own convolution by more than its call costs."""
+    return shape.macs >= (_LEAST_MACS if math.prod(shape.taps) > 1 else _LEAST_POINTWISE_MACS)
 
 
 def _arguments(shape: ConvShape) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch._compile import _disable_dynamo
@@ -21,12 +21,13 @@ from winograd.conv.arguments import ConvArguments
 from winograd.conv.composed import convolve_composed
 from winograd.conv.direct import (
     FUNCTIONS,
-    WORTHWHILE_MACS,
     PackedDirect,
     convolve_direct,
     convolve_onednn,
     convolve_packed,
+    is_faster_packed,
     is_slow_in_torch,
+    is_worth_packing,
     pack_direct,
 )
 from winograd.conv.layout import as_torch_would
@@ -55,64 +56,55 @@ def convolve_torch(
 ) -> Tensor:
     """Convolve torch tensors over ``ndim`` axes; see `winograd.conv.convolve.conv3d`.
 
-    Compiled code calls torch's own convolution; a forced algorithm breaks its graph: its transforms are made here.
+    Compiled and traced code calls torch's own convolution; a forced algorithm breaks a compiled graph: its transforms
+    are made here.
     """
     own = partial(
         FUNCTIONS[ndim], input, weight, bias, arguments.stride, arguments.padding, arguments.dilation, arguments.groups
     )
-    planned = partial(plan_tensors, input, weight, bias, arguments, ndim=ndim, tolerance=tolerance, algorithm=algorithm)
-    if not torch.compiler.is_compiling():
-        return _convolve_planned(own, planned, input, weight, bias)
-    return own() if algorithm is None else _convolve_apart(own, planned, input, weight, bias)
+    if algorithm is None and is_recorded():
+        return own()
+    convolve = _convolve_apart if is_recorded() else _convolve_planned
+    return convolve(own, input, weight, bias, arguments, ndim, tolerance, algorithm)
+
+
+def is_recorded() -> bool:
+    """Return whether torch.compile, torch.export or torch.jit.trace records what runs."""
+    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
 def _convolve_planned(
-    own: Callable[[], Tensor], planned: Callable[[], Plan], input: Tensor, weight: Tensor, bias: Tensor | None
+    own: Callable[[], Tensor],
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    arguments: ConvArguments,
+    ndim: int,
+    tolerance: float | None,
+    algorithm: BilinearAlgorithm | NestedAlgorithm | None,
 ) -> Tensor:
     try:
-        plan = planned()
-    except UnreadableError as unreadable:
+        shape = read_shape(input, weight, bias, arguments, ndim=ndim)
+    except UNREADABLE:
         output = own()  # torch's own error, or what only torch can read, such as mixed dtypes under autocast
-        if unreadable.forced:
-            raise unreadable.error from None
+        if algorithm is not None:
+            raise
         return output
-    is_own = plan.backend is Backend.DIRECT and not is_slow_in_torch(weight, plan.shape)
-    return own() if is_own else run_plan(plan, input, weight, bias)
+    obstacle = tensor_obstacle(input, weight, bias)
+    plan = runnable_plan(shape, tolerance=tolerance, algorithm=algorithm, filters=Filters.LIVE, obstacle=obstacle)
+    is_fastest = obstacle is not None or not is_slow_in_torch(weight, shape)
+    return own() if plan.backend is Backend.DIRECT and is_fastest else run_plan(plan, input, weight, bias)
 
 
 # The lazy form of torch.compiler.disable, which would import the compiler here.
 _convolve_apart = _disable_dynamo(_convolve_planned)
 
-
-class UnreadableError(Exception):
-    """Arguments that no plan can be made for; torch's own convolution refuses most of them in its own words.
-
-    Parameters
-    ----------
-    error : Exception
-        Why.
-    forced : bool
-        Whether an algorithm was asked for, so that torch's own convolution will not do.
-    """
-
-    def __init__(self, error: Exception, *, forced: bool) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.forced = forced
+UNREADABLE: Final = (TypeError, ValueError, AttributeError)
+"""What `read_shape` raises; torch's own convolution refuses most of that in its own words."""
 
 
-def plan_tensors(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    arguments: ConvArguments,
-    *,
-    ndim: int,
-    tolerance: float | None = None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | None = None,
-    filters: Filters = Filters.LIVE,
-) -> Plan:
-    """Return the plan for these tensors. Nothing is computed.
+def read_shape(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: ConvArguments, *, ndim: int) -> ConvShape:
+    """Return the shape of a convolution of tensors, which must be of one dtype and on one device.
 
     Parameters
     ----------
@@ -123,27 +115,12 @@ def plan_tensors(
         Stride, padding, dilation and groups as in torch.
     ndim : int
         Axes of the convolution, 1 to 3.
-    tolerance, algorithm, filters
-        As in `make_plan`.
 
     Raises
     ------
-    UnreadableError
-        If the arguments make no convolution: let torch's own raise its error.
-    ValueError, NotImplementedError
-        As `make_plan`.
+    TypeError, ValueError, AttributeError
+        If the arguments make no convolution, or are no tensors: let torch's own raise its error.
     """
-    try:
-        shape = _read(input, weight, bias, arguments, ndim)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UnreadableError(error, forced=algorithm is not None) from None
-    plan = partial(make_plan, shape, tolerance=tolerance, algorithm=algorithm, filters=filters)
-    made = plan(obstacle=tensor_obstacle(input, weight, bias))
-    lack = _compilation_obstacle(made)
-    return made if lack is None else plan(obstacle=lack)
-
-
-def _read(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: ConvArguments, ndim: int) -> ConvShape:
     if weight.ndim != ndim + 2:
         raise ValueError(f"weight has {weight.ndim} axes, must have {ndim + 2}")
     for name, other in (("weight", weight), ("bias", bias)):
@@ -152,6 +129,27 @@ def _read(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: ConvArg
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias of shape {tuple(bias.shape)}, must be {tuple(weight.shape[:1])}")
     return arguments.shape(tuple(input.shape), tuple(weight.shape), dtype=str(input.dtype).removeprefix("torch."))
+
+
+def runnable_plan(
+    shape: ConvShape,
+    *,
+    tolerance: float | None,
+    algorithm: BilinearAlgorithm | NestedAlgorithm | None,
+    filters: Filters,
+    obstacle: str | None,
+) -> Plan:
+    """Return what `make_plan` does, or, where its kernel cannot be compiled, the plan that runs without it.
+
+    Warns
+    -----
+    RuntimeWarning
+        Once, if no compiler works.
+    """
+    plan = partial(make_plan, shape, tolerance=tolerance, algorithm=algorithm, filters=filters)
+    made = plan(obstacle=obstacle)
+    lack = _compilation_obstacle(made)
+    return made if lack is None else plan(obstacle=lack)
 
 
 def tensor_obstacle(input: Tensor, weight: Tensor, bias: Tensor | None) -> str | None:
@@ -187,7 +185,7 @@ def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
     native = _native_for(plan)
     if native is not None:
         return native.pack(weight.detach().resolve_neg())
-    worthwhile = plan.backend is Backend.DIRECT and plan.shape.macs >= WORTHWHILE_MACS
+    worthwhile = plan.backend is Backend.DIRECT and is_worth_packing(plan.shape)
     return pack_direct(weight, plan.shape) if worthwhile else None
 
 
@@ -218,7 +216,7 @@ def run_plan(
     elif plan.backend is Backend.COMPOSED:
         assert plan.algorithm is not None
         output = convolve_composed(input, weight, bias, algorithm=plan.algorithm, padding=plan.shape.padding)
-    elif isinstance(packed, PackedDirect):
+    elif isinstance(packed, PackedDirect) and is_faster_packed(input, weight, plan.shape):
         output = convolve_packed(input, packed, bias)
     elif is_slow_in_torch(weight, plan.shape) and tensor_obstacle(input, weight, bias) is None:
         output = convolve_onednn(input, weight, bias, plan.shape)

@@ -14,7 +14,7 @@ from enum import Enum
 from functools import lru_cache
 from itertools import product
 
-from winograd.accuracy.model import predict_relative_l2
+from winograd.accuracy.model import PHI, predict_relative_l2
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested, nest
 from winograd.algebra.toom_cook import toom_cook
@@ -32,9 +32,8 @@ _WORKING = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "
 _TRANSFORMED = (*_WORKING, "complex64", "complex128")
 _EXACT = frozenset({"object", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
 
-# Rounding zero-mean values once to a unit roundoff u: relative L2 error u sqrt(phi / 3) with phi = 0.541, the mean
-# square of a rounding error relative to the value over all positions within a binade.
-_OUTPUT_ROUNDING = {"float16": 2**-11 * math.sqrt(0.541 / 3), "bfloat16": 2**-8 * math.sqrt(0.541 / 3)}
+# Rounding zero-mean values once to a unit roundoff u: relative L2 error u sqrt(PHI / 3).
+_OUTPUT_ROUNDING = {"float16": 2**-11 * math.sqrt(PHI / 3), "bfloat16": 2**-8 * math.sqrt(PHI / 3)}
 
 
 class Backend(Enum):

@@ -17,7 +17,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
 from winograd.conv.plan import DEFAULT_TOLERANCE, Filters, checked_tolerance
-from winograd.nn.modules import PLANNED, Convolution, LayerState, PlannedConvolution, planned_class
+from winograd.nn.modules import PLANNED, Convolution, LayerState, PlannedConvolution, hides_writes, planned_class
 from winograd.nn.report import ConversionReport, LayerEntry
 
 _Model = TypeVar("_Model", bound=nn.Module)
@@ -119,10 +119,11 @@ def freeze(model: _Model) -> _Model:
     That serves inference: run the model under ``torch.no_grad()`` or ``torch.inference_mode()``; where a gradient is
     required, torch's own convolution runs. `thaw` and `revert_` take the promise back.
 
-    Broken all the same, the promise is forgiven where torch shows it: in-place operations, ``load_state_dict``, other
-    memory (a move, a change of dtype, ``functional_call``), and a weight that has a gradient or takes part in training
-    are transformed again. Writes through ``.data`` or from NumPy are not seen. Weights made under
-    ``torch.inference_mode()`` leave no trace of writes and are transformed in every call.
+    Broken all the same, the promise is forgiven where torch shows it. After in-place operations, ``load_state_dict``,
+    a move to other memory or another dtype, or a forward that requires a gradient of the weight, the weight is
+    transformed again. While it has a gradient (``zero_grad`` removes it), and always if it was made under
+    ``torch.inference_mode()``, it is transformed in every call. Not seen are writes through ``.data`` or from NumPy,
+    and those of a fused optimiser with gradients that neither came from this layer nor are still there.
 
     Returns
     -------
@@ -132,11 +133,17 @@ def freeze(model: _Model) -> _Model:
     Warns
     -----
     UserWarning
-        If the model has no converted layer.
+        If the model has no converted layer, or weights that are transformed in every call.
     """
     layers = list(_planned(model))
     if not layers:
         warnings.warn("no layer to freeze; convert_ the model first", UserWarning, stacklevel=2)
+    weights = {name: layer._parameters.get("weight") for name, layer in layers}
+    hidden = [name for name, weight in weights.items() if weight is not None and hides_writes(weight)]
+    if hidden:
+        where = f"{len(hidden)} layers ({hidden[0]!r} first) transform their weight in every call"
+        why = "it has a gradient (zero_grad removes it) or was made under inference_mode"
+        warnings.warn(f"{where}: {why}", UserWarning, stacklevel=2)
     for _, layer in layers:
         layer._winograd.change(filters=Filters.FROZEN)
     return model

@@ -21,10 +21,12 @@ from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import FUNCTIONS
 from winograd.conv.operator import (
-    UnreadableError,
+    UNREADABLE,
+    is_recorded,
     pack_for_plan,
-    plan_tensors,
+    read_shape,
     run_plan,
+    runnable_plan,
     tensor_obstacle,
 )
 from winograd.conv.plan import Filters, Plan, checked_tolerance
@@ -47,17 +49,20 @@ class _Stamp:
     The weak reference keeps the identity of the memory, not the memory: other memory at the same address differs.
     """
 
-    __slots__ = ("_layout", "_storage", "_version")
+    __slots__ = ("_facts", "_storage")
 
     def __init__(self, weight: Tensor) -> None:
         self._storage = StorageWeakRef(weight.untyped_storage())  # type: ignore[no-untyped-call]
-        self._version = weight._version
-        self._layout = (weight.storage_offset(), weight.shape, weight.stride())
+        self._facts = _facts(weight)
 
     def is_of(self, weight: Tensor) -> bool:
         """Whether the weight is in the same memory and was not written since."""
-        same = self._storage.cdata == weight.untyped_storage()._cdata and self._version == weight._version
-        return same and self._layout == (weight.storage_offset(), weight.shape, weight.stride())
+        return self._storage.cdata == weight.untyped_storage()._cdata and self._facts == _facts(weight)
+
+
+def _facts(weight: Tensor) -> tuple[Any, ...]:
+    # Two parameters may share memory, each with its own count of writes: hence the id.
+    return id(weight), weight._version, weight.data_ptr(), weight.shape, weight.stride()
 
 
 @dataclass(slots=True)
@@ -124,56 +129,69 @@ class LayerState:
 
     def convolve(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve with the stride, dilation and groups of the layer, by the plan for this shape."""
-        # A weight that is no parameter of the layer is computed for each call, by a weight norm for example.
-        filters = self.filters if weight is layer._parameters.get("weight") else Filters.LIVE
+        if not isinstance(input, Tensor):
+            return _torch_own(layer, input, weight, bias, padding)
+        filters = self.filters if _is_watched(layer, weight) else Filters.LIVE
         geometry = (layer.stride, padding, layer.dilation, layer.groups)
         obstacle = tensor_obstacle(input, weight, bias)
         tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
-        key = (tensors, geometry, filters, obstacle)
+        key = (tensors, geometry, filters, obstacle, torch.backends.mkldnn.enabled)
         use = self._uses.get(key)
         if use is None:
             try:
-                use = self._plan(input, weight, bias, geometry, filters)
-            except UnreadableError:
+                shape = read_shape(input, weight, bias, ConvArguments(*geometry), ndim=weight.ndim - 2)
+            except UNREADABLE:
                 return _torch_own(layer, input, weight, bias, padding)
-            self._remember(key, use)
-        if filters is Filters.FROZEN:
-            self._pack(use, weight, obstacle)
-        return run_plan(use.plan, input, weight, bias, packed=use.packed)
-
-    def _plan(
-        self, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: tuple[Any, ...], filters: Filters
-    ) -> _Use:
-        return _Use(
-            plan_tensors(
-                input, weight, bias, ConvArguments(*geometry),
-                ndim=weight.ndim - 2, tolerance=self.tolerance, algorithm=self.algorithm, filters=filters,
+            use = _Use(
+                runnable_plan(
+                    shape, tolerance=self.tolerance, algorithm=self.algorithm, filters=filters, obstacle=obstacle
+                )
             )
-        )  # fmt: skip
+            self._remember(key, use)
+        if filters is Filters.LIVE:
+            self._drop_packed()
+        elif obstacle is None:
+            self._pack(use, weight)
+        return run_plan(use.plan, input, weight, bias, packed=use.packed)
 
     def _remember(self, key: tuple[Any, ...], use: _Use) -> None:
         self._uses[key] = use
         for oldest in list(self._uses)[:-MAX_PLANS]:
             self._uses.pop(oldest, None)
 
-    def _pack(self, use: _Use, weight: Tensor, obstacle: str | None) -> None:
+    def _pack(self, use: _Use, weight: Tensor) -> None:
         """Transform the weight for the plan unless that was done, for this plan or another with the same algorithm."""
-        if obstacle is not None or weight.is_inference() or weight.grad is not None:
-            # Writes to an inference tensor leave no trace, nor do a fused optimiser's, which a gradient announces.
-            self._drop_packed()
-            return
         if use.stamp is not None and use.stamp.is_of(weight):
             return
+        stamp = _Stamp(weight)  # before the weight is read: a write meanwhile shows
         for other in list(self._uses.values()):
             same = use.plan.algorithm is not None and other.plan.algorithm == use.plan.algorithm
             if same and other.stamp is not None and other.stamp.is_of(weight):
                 use.packed, use.stamp = other.packed, other.stamp
                 return
-        use.packed, use.stamp = pack_for_plan(use.plan, weight), _Stamp(weight)
+        use.packed, use.stamp = pack_for_plan(use.plan, weight), stamp
 
     def _drop_packed(self) -> None:
         for use in list(self._uses.values()):
             use.packed = use.stamp = None
+
+
+def _is_watched(layer: Convolution, weight: Tensor) -> bool:
+    """Return whether this weight may be kept transformed.
+
+    A weight that is no parameter of the layer is computed for each call, by a weight norm for example.
+    """
+    if weight is not layer._parameters.get("weight") or not isinstance(weight, nn.Parameter):
+        return False
+    return not hides_writes(weight) and not (weight.requires_grad and torch.is_grad_enabled())
+
+
+def hides_writes(weight: Tensor) -> bool:
+    """Return whether torch does not count all writes to a weight.
+
+    It counts none to an inference tensor, nor those of a fused optimiser, whose step a gradient announces.
+    """
+    return weight.is_inference() or weight.grad is not None
 
 
 def _torch_own(layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
@@ -214,7 +232,7 @@ class PlannedConvolution(Convolution):
         if self.padding_mode != "zeros":
             input = nn.functional.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = 0
-        if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
+        if is_recorded():
             return _torch_own(self, input, weight, bias, padding)
         return self._winograd.convolve(self, input, weight, bias, padding)
 

@@ -20,7 +20,7 @@ from winograd.algebra import serialise
 from winograd.algebra.bilinear import BilinearAlgorithm, ProofError
 from winograd.algebra.crt import crt
 from winograd.algebra.expressions import MAX_NUMBER_LENGTH
-from winograd.algebra.fourier import gauss_fft, symbolic_fourier
+from winograd.algebra.fourier import gauss_fft, regular_fft, symbolic_fourier
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.points import INFINITY
 from winograd.algebra.residues import ComplexProduct, SchoolbookProduct
@@ -70,6 +70,115 @@ def test_moduli_and_products_come_back(algorithm: BilinearAlgorithm) -> None:
     assert read == algorithm
     assert record(read) == record(algorithm)
     assert to_json(read) == text
+
+
+A, B = sympy.symbols("a b")
+ROOT, THIRD = sympy.sqrt(2), sympy.Rational(1, 3)
+X = sympy.Symbol("x")
+IRRATIONAL = [
+    *(fft(tile - 2, 3) for tile in (3, 4, 5, 6, 8, 10, 12) for fft in (regular_fft, gauss_fft)),
+    gauss_fft(5, 3),
+    regular_fft(7, 3),
+    toom_cook(4, 3, [0, A, -A, B, -B, INFINITY]),
+    toom_cook(2, 2, [0, ROOT * A, -A]),
+    toom_cook(4, 3, [0, ROOT, -ROOT, sympy.sqrt(5), -sympy.sqrt(3), INFINITY]),
+    toom_cook(2, 3, [0, 1, sympy.I, -sympy.I / 3]),
+    toom_cook(2, 2, [0, 2**THIRD, -1]),
+    crt(2, 2, [X, X**2 - sympy.sqrt(2 + ROOT)]),
+    crt(2, 2, [X**3 + A], products=[[0, 1, ROOT * sympy.I]]),
+]
+
+
+@pytest.mark.parametrize("algorithm", IRRATIONAL, ids=lambda a: f"{a.m},{a.r},{a.digest[:4]}")
+def test_algebraic_and_symbolic_algorithms_come_back(algorithm: BilinearAlgorithm) -> None:
+    text = to_json(algorithm)
+    read = from_json(text)
+    assert isinstance(read, BilinearAlgorithm)
+    assert read == algorithm
+    assert record(read) == record(algorithm)
+    assert to_json(read) == text
+
+
+@pytest.mark.parametrize("algorithm", [gauss_fft(3, 3), toom_cook(2, 2, [0, A, -A])], ids=repr)
+@pytest.mark.parametrize("other", [["^", "7", "1/2"], ["symbol", "b"], "I", "5/7"], ids=str)
+def test_every_changed_irrational_entry_is_refused(algorithm: BilinearAlgorithm, other: object) -> None:
+    content = json.loads(to_json(algorithm))
+    matrix = content["axis"]["g"]
+    lists = [(row, j) for row in matrix for j, entry in enumerate(row) if isinstance(entry, list)]
+    assert lists
+    row, j = lists[0]
+    row[j] = other
+    with pytest.raises(ProofError, match=r"^axis: F\(.,.\): sum_t at\[.,t\] g\[t,.\] bt\[t,.\] is .*\(deviation"):
+        from_json(json.dumps(content))
+
+
+def roots(*numbers: int) -> list[Any]:
+    return ["+", *(["^", str(number), "1/2"] for number in numbers)]
+
+
+def deep(levels: int) -> list[Any]:
+    return ["^", deep(levels - 1) if levels else "2", "1/2"]
+
+
+BASE = ["+", "1", ["symbol", "a"]]
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        (["exp", "1"], r'^axis.g\[0\]\[0\] is \["exp", "1"\], must be text "p" or "p/q" .* or a list headed by'),
+        (["+", "1", ["sqrt", "2"]], r'^axis.g\[0\]\[0\]\[2\] is \["sqrt", "2"\], must be'),
+        ([["+"], "1", "1"], "must be text"),
+        ([], "must be text"),
+        (["+", "1"], "must be text"),
+        (["^", "2", ["symbol", "a"]], r"\[0\]\[2\] is .*, must be text"),
+        (["^", "2", "65"], "at most 64/16 in size is allowed there"),
+        (["^", "2", "1/17"], "at most 64/16 in size is allowed there"),
+        (["^", "0", "-1"], "is not finite"),
+        (["^", ["^", ["symbol", "a"], "64"], "2"], "has the exponent 128, at most 64/16 is allowed"),
+        (["^", ["^", "2", "64"], "64"], r"is a number of more than 1024 digits$"),
+        (["^", BASE, "64"], "has more than 1024 terms when it is multiplied out"),
+        (["^", "1" + "0" * 65, "1/2"], "is a root of a number of more than 64 digits"),
+        (["cos", "1/129"], "at most 128/128 in size is allowed there"),
+        (["sin", ["symbol", "a"]], r"\[0\]\[1\] is .*, must be text"),
+        (["symbol", "__import__('os')"], r"must be a letter or _ and at most 31 letters"),
+        (["symbol", "a" * 33], "must be a letter or _"),
+        (["symbol", ["a"]], "must be a letter or _"),
+        (["symbol", "ä"], "must be a letter or _"),
+        (deep(30), "is too large, at most 2048 parts nested 24 deep are allowed"),
+        (["+", *["1"] * 2048], "is too large, at most 2048 parts"),
+        (roots(*range(1, 18)), "has more than 16 distinct roots, sines and cosines"),
+        (roots(2, 3, 5, 7), "^axis has 4 distinct irrational numbers, at most 3 are allowed$"),
+        (["^", "2", "1/16"], None),
+        (["+", ["^", "2", "1/16"], ["cos", "1/7"]], "irrational numbers of degree 96, at most 32 is allowed"),
+        (["+", *(["symbol", f"a{k}"] for k in range(7))], "^axis has 7 symbols, at most 6 are allowed$"),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_expressions_outside_the_grammar_and_the_limits_are_refused(expression: object, message: str | None) -> None:
+    content = json.loads(to_json(toom_cook(1, 1)))
+    content["axis"]["g"] = [[expression]]
+    with pytest.raises(ValueError, match=message or "") as caught:
+        from_json(json.dumps(content))
+    assert isinstance(caught.value, ProofError) == (message is None)  # allowed, and only the law refuses it
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (sympy.pi, "holds pi, which has no form in JSON"),
+        (sympy.exp(sympy.I * sympy.pi / 3), r"holds exp\(I\*pi/3\), which has no form in JSON"),
+        (sympy.Symbol("a", positive=True), "holds a, which would be read as another expression"),
+        (sympy.Symbol("a b"), "must be a letter or _ .* could not be read again"),
+        (2 ** sympy.Rational(1, 17), "at most 64/16 in size is allowed there; it could not be read again"),
+        (2 ** sympy.Rational(1, 16) * sympy.sqrt(3) * sympy.I, "irrational numbers of degree 64, at most 32"),
+    ],
+    ids=str,
+)
+def test_what_could_not_be_read_again_is_not_written(number: sympy.Expr, message: str) -> None:
+    with pytest.raises(NotImplementedError, match=message):
+        to_json(BilinearAlgorithm(m=1, r=1, at=[[number]], g=[[1 / number]], bt=[[1]]))
 
 
 @pytest.mark.parametrize("algorithm", RECORDED[:-1], ids=repr)
@@ -224,11 +333,14 @@ def test_numbers_that_are_too_long_are_not_written() -> None:
 
 def test_the_bytes_are_the_same_in_every_process() -> None:
     program = (
-        "from winograd.algebra import crt, serialise, toom_cook\n"
+        "from winograd.algebra import crt, fourier, serialise, toom_cook\n"
         "print(serialise.to_json(toom_cook.toom_cook(4, 3)))\n"
-        "print(serialise.to_json(crt.crt(4, 3, 'x,x-1,x+1,x^2+1,inf')))"
+        "print(serialise.to_json(crt.crt(4, 3, 'x,x-1,x+1,x^2+1,inf')))\n"
+        "print(serialise.to_json(fourier.gauss_fft(3, 3)))"
     )
     for seed in ("0", "1"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
-        assert run.stdout.decode("ascii").splitlines() == [to_json(F43), to_json(RECORDED[0])]
+        assert run.stdout.decode("ascii").splitlines() == [
+            to_json(algorithm) for algorithm in (F43, RECORDED[0], gauss_fft(3, 3))
+        ]

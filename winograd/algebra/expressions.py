@@ -25,6 +25,12 @@ MAX_NODES: Final = 2048
 MAX_DEPTH: Final = 24
 """Deepest nesting of lists in one expression."""
 
+MAX_ROOTS: Final = 16
+"""Most distinct roots, sines and cosines written in one expression: sympy compares each with each."""
+
+MAX_RADICAND: Final = 10**64
+"""Largest numerator and denominator of a rational number under a root: sympy looks for its factors."""
+
 MAX_EXPONENT: Final = 64
 """Largest numerator of an exponent, up to its sign."""
 
@@ -77,7 +83,9 @@ def write_expression(where: str, value: sympy.Expr) -> Written:
     except ValueError as error:
         raise NotImplementedError(f"{error}; it could not be read again") from None
     if not same:
-        raise NotImplementedError(f"{where} holds {_short(value)}, which would be read as another expression")
+        raise NotImplementedError(
+            f"{where} holds {_short(value)}, which would be read as another expression; symbols have no assumptions"
+        )
     return written
 
 
@@ -131,11 +139,22 @@ def read_expression(where: str, value: Any) -> sympy.Expr:
 
 def _check_extent(where: str, value: Any) -> None:
     """Refuse what is too large before anything is built; one level after the other, without recursion."""
-    nodes, depth, level = 1, 0, [value]
-    while level := [part for parts in level if isinstance(parts, list) for part in parts]:
-        nodes, depth = nodes + len(level), depth + 1
+    nodes, depth, level = 0, 0, [value]
+    roots: set[str] = set()
+    while level:
+        nodes += len(level)
         if nodes > MAX_NODES or depth > MAX_DEPTH:
             raise ValueError(f"{where} is too large, at most {MAX_NODES} parts nested {MAX_DEPTH} deep are allowed")
+        roots.update(json.dumps(part) for part in level if _makes_root(part))
+        if len(roots) > MAX_ROOTS:
+            raise ValueError(f"{where} has more than {MAX_ROOTS} distinct roots, sines and cosines")
+        level, depth = [part for parts in level if isinstance(parts, list) for part in parts], depth + 1
+
+
+def _makes_root(value: Any) -> bool:
+    if not isinstance(value, list) or not value:
+        return False
+    return value[0] in ("sin", "cos") or (value[0] == "^" and isinstance(value[-1], str) and "/" in value[-1])
 
 
 def _built(where: str, value: Any) -> sympy.Expr:
@@ -168,7 +187,11 @@ def _rational(where: str, value: Any) -> sympy.Rational:
 def _power(where: str, base: Any, exponent: Any) -> sympy.Expr:
     built = _built(f"{where}[1]", base)
     _check_growth(f"{where}[1]", built)
-    power = built ** _small(f"{where}[2]", exponent, MAX_EXPONENT, MAX_ROOT)
+    by = _small(f"{where}[2]", exponent, MAX_EXPONENT, MAX_ROOT)
+    numbers = [] if by.is_Integer else built.atoms(sympy.Rational)
+    if any(max(abs(number.p), number.q) > MAX_RADICAND for number in numbers):
+        raise ValueError(f"{where}[1] is a root of a number of more than {len(str(MAX_RADICAND)) - 1} digits")
+    power = built**by
     _check_growth(where, power)
     return power
 
@@ -224,8 +247,8 @@ def check_field(where: str, entries: Iterable[sympy.Expr]) -> None:
     for part in {part for entry in set(entries) for part in sympy.preorder_traversal(entry)}:
         if isinstance(part, sympy.Symbol):
             symbols.add(part)
-        elif (atom := _irrational(part)) is not None:
-            degrees[atom] = _degree(atom)
+        else:
+            degrees.update((atom, _degree(atom)) for atom in _irrational(part))
     if len(symbols) > MAX_SYMBOLS:
         raise ValueError(f"{where} has {len(symbols)} symbols, at most {MAX_SYMBOLS} are allowed")
     if len(degrees) > MAX_ATOMS:
@@ -234,11 +257,13 @@ def check_field(where: str, entries: Iterable[sympy.Expr]) -> None:
         raise ValueError(f"{where} has irrational numbers of degree {degree}, at most {MAX_DEGREE} is allowed")
 
 
-def _irrational(part: sympy.Basic) -> sympy.Expr | None:
-    """Return the irrational number that a part adds to the field, the same one for all its powers."""
+def _irrational(part: sympy.Basic) -> list[sympy.Expr]:
+    """Return the irrational numbers that a part adds to the field: sqrt(6) adds sqrt(2) and sqrt(3)."""
     if isinstance(part, sympy.Pow) and not part.exp.is_Integer:
-        return part.base ** sympy.Rational(1, part.exp.q)
-    return part if part is sympy.I or isinstance(part, sympy.sin | sympy.cos) else None
+        index = sympy.Rational(1, part.exp.q)
+        small = part.base.is_Rational and max(abs(part.base.p), part.base.q) < 2**32
+        return [base**index for base in (sympy.factorrat(part.base) if small else [part.base])]
+    return [part] if part is sympy.I or isinstance(part, sympy.sin | sympy.cos) else []
 
 
 def _degree(atom: sympy.Expr) -> int:

@@ -8,6 +8,7 @@ STAMPS := $(VENV)/stamps
 CLIP   := examples/clips/bigbuckbunny.mp4
 
 EXTRAS_demo  := torch,video,plot
+EXTRAS_bench := torch,bench
 EXTRAS_test  := torch,video,plot,search,test
 EXTRAS_check := $(EXTRAS_test),notebooks,docs,dev
 
@@ -19,7 +20,7 @@ help:
 	@echo "make demo    C3D on a real clip, directly and with generated kernels: speed and error of every layer"
 	@echo "make test    all tests and doctests"
 	@echo "make check   tests, lint, types, rooms, documentation with its notebooks: what has to pass before a merge"
-	@echo "make bench   every layer of C3D's stack with every tile, against the best direct variant; into build/c3d_stack.json"
+	@echo "make bench   C3D's stack against the best direct variants, and proofs against wincnn; into build/*.json"
 	@echo "make docs    documentation into docs/_build/html"
 	@echo "make clean   remove what was built (.venv stays)"
 
@@ -27,9 +28,10 @@ demo: $(STAMPS)/demo
 	@mkdir -p build
 	$(BIN)/python -m winograd.run c3d --clip $(CLIP) --json build/demo.json --plot build/demo.png
 
-bench: $(STAMPS)/demo
+bench: $(STAMPS)/bench
 	@mkdir -p build
 	$(BIN)/python benchmarks/c3d_stack.py --json build/c3d_stack.json
+	$(BIN)/python benchmarks/proof.py --json build/proof.json
 
 test: $(STAMPS)/test
 	$(BIN)/python -m pytest

@@ -1,6 +1,6 @@
 """Construction and exact proof of F(14,3) and of a tile of 32, F(14,3) against wincnn 2.0.1, interleaved.
 
-    pip install wincnn==2.0.1
+    pip install -e ".[bench]"
     python benchmarks/proof.py [--repeats N] [--json FILE]
 
 wincnn constructs by symbolic products and verifies by simplifying the outputs; here every tensor entry is proved.

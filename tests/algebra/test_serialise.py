@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,22 +76,23 @@ def test_moduli_and_products_come_back(algorithm: BilinearAlgorithm) -> None:
 A, B = sympy.symbols("a b")
 ROOT, THIRD = sympy.sqrt(2), sympy.Rational(1, 3)
 X = sympy.Symbol("x")
-IRRATIONAL = [
-    *(fft(tile - 2, 3) for tile in (3, 4, 5, 6, 8, 10, 12) for fft in (regular_fft, gauss_fft)),
-    gauss_fft(5, 3),
-    regular_fft(7, 3),
-    toom_cook(4, 3, [0, A, -A, B, -B, INFINITY]),
-    toom_cook(2, 2, [0, ROOT * A, -A]),
-    toom_cook(4, 3, [0, ROOT, -ROOT, sympy.sqrt(5), -sympy.sqrt(3), INFINITY]),
-    toom_cook(2, 3, [0, 1, sympy.I, -sympy.I / 3]),
-    toom_cook(2, 2, [0, 2**THIRD, -1]),
-    crt(2, 2, [X, X**2 - sympy.sqrt(2 + ROOT)]),
-    crt(2, 2, [X**3 + A], products=[[0, 1, ROOT * sympy.I]]),
+IRRATIONAL: list[Callable[[], BilinearAlgorithm]] = [
+    *(partial(fft, tile - 2, 3) for tile in (3, 4, 5, 6, 8, 10, 12) for fft in (regular_fft, gauss_fft)),
+    partial(gauss_fft, 5, 3),
+    partial(regular_fft, 7, 3),
+    lambda: toom_cook(4, 3, [0, A, -A, B, -B, INFINITY]),
+    lambda: toom_cook(2, 2, [0, ROOT * A, -A]),
+    lambda: toom_cook(4, 3, [0, ROOT, -ROOT, sympy.sqrt(5), -sympy.sqrt(3), INFINITY]),
+    lambda: toom_cook(2, 3, [0, 1, sympy.I, -sympy.I / 3]),
+    lambda: toom_cook(2, 2, [0, 2**THIRD, -1]),
+    lambda: crt(2, 2, [X, X**2 - ROOT]),
+    lambda: crt(2, 2, [sympy.Poly(X**3 + A, X)], products=[[0, 1, 2 * A]]),
 ]
 
 
-@pytest.mark.parametrize("algorithm", IRRATIONAL, ids=lambda a: f"{a.m},{a.r},{a.digest[:4]}")
-def test_algebraic_and_symbolic_algorithms_come_back(algorithm: BilinearAlgorithm) -> None:
+@pytest.mark.parametrize("make", IRRATIONAL)
+def test_algebraic_and_symbolic_algorithms_come_back(make: Callable[[], BilinearAlgorithm]) -> None:
+    algorithm = make()
     text = to_json(algorithm)
     read = from_json(text)
     assert isinstance(read, BilinearAlgorithm)
@@ -117,7 +119,7 @@ def roots(*numbers: int) -> list[Any]:
 
 
 def deep(levels: int) -> list[Any]:
-    return ["^", deep(levels - 1) if levels else "2", "1/2"]
+    return ["+", deep(levels - 1) if levels else "2", "1"]
 
 
 BASE = ["+", "1", ["symbol", "a"]]
@@ -132,10 +134,10 @@ BASE = ["+", "1", ["symbol", "a"]]
         ([], "must be text"),
         (["+", "1"], "must be text"),
         (["^", "2", ["symbol", "a"]], r"\[0\]\[2\] is .*, must be text"),
-        (["^", "2", "65"], "at most 64/16 in size is allowed there"),
-        (["^", "2", "1/17"], "at most 64/16 in size is allowed there"),
+        (["^", "2", "65"], "at most 64/8 in size is allowed there"),
+        (["^", "2", "1/17"], "at most 64/8 in size is allowed there"),
         (["^", "0", "-1"], "is not finite"),
-        (["^", ["^", ["symbol", "a"], "64"], "2"], "has the exponent 128, at most 64/16 is allowed"),
+        (["^", ["^", ["symbol", "a"], "64"], "2"], "has the exponent 128, at most 64/8 is allowed"),
         (["^", ["^", "2", "64"], "64"], r"is a number of more than 1024 digits$"),
         (["^", BASE, "64"], "has more than 1024 terms when it is multiplied out"),
         (["^", "1" + "0" * 65, "1/2"], "is a root of a number of more than 64 digits"),
@@ -149,8 +151,8 @@ BASE = ["+", "1", ["symbol", "a"]]
         (["+", *["1"] * 2048], "is too large, at most 2048 parts"),
         (roots(*range(1, 18)), "has more than 16 distinct roots, sines and cosines"),
         (roots(2, 3, 5, 7), "^axis has 4 distinct irrational numbers, at most 3 are allowed$"),
-        (["^", "2", "1/16"], None),
-        (["+", ["^", "2", "1/16"], ["cos", "1/7"]], "irrational numbers of degree 96, at most 32 is allowed"),
+        (["^", "2", "1/5"], None),
+        (["+", ["^", "2", "1/8"], ["cos", "1/7"]], "irrational numbers of degree 48, at most 20 is allowed"),
         (["+", *(["symbol", f"a{k}"] for k in range(7))], "^axis has 7 symbols, at most 6 are allowed$"),
     ],
     ids=lambda value: str(value)[:24],
@@ -171,8 +173,7 @@ def test_expressions_outside_the_grammar_and_the_limits_are_refused(expression: 
         (sympy.exp(sympy.I * sympy.pi / 3), r"holds exp\(I\*pi/3\), which has no form in JSON"),
         (sympy.Symbol("a", positive=True), "holds a, which would be read as another expression"),
         (sympy.Symbol("a b"), "must be a letter or _ .* could not be read again"),
-        (2 ** sympy.Rational(1, 17), "at most 64/16 in size is allowed there; it could not be read again"),
-        (2 ** sympy.Rational(1, 16) * sympy.sqrt(3) * sympy.I, "irrational numbers of degree 64, at most 32"),
+        (A**65, "at most 64/8 in size is allowed there; it could not be read again"),
     ],
     ids=str,
 )

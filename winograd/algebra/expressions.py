@@ -34,7 +34,7 @@ MAX_RADICAND: Final = 10**64
 MAX_EXPONENT: Final = 64
 """Largest numerator of an exponent, up to its sign."""
 
-MAX_ROOT: Final = 16
+MAX_ROOT: Final = 8
 """Largest denominator of an exponent."""
 
 MAX_ANGLE: Final = 128
@@ -46,7 +46,7 @@ MAX_TERMS: Final = 1024
 MAX_ATOMS: Final = 3
 """Most distinct irrational numbers (roots, sines, cosines, I) in the matrices of one axis; the toolkit needs two."""
 
-MAX_DEGREE: Final = 32
+MAX_DEGREE: Final = 20
 """Largest product of the degrees of these numbers; the Fourier transforms up to a tile of 12 reach 20."""
 
 MAX_SYMBOLS: Final = 6

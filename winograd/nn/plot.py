@@ -20,6 +20,7 @@ def draw_comparison(comparison: Comparison, title: str) -> bytes:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
     names = [layer.layer for layer in comparison.layers]
     figure = Figure(figsize=(max(6.0, 0.9 * len(names)), 6.5), layout="constrained")
@@ -36,6 +37,9 @@ def draw_comparison(comparison: Comparison, title: str) -> bytes:
         shown = [(name, value) for name, value in zip(names, values, strict=True) if value]
         error.plot([name for name, _ in shown], [value for _, value in shown], marker, label=label)
     error.set_yscale("log")
+    error.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    error.yaxis.set_major_formatter(FormatStrFormatter("%.0e"))
+    error.yaxis.set_minor_formatter(NullFormatter())
     error.set_ylabel("relative L2 error against float64")
     error.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize="small", frameon=False)
     error.tick_params(axis="x", rotation=45)

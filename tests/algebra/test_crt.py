@@ -120,6 +120,12 @@ def test_products_by_mapping() -> None:
         crt(4, 3, moduli, {x - 3: "schoolbook"})
 
 
+def test_moduli_may_be_text_one_by_one() -> None:
+    expected = crt(4, 3, [x, x - 1, x + 1, x**2 + 1, INFINITY], [None, None, None, "schoolbook", None])
+    assert crt(4, 3, ["inf", "x", "x-1", x + 1, "x^2+1"], {"x^2+1": "schoolbook"}) == expected
+    assert crt(4, 3, [x, sympy.oo, x - 1, x + 1, x**2 + 1], [None, None, None, None, "schoolbook"]) == expected
+
+
 def test_what_it_was_made_from_is_recorded() -> None:
     algorithm = crt(4, 3, [x, x - 1, x + 1, x**2 + 1, INFINITY], [None, None, None, [1, -1, 0], None])
     assert [str(modulus) for modulus in algorithm.moduli] == ["x", "x-1", "x+1", "x^2+1", "inf"]
@@ -215,6 +221,9 @@ def test_inverses_in_the_data_transform_leave_the_filter_plain() -> None:
         ([x, 1 / x, INFINITY, INFINITY], ValueError, "no polynomial in x"),
         ([x, a - 1, a + x, INFINITY], ValueError, "shares no symbol|symbol"),
         ([a + x, a - x, INFINITY], ValueError, r"share the symbols \['a', 'x'\]; give sympy.Poly"),
+        (None, TypeError, "moduli is None, must be a sequence"),
+        (5, TypeError, "moduli is 5, must be a sequence"),
+        ([x, x - 1, ("inf", 2)], TypeError, "no exact sympy polynomial"),
         ("x,x-1,q,inf", ValueError, "modulus 'q' is not a polynomial in x"),
         ("x,,x-1,inf", ValueError, "modulus '' is not a polynomial"),
         ("x,x-1/0,inf^2", ValueError, "divides by zero"),
@@ -233,6 +242,8 @@ def test_what_is_no_set_of_coprime_moduli_is_refused(moduli: object, error: type
     ("products", "error", "message"),
     [
         ([None], ValueError, "1 products for 3 moduli"),
+        ("schoolbook", TypeError, "products is 'schoolbook', must be a sequence with one entry per modulus"),
+        (3, TypeError, "products is 3, must be a sequence"),
         ([None, None, 3], TypeError, "must be points, 'schoolbook'"),
         ([None, None, [0, 1]], ValueError, "needs"),
         ([None, None, ComplexProduct()], ValueError, "real roots"),

@@ -16,7 +16,7 @@ import sympy
 
 from winograd.algebra.bilinear import BilinearAlgorithm, checked_sizes
 from winograd.algebra.field import ExactField
-from winograd.algebra.moduli import Modulus, as_moduli, parse_moduli
+from winograd.algebra.moduli import Modulus, as_moduli
 from winograd.algebra.points import INFINITY, as_points
 from winograd.algebra.polynomials import divide, gcd, inverse, multiply
 from winograd.algebra.residues import (
@@ -97,7 +97,7 @@ def crt(
     <F(4,3) mod x,x-1,x+1,x^2+1,inf, 7 multiplications>
     """
     m, r = checked_sizes(m, r)
-    listed = parse_moduli(moduli) if isinstance(moduli, str) else list(moduli)
+    listed = list(moduli) if isinstance(moduli, Iterable) and not isinstance(moduli, str) else as_moduli(moduli)
     chosen = as_moduli(listed)
     _check_degrees(m, r, chosen)
     wanted = _aligned(products, listed, chosen)
@@ -120,6 +120,8 @@ def _aligned(
     """Return what is wanted for each modulus, in the order of ``moduli``, which may have moved INFINITY."""
     if products is None:
         return [None] * len(moduli)
+    if isinstance(products, str) or not isinstance(products, Iterable):
+        raise TypeError(f"products is {products!r}, must be a sequence with one entry per modulus, or a mapping")
     if isinstance(products, Mapping):
         return _from_mapping(products, listed, moduli)
     wanted = [as_product(product) for product in products]
@@ -145,7 +147,11 @@ def _from_mapping(
 
 
 def _means_infinity(value: object) -> bool:
-    return (value.is_infinite if isinstance(value, Modulus) else value is INFINITY) or isinstance(value, tuple)
+    if isinstance(value, str):
+        return value.strip(" ").startswith("inf")
+    return (
+        value.is_infinite if isinstance(value, Modulus) else value in (INFINITY, sympy.oo) or isinstance(value, tuple)
+    )
 
 
 def _field(moduli: Sequence[Modulus], wanted: Sequence[ResidueProduct | None]) -> ExactField:

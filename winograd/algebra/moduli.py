@@ -101,6 +101,8 @@ def as_moduli(values: Iterable[object]) -> tuple[Modulus, ...]:
     """
     if isinstance(values, str):
         return parse_moduli(values)
+    if not isinstance(values, Iterable):
+        raise TypeError(f"moduli is {values!r}, must be a sequence of polynomials and INFINITY, or text")
     listed = list(values)
     generator = _generator(listed)
     moduli = [_as_modulus(value, generator) for value in listed]
@@ -114,8 +116,10 @@ def as_moduli(values: Iterable[object]) -> tuple[Modulus, ...]:
 def _as_modulus(value: object, generator: sympy.Symbol | None) -> Modulus:
     if isinstance(value, Modulus):
         return value
-    if value is INFINITY:
+    if value is INFINITY or value is sympy.oo:
         return Modulus((), 1)
+    if isinstance(value, str):
+        return _parse_modulus(value.strip(" "))
     if isinstance(value, tuple):
         return _infinite(value)
     if isinstance(value, sympy.Poly):

@@ -26,7 +26,8 @@ def regular_fft(m: int, r: int) -> BilinearAlgorithm:
     Parameters
     ----------
     m, r : int
-        As in `toom_cook`. The field holds sines and cosines of 2 pi / n: above n = 16 the proof takes long.
+        As in `toom_cook`. The field holds sines and cosines of 2 pi / n: where its degree is high,
+        at n = 11, 13 and most n above 16, the proof takes long.
 
     References
     ----------

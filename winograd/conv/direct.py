@@ -48,7 +48,7 @@ def convolve_onednn(input: Tensor, weight: Tensor, bias: Tensor | None, shape: C
 
 
 def is_slow_in_torch(weight: Tensor, shape: ConvShape) -> bool:
-    """Return whether torch's conv3d keeps this shape from oneDNN, which computes it up to five times faster.
+    """Return whether torch's conv3d keeps this shape from oneDNN, which computes it faster.
 
     torch does so at batch 1 for small inputs and kernels, by unfolding the input and a matrix product.
     """

@@ -2,7 +2,7 @@
 
 In: the modulus over a field and the sizes of the two factors. Out: matrices a, b, c with product = c ((a x) * (b w)).
 Each way of multiplying is a small object that is recorded in the algorithm: `ToomCookProduct`, `SchoolbookProduct`,
-`ComplexProduct`.
+`ComplexProduct`, `UnitProduct`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sympy
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.field import ExactField
 from winograd.algebra.points import Point, as_points, spell
-from winograd.algebra.polynomials import divide
+from winograd.algebra.polynomials import divide, inverse
 from winograd.algebra.toom_cook import toom_cook
 
 Matrix = list[list[Any]]
@@ -188,6 +188,46 @@ class ComplexProduct:
         return f"complex, {self.inner}"
 
 
+@dataclass(frozen=True, slots=True)
+class UnitProduct:
+    """Another product, of v x instead of x, with the inverse of the unit v = 1 + q x taken out of its result again.
+
+    That moves the points of ``inner`` inside the ring: with three points and q, every way to multiply modulo a
+    quadratic without real roots by three multiplications is reached or approached.
+
+    Parameters
+    ----------
+    inner : ToomCookProduct
+        The product that is done.
+    slope : sympy expression
+        q.
+    """
+
+    inner: ToomCookProduct
+    slope: sympy.Expr
+
+    def over(self, ring: Ring, first: int, second: int) -> RingProduct:
+        """Return the matrices; ValueError if the first factor is shorter than the modulus or v is no unit."""
+        if first != ring.degree or first < 2:
+            raise ValueError(f"a unit 1 + q x times {first} coefficients modulo degree {ring.degree}, needs as many")
+        unit = [ring.field.one, ring.field.element(self.slope)]
+        try:
+            back = inverse(unit, ring.modulus)
+        except ZeroDivisionError:
+            raise ValueError(f"1 + {self.slope} x is no unit: it has a factor in common with the modulus") from None
+        inside = self.inner.over(ring, first, second)
+        return RingProduct(
+            times(inside.a, ring.multiplication(unit)), inside.b, times(ring.multiplication(back), inside.c)
+        )
+
+    def constants(self, modulus: Sequence[sympy.Expr]) -> tuple[sympy.Expr, ...]:
+        """Return q and what ``inner`` needs."""
+        return (self.slope, *self.inner.constants(modulus))
+
+    def __str__(self) -> str:
+        return f"{self.inner} of 1 + {self.slope} x times the first factor"
+
+
 def _complex_root(modulus: Sequence[sympy.Expr]) -> tuple[sympy.Expr, sympy.Expr]:
     if len(modulus) != 3:
         raise ValueError(f"complex product modulo a polynomial of degree {len(modulus) - 1}, needs degree 2")
@@ -196,6 +236,9 @@ def _complex_root(modulus: Sequence[sympy.Expr]) -> tuple[sympy.Expr, sympy.Expr
     if square.is_positive is not True:
         raise ValueError("complex product modulo a quadratic with real roots; it needs one without")
     return real, sympy.sqrt(square)
+
+
+_PRODUCTS = (ToomCookProduct, SchoolbookProduct, ComplexProduct, GivenProduct, UnitProduct)
 
 
 def as_product(value: object) -> ResidueProduct | None:
@@ -211,7 +254,7 @@ def as_product(value: object) -> ResidueProduct | None:
     >>> str(as_product([0, 1, "inf"])), str(as_product("schoolbook"))
     ('Toom-Cook at 0,1,inf', 'schoolbook')
     """
-    if value is None or isinstance(value, (ToomCookProduct, SchoolbookProduct, ComplexProduct, GivenProduct)):
+    if value is None or isinstance(value, _PRODUCTS):
         return value
     if value == "schoolbook":
         return SchoolbookProduct()

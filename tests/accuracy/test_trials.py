@@ -85,7 +85,7 @@ def test_a_damaged_file_is_one_line(path: Path) -> None:
     content = bytearray(filled(path).read_bytes())
     content[100:] = b"\xff" * (len(content) - 100)
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="storage .*malformed") as caught:
+    with pytest.raises(ValueError, match=r"storage .*malformed") as caught:
         Trials(path).put("a", "unit", {})
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == content
@@ -145,7 +145,7 @@ def test_the_header_says_whose_file_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [1, 2.5, ["a"], object()])
 def test_what_is_no_path_is_refused(wrong: object) -> None:
-    with pytest.raises(TypeError, match="storage is .*must be the path of a file"):
+    with pytest.raises(TypeError, match=r"storage is .*must be the path of a file"):
         Trials(wrong)  # type: ignore[arg-type]
 
 
@@ -161,7 +161,7 @@ def test_places_that_hold_no_file_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "a\0b"])
 def test_names_that_no_file_has(wrong: str) -> None:
-    with pytest.raises((OSError, ValueError), match="storage|directory"):
+    with pytest.raises((OSError, ValueError), match=r"storage|directory"):
         Trials(wrong)
 
 

@@ -138,14 +138,16 @@ def _check_header(path: Path) -> None:
 
 
 def _fault(path: Path) -> str | None:
-    """Return what is wrong with a file, or None."""
+    """Return what is wrong with a file, or None; one that is empty, or not there, is as good as new."""
     if not path.exists():
         return None
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
         size = os.fstat(file.fileno()).st_size
-    if not header:
-        return None
+    return (_header_fault(header) or _size_fault(path, header, size)) if header else None
+
+
+def _header_fault(header: bytes) -> str | None:
     if not header.startswith(_MAGIC):
         return "is no database of searches, and was left as it is"
     if len(header) < _HEADER_BYTES:
@@ -155,9 +157,12 @@ def _fault(path: Path) -> str | None:
     version = int.from_bytes(header[60:64])
     if version != FORMAT_VERSION:
         return f"has format {version}, only {FORMAT_VERSION} can be read here: another version of winograd wrote it"
+    return None
+
+
+def _size_fault(path: Path, header: bytes, size: int) -> str | None:
     page = int.from_bytes(header[16:18])
-    pages = int.from_bytes(header[28:32])
-    expected = pages * (65536 if page == 1 else page)
+    expected = int.from_bytes(header[28:32]) * (65536 if page == 1 else page)
     journal = path.with_name(f"{path.name}-journal")
     if size < expected and not journal.exists():  # with a journal, SQLite repairs what a killed process left
         return f"is truncated to {size} of {expected} bytes, and was left as it is"

@@ -1,0 +1,79 @@
+"""What the commands say and how they end: artefacts on stdout, everything else as single lines on stderr.
+
+In: the work of a command as a function. Out: its exit status; no exception leaves. Refused: nothing.
+Status: 0; 1 where the mathematics, a file or a missing extra says no; 2, which argparse gives, for a wrong command.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_LONGEST = 400
+"""Characters of a message that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The streams of one command.
+
+    Parameters
+    ----------
+    program : str
+        How the command is called; every line on stderr begins with it.
+    """
+
+    program: str
+
+    def status_of(self, work: Callable[[], int]) -> int:
+        """Do the work and return its exit status, or say in one line why it could not be done."""
+        try:
+            return work()
+        except SystemExit as stop:  # argparse: 0 after --help, else 2
+            return stop.code if isinstance(stop.code, int) else 2
+        except BrokenPipeError:  # whoever reads stdout has seen enough
+            return 1
+        except OSError as error:
+            where = "stdout" if error.filename is None else repr(error.filename)
+            return self.failed(f"{where}: {error.strerror or error}")
+        except KeyboardInterrupt:
+            return self.failed("interrupted")
+        except (ArithmeticError, ImportError, MemoryError, NotImplementedError, TypeError, ValueError) as error:
+            return self.failed(str(error) or type(error).__name__)
+
+    def print(self, artefact: bytes) -> int:
+        """Write to stdout and return the exit status; an OSError where that cannot be done."""
+        if sys.stdout is None:
+            return self.failed("stdout is closed")
+        try:
+            sys.stdout.buffer.write(artefact)
+            sys.stdout.buffer.flush()
+        except OSError:
+            # What could not be written must not be tried again when Python exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise
+        return 0
+
+    def failed(self, message: str) -> int:
+        """Say what went wrong, and return the status that says so, too."""
+        self.tell(f"error: {message}")
+        return 1
+
+    def tell(self, message: str) -> None:
+        """Write one line to stderr, if there is one."""
+        if sys.stderr is not None:
+            sys.stderr.write(one_line(self.program, message))
+
+
+def one_line(program: str, message: str) -> str:
+    r"""Return a message as one line of printable ASCII, whatever the user's text in it was.
+
+    Examples
+    --------
+    >>> one_line("prog", "error: 'a\nb' is no number")
+    "prog: error: 'a\\nb' is no number\n"
+    """
+    shown = "".join(char if char.isascii() and char.isprintable() else ascii(char)[1:-1] for char in message)
+    return f"{program}: {shown if len(shown) <= _LONGEST else shown[:_LONGEST] + '...'}\n"

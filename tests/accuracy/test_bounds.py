@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tests.strategies import MAX_TILE, algorithms
 from winograd.accuracy import bounds, pipeline
 from winograd.accuracy.bounds import error_bound
-from winograd.accuracy.formats import float_format
+from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.linear import as_float, matrix_exact
 from winograd.accuracy.orders import Order, axis_programs
 from winograd.accuracy.pipeline import run_tiles
@@ -171,9 +171,11 @@ def test_a_wrong_program_breaks_the_bound(
 def test_a_bound_without_underflow_is_broken_by_subnormal_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     nested = nest(toom_cook(2, 3))
     assert largest_share(nested, "float16", "subnormal") <= 1
-    without = replace(float_format("float16"), underflow=0.0)
-    monkeypatch.setattr(bounds, "float_format", lambda _: without)
-    assert largest_share(nested, "float16", "subnormal") > 1
+    monkeypatch.setattr(FloatFormat, "underflow", 0.0)
+    bounds._axis_bound.cache_clear()
+    share = largest_share(nested, "float16", "subnormal")
+    bounds._axis_bound.cache_clear()
+    assert share > 1
 
 
 def test_a_bound_without_the_rounding_of_constants_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:

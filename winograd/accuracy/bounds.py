@@ -118,12 +118,12 @@ def _along(matrix: Matrix, values: Matrix, axis: int) -> Matrix:
     return np.asarray(np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis))
 
 
-def _products(u: Bounded, v: Bounded, channels: int, fmt: FloatFormat) -> Bounded:
+def _products(u: Bounded, v: Bounded, channels: int, roundoff: float, underflow: float) -> Bounded:
     """Follow sizes and errors through product and channel sum: at most ``channels`` roundings on the way of each."""
-    growth = float(np.expm1(channels * np.log1p(fmt.roundoff)))
+    growth = float(np.expm1(channels * np.log1p(roundoff)))
     size = u[0] * v[0]
     error = u[1] * v[0] + (u[0] + u[1]) * v[1]
-    return size, error + growth * (size + error) + (1 + growth) * fmt.underflow
+    return size, error + growth * (size + error) + (1 + growth) * underflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,8 @@ class ErrorBound:
         axes = _axis_bounds(nested, as_order(self.order), float_format(self.dtype))
         v = _apply([axis.data for axis in axes], _exact_values(data))
         u = _apply([axis.filter for axis in axes], _exact_values(filters))
-        size, error = _products(u, v, self.channels, float_format(self.dtype))
+        fmt = float_format(self.dtype)
+        size, error = _products(u, v, self.channels, fmt.roundoff, fmt.underflow)
         summed = size.sum(axis=ndim), error.sum(axis=ndim)
         return _apply([axis.inverse for axis in axes], summed)[1] * _OWN_ROUNDING
 
@@ -283,7 +284,7 @@ def _exact_values(values: Array) -> Bounded:
 def _max_abs(nested: NestedAlgorithm, axes: Sequence[_AxisBound], channels: int, fmt: FloatFormat) -> float:
     v = _apply([axis.data for axis in axes], _exact_values(np.ones(nested.tile)))
     u = _apply([axis.filter for axis in axes], _exact_values(np.ones(nested.r)))
-    size, error = _products(u, v, channels, fmt)
+    size, error = _products(u, v, channels, fmt.roundoff, fmt.underflow)
     summed = channels * size, channels * error
     return float(_apply([axis.inverse for axis in axes], summed)[1].max() * _OWN_ROUNDING)
 
@@ -292,9 +293,8 @@ def _norm_factor(axes: Sequence[_AxisBound], channels: int, fmt: FloatFormat) ->
     """Bound by Cauchy and Schwarz: over taps and inputs in each product, then over the channels in their sum."""
     v = reduce(_outer, (_row_norms(axis.data) for axis in axes))
     u = reduce(_outer, (_row_norms(axis.filter) for axis in axes))
-    without_underflow = FloatFormat(fmt.name, fmt.roundoff, 0.0, fmt.largest)
     inverse = [TransformBound(axis.inverse.size, axis.inverse.error, 0 * axis.inverse.underflow) for axis in axes]
-    return float(_apply(inverse, _products(u, v, channels, without_underflow))[1].max() * _OWN_ROUNDING)
+    return float(_apply(inverse, _products(u, v, channels, fmt.roundoff, 0.0))[1].max() * _OWN_ROUNDING)
 
 
 def _row_norms(bound: TransformBound) -> Bounded:

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Final
 
 from winograd.accuracy.arguments import checked_integer
+from winograd.accuracy.formats import float_format, stored_format
 from winograd.codegen.interpret import Contraction
 
 
@@ -22,9 +23,29 @@ class FilterRounding(Enum):
     """It is computed in float64 and its result is rounded once, as for weights that are transformed beforehand."""
 
 
+class ChannelSum(Enum):
+    """In which order the products of a tile are added over the channels, or over those of one block."""
+
+    SEQUENTIAL = "sequential"
+    """One running sum, in order."""
+    PAIRWISE = "pairwise"
+    """The first half (n - n // 2 of n numbers) and the second half, each so. Products round on their own."""
+
+
+class Inputs(Enum):
+    """How data and filters are drawn where none are given."""
+
+    UNIFORM = "uniform"
+    """Uniform on (-1, 1), on the grid of C++'s ``uniform_real_distribution``."""
+    NORMAL = "normal"
+    """Standard normal, rounded once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What one trial does: one output tile of one filter, all inputs independent and uniform on (-1, 1).
+    """What one trial does: one output tile of one filter, all inputs independent.
+
+    The dtype of a measurement is that of products and sums, and of everything that is not said to be otherwise here.
 
     Parameters
     ----------
@@ -33,16 +54,27 @@ class Experiment:
     channels : int
         Input channels that are summed.
     channel_block : int, optional
-        Channels of one partial sum; the partial sums are added in order. None is one running sum.
+        Channels of one partial sum; the partial sums are added in order. None is a single sum.
+    channel_sum : ChannelSum
+        Order within a block.
     contraction : Contraction
         How fused instructions of the programs, and product and sum of the channels, round.
     filter_rounding : FilterRounding
         Where the filter transform rounds.
+    storage : str, optional
+        "float16", "bfloat16" or "tf32": U and V are rounded to it before the products. None keeps the dtype.
+    transforms : str, optional
+        Wider dtype of the data and inverse transforms, and of the filter's unless that rounds once. V and U are rounded
+        from it to the dtype (or to ``storage``, once), and the outputs back to the dtype. None is the dtype itself.
+    interface : str, optional
+        Narrower dtype of inputs and outputs: inputs lie on its grid, outputs are rounded to it. None is the dtype.
+    inputs : Inputs
+        How they are drawn.
 
     Raises
     ------
     TypeError, ValueError
-        If channels or channel_block is no integer or below 1.
+        If channels or channel_block is no integer or below 1; for a storage, transforms or interface of another name.
     """
 
     name: str
@@ -50,11 +82,21 @@ class Experiment:
     channel_block: int | None = None
     contraction: Contraction = Contraction.SEPARATE
     filter_rounding: FilterRounding = FilterRounding.EVERY_INSTRUCTION
+    channel_sum: ChannelSum = ChannelSum.SEQUENTIAL
+    storage: str | None = None
+    transforms: str | None = None
+    interface: str | None = None
+    inputs: Inputs = Inputs.UNIFORM
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", checked_integer("channels", self.channels, 1))
         if self.channel_block is not None:
             object.__setattr__(self, "channel_block", checked_integer("channel_block", self.channel_block, 1))
+        if self.storage is not None:
+            stored_format(self.storage)
+        for name in ("transforms", "interface"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, float_format(getattr(self, name)).name)
 
     @property
     def blocks(self) -> tuple[range, ...]:

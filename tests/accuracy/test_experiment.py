@@ -106,7 +106,7 @@ def test_grid_is_that_of_the_standard_library_of_cpp() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"dtype": "int8"}, ValueError, "dtype is int8, must be one of float16, float32, float64"),
+        ({"dtype": "int8"}, ValueError, "dtype is int8, must be one of float16, bfloat16, float32, float64"),
         ({"experiment": "hard"}, ValueError, "experiment is 'hard', must be one of standard, layer, or an Experiment"),
         ({"order": "pairs"}, ValueError, "order is 'pairs'"),
         ({"trials": 1}, ValueError, "trials is 1, must be at least 2"),

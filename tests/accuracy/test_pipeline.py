@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -77,10 +76,3 @@ def test_filters_rounded_once_are_the_nearest_numbers() -> None:
     filters = np.array([7, 0, 0], dtype=np.float32).reshape(3, 1, 1)
     computed = run_tiles(nest(axis), data, filters, Order.SEQUENTIAL, once).item()
     assert computed == np.float32(3) * np.float32(7 / 3)
-
-
-def test_impossible_channel_counts_are_refused() -> None:
-    with pytest.raises(ValueError, match="channels is 0, must be at least 1"):
-        Experiment("impossible", channels=0)
-    with pytest.raises(ValueError, match="channel_block is -1, must be at least 1"):
-        Experiment("impossible", channel_block=-1)

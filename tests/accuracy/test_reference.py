@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from winograd.accuracy.formats import float_format
 from winograd.accuracy.reference import direct_exact, direct_mpmath, direct_ref, errors_of, float64_error
 
 
@@ -67,14 +66,3 @@ def test_errors_of_the_float64_reference_itself_are_not_zero() -> None:
     # The shortcut would compare it with itself.
     data, filters = inputs("float64")
     assert np.abs(errors_of(direct_ref(data, filters), data, filters)).max() > 0
-
-
-def test_formats_know_their_numbers() -> None:
-    half = float_format("float16")
-    assert (half.roundoff, half.underflow, half.largest) == (2.0**-11, 2.0**-25, 65504)
-    with pytest.raises(ValueError, match="dtype is int32, must be one of float16, float32, float64"):
-        float_format("int32")
-    with pytest.raises(ValueError, match="dtype is 'bfloat'"):
-        float_format("bfloat")
-    with pytest.raises(ValueError, match="constant 65536 overflows float16"):
-        half.rounded(Fraction(65536))

@@ -66,7 +66,7 @@ def test_fused_keeps_what_separate_loses() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float64, np.complex64, object, np.int64])
 def test_fused_is_for_narrow_floats(dtype: type) -> None:
-    with pytest.raises(TypeError, match="only float16 and float32"):
+    with pytest.raises(TypeError, match="only float16, bfloat16 and float32"):
         interpret(FMA, [np.ones(1, dtype), np.ones(1, dtype)], Contraction.FUSED)
 
 
@@ -93,3 +93,19 @@ def test_arrays_are_not_changed() -> None:
     before = [row.copy() for row in rows]
     interpret(lower_axis(toom_cook(4, 3)).data, rows)
     assert all((row == old).all() for row, old in zip(rows, before, strict=True))
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_fused_in_16_bits_rounds_the_exact_value_once(name: str) -> None:
+    dtype = np.dtype(pytest.importorskip("ml_dtypes").bfloat16 if name == "bfloat16" else name)
+    digits = 8 if name == "bfloat16" else 11
+    rng = np.random.default_rng(0)
+    a, b = (rng.uniform(-4, 4, 2000).astype(dtype) for _ in range(2))
+    fused = interpret(FMA, [a, b], Contraction.FUSED)[0]
+    assert fused.dtype == dtype
+    third = Fraction(float(dtype.type(1 / 3)))
+    for x, y, value in zip(a.astype(float), b.astype(float), fused.astype(float), strict=True):
+        exact = third * Fraction(x) + Fraction(y)
+        unit = Fraction(2) ** (int(np.frexp(float(exact))[1]) - digits)
+        assert Fraction(value) == round(exact / unit) * unit
+    assert (fused != interpret(FMA, [a, b])[0]).any()

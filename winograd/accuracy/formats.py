@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from winograd.codegen.interpret import narrowed
+
 ALLOWED: Final = ("float16", "bfloat16", "float32", "float64")
 """Formats that arithmetic is done in."""
 
@@ -77,7 +79,7 @@ class FloatFormat:
         return np.dtype("float32" if self.name == "tf32" else self.name)
 
     def round(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Round float32 or float64 values to the format once, into an array of `dtype`.
+        """Round float32 or float64 values to the format, into an array of `dtype`; see `narrowed` for subnormal bfloat16.
 
         Examples
         --------
@@ -88,7 +90,7 @@ class FloatFormat:
         """
         if self.name != "tf32":
             with np.errstate(over="ignore", under="ignore"):
-                return np.asarray(values.astype(self.dtype))
+                return np.asarray(narrowed(values.astype(np.float64), self.dtype))
         return _rounded_to_tf32(values)
 
     def rounded(self, constant: Fraction) -> Fraction:

@@ -25,7 +25,9 @@ class Contraction(Enum):
 
 
 _WITHOUT_CONSTANT: dict[Op, Callable[..., Any]] = {Op.NEG: operator.neg, Op.ADD: operator.add, Op.SUB: operator.sub}
-_WIDER = {np.dtype(np.float16): np.dtype(np.float64), np.dtype(np.float32): np.dtype(np.float64)}
+_FUSED = ("float16", "bfloat16", "float32")
+_BELOW_FLOAT32 = np.uint64(2**29 - 1)
+"""The bits of a float64 number that float32 has no room for."""
 _LONG = frozenset({np.dtype(np.longdouble), np.dtype(np.clongdouble)})
 
 
@@ -38,7 +40,7 @@ def interpret(program: Program, inputs: Sequence[Any], contraction: Contraction 
     inputs : sequence
         One value per input: Fractions, sympy expressions, or arrays of one dtype (``object`` included) and shape.
     contraction : Contraction
-        FUSED needs float16 or float32 arrays: the product is exact in float64, the sum rounds there and then once more.
+        FUSED needs float16, bfloat16 or float32 arrays; see `multiply_add` for its rounding.
 
     Returns
     -------
@@ -61,13 +63,49 @@ def interpret(program: Program, inputs: Sequence[Any], contraction: Contraction 
     if len(inputs) != program.inputs:
         raise ValueError(f"{len(inputs)} inputs given, the program has {program.inputs}")
     dtype = _float_dtype(inputs)
-    if contraction is Contraction.FUSED and dtype not in _WIDER:
-        raise TypeError(f"fused evaluation of {dtype}, only float16 and float32 are emulated")
+    if contraction is Contraction.FUSED and (dtype is None or dtype.name not in _FUSED):
+        raise TypeError(f"fused evaluation of {dtype}, only float16, bfloat16 and float32 are emulated")
     constant = _exact if dtype is None else _rounder(dtype)
     values = list(inputs)
     for node in program.nodes:
         values.append(_evaluate(node, values, constant, contraction))
     return [values[output] for output in program.outputs]
+
+
+def multiply_add(a: Any, b: Any, c: Any) -> Any:
+    """Return a * b + c rounded once, as hardware FMA does, for float16, bfloat16 or float32 numbers of one dtype.
+
+    The product is exact in float64, and the sum rounds there first. So the error is at most u |x| (1 + 2^-28), not
+    u |x|: twice in a row rounds wrongly only where the exact x lies within 2^-53 |x| of the middle between two numbers.
+    In float16 it never does, because its numbers are too few.
+
+    Examples
+    --------
+    >>> x = np.float32(1 + 2**-12)
+    >>> float(multiply_add(x, x, np.float32(-1 - 2**-11))) == 2.0**-24
+    True
+    """
+    wide = a.astype(np.float64) * b.astype(np.float64) + c.astype(np.float64)
+    return narrowed(wide, c.dtype)
+
+
+def narrowed(values: Any, dtype: np.dtype[Any]) -> Any:
+    """Return float64 numbers rounded to a narrower dtype, once where they are normal numbers of it.
+
+    Casts to bfloat16 go through float32. Before them all that float32 cannot hold is gathered in its last bit, which
+    leaves the second rounding what the first one would have needed to know (rounding to odd).
+
+    Examples
+    --------
+    >>> float(narrowed(np.float64(1 + 2**-11 + 2**-40), np.dtype(np.float16)))
+    1.0009765625
+    """
+    if dtype.name != "bfloat16":
+        return values.astype(dtype)
+    bits = np.asarray(values).view(np.uint64)
+    lost = bits & _BELOW_FLOAT32
+    odd = np.where(lost != 0, (bits ^ lost) | (_BELOW_FLOAT32 + np.uint64(1)), bits).view(np.float64)
+    return odd.astype(dtype)[()]
 
 
 def _float_dtype(inputs: Sequence[Any]) -> np.dtype[Any] | None:
@@ -101,15 +139,10 @@ def _evaluate(node: Node, values: Sequence[Any], constant: Callable[[Fraction], 
         return factor * arguments[0]
     a, b = arguments
     if contraction is Contraction.FUSED:
-        return _fused(factor, a, b if node.op is Op.FMA else -b)
+        return multiply_add(factor, a, b if node.op is Op.FMA else -b)
     return factor * a + b if node.op is Op.FMA else factor * a - b
 
 
 def _zero_like(value: Any) -> Any:
     # Not value * 0, which is NaN for an infinite value.
     return np.zeros_like(value)[()] if isinstance(value, (np.ndarray, np.generic)) else value * 0
-
-
-def _fused(factor: Any, a: Any, b: Any) -> Any:
-    wide = _WIDER[np.dtype(a.dtype)].type
-    return (wide(factor) * a.astype(wide) + b.astype(wide)).astype(a.dtype)

@@ -1,0 +1,70 @@
+"""How far the outputs of a convolution may be from the exact ones: the worst case, and the model's quantile.
+
+In: a `Convolution`, the format of its arithmetic and that of its outputs. Out: arrays (N, K, outputs...).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winograd.accuracy.bounds import error_bound
+from winograd.accuracy.formats import FloatFormat
+from winograd.accuracy.model import predict_error
+from winograd.accuracy.moments import DEVIATIONS
+from winograd.accuracy.protocol import Experiment, as_experiment
+from winograd.testing.convolution import Array, Convolution
+
+
+def worst_case(convolution: Convolution, working: FloatFormat, order: str, final: FloatFormat) -> Array:
+    """Return what the error of a right kernel never exceeds, output by output; nan in tiles that are not finite."""
+    bound = convolution.bound(error_bound(convolution.algorithm, working.name, convolution.channels, order))
+    if final.digits >= working.digits:
+        return bound
+    largest = np.abs(convolution.float64()) + convolution.float64_error() + bound
+    return bound + final.roundoff * largest + final.underflow
+
+
+def tile_quantile(
+    convolution: Convolution,
+    working: FloatFormat,
+    order: str,
+    final: FloatFormat,
+    share: float,
+    experiment: str | Experiment,
+) -> Array:
+    """Return what the largest error of a tile stays under in this share of tiles, for data and weights of this size."""
+    protocol = replace(as_experiment(experiment), channels=convolution.channels)
+    if final.digits < working.digits and protocol.interface is None:
+        protocol = replace(protocol, interface=final.name)
+    quantile = predict_error(convolution.algorithm, working.name, protocol, order).quantile(share)
+    sizes = [np.mean(values[np.isfinite(values)] ** 2) for values in (convolution.data, convolution.weights)]
+    scale = math.sqrt(sizes[0] * sizes[1]) / DEVIATIONS[protocol.inputs] ** 2
+    poisoned = np.isnan(convolution.bound(error_bound(convolution.algorithm, working.name, convolution.channels)))
+    return np.where(poisoned, np.nan, quantile * scale)
+
+
+def tiles_beyond(convolution: Convolution, beyond: NDArray[np.bool_], share: float) -> tuple[int, int]:
+    """Return how many tiles have an output beyond the quantile, and how many a right kernel may have."""
+    tiles = convolution.largest_of_tiles(beyond)
+    return int(tiles.sum()), binomial_quantile(tiles.size, 1 - share, share)
+
+
+def binomial_quantile(trials: int, chance: float, share: float) -> int:
+    """Return the smallest count that a binomial variable exceeds with a probability of at most 1 - share.
+
+    Examples
+    --------
+    >>> binomial_quantile(1, 0.001, 0.999), binomial_quantile(10_000, 0.001, 0.999)
+    (0, 21)
+    """
+    reached, count = 0.0, -1
+    rounding = 1e-12  # of the sum below: without it a single tile's own share is missed by the last digit
+    while reached < share - rounding and count < trials:
+        count += 1
+        ways = math.lgamma(trials + 1) - math.lgamma(count + 1) - math.lgamma(trials - count + 1)
+        reached += math.exp(ways + count * math.log(chance) + (trials - count) * math.log1p(-chance))
+    return count

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.strategies import MAX_TILE, algorithms
-from winograd.accuracy import bounds, pipeline
+from winograd.accuracy import bounds, pipeline, transform_bounds
 from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.linear import as_float, matrix_exact
@@ -184,9 +184,11 @@ def test_a_bound_without_the_rounding_of_constants_is_broken(monkeypatch: pytest
     nested = nest(BilinearAlgorithm(m=1, r=1, at=[[constant]], g=[[constant]], bt=[[1 / constant**2]]))
     data, filters = np.random.default_rng(0).uniform(1, 1.4, (2, 1, 1, 20_000)).astype(np.float16)
     assert share_of(nested, data, filters) <= 1
-    with_deviation = bounds._multiplied
+    with_deviation = transform_bounds._multiplied
     fmt = float_format("float16")
-    monkeypatch.setattr(bounds, "_multiplied", lambda constant, *rest: with_deviation(fmt.rounded(constant), *rest))
+    monkeypatch.setattr(
+        transform_bounds, "_multiplied", lambda constant, *rest: with_deviation(fmt.rounded(constant), *rest)
+    )
     bounds._axis_bound.cache_clear()
     share = share_of(nested, data, filters)
     bounds._axis_bound.cache_clear()

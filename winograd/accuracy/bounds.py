@@ -1,8 +1,8 @@
 """Bounds: what the error cannot exceed, derived instruction by instruction from the programs that are executed.
 
-In: an algorithm, a dtype, a number of channels. Out: an `ErrorBound`. Assumed: rounding to nearest and no overflow.
-Covered: the rounding of every instruction and of every constant, underflow, sums of the channels in any order, fused
-and separate multiply-add, filters transformed in the dtype or in float64 and rounded once.
+In: an algorithm, a dtype, channels or an experiment. Out: an `ErrorBound`. Assumed: rounding to nearest, no overflow.
+Covered: the rounding of every instruction and constant, underflow, storage, channel sums, fused and separate
+multiply-add. Without an experiment the sum may have any order, and the filter transform any precision.
 """
 
 from __future__ import annotations
@@ -10,77 +10,35 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache, reduce
+from math import prod
 
 import numpy as np
 
 from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.formats import FloatFormat, float_format
-from winograd.accuracy.linear import Matrix, as_float, forms_exact, is_power_of_two
+from winograd.accuracy.linear import Matrix
 from winograd.accuracy.model import kappa, predict_experiment
 from winograd.accuracy.orders import Order, as_order, axis_programs
 from winograd.accuracy.pipeline import Array
-from winograd.accuracy.protocol import Experiment, FilterRounding
+from winograd.accuracy.protocol import Experiment, FilterRounding, as_experiment
+from winograd.accuracy.reference import direct_ref
+from winograd.accuracy.rounding_stages import RoundingStages, stages_of, stages_of_any
+from winograd.accuracy.transform_bounds import (
+    Bounded,
+    TransformBound,
+    outer_bounds,
+    rounded_to,
+    transform_bound,
+    transformed,
+)
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.codegen.interpret import Contraction
-from winograd.codegen.program import Program
 
-_OWN_ROUNDING = 1 + 2.0**-30
-"""The bounds are sums of nonnegative float64 numbers; this covers the rounding of a million of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class TransformBound:
-    """The bound of one program: |computed - matrix @ x| <= error @ |x| + underflow, for numbers x of the format.
-
-    Parameters
-    ----------
-    size : ndarray of shape (outputs, inputs)
-        Absolute values of the exact matrix.
-    error : ndarray of shape (outputs, inputs)
-        What rounding adds for each input.
-    underflow : ndarray of shape (outputs,)
-        What underflow adds.
-    """
-
-    size: Matrix
-    error: Matrix
-    underflow: Matrix
-
-
-def transform_bound(program: Program, fmt: FloatFormat) -> TransformBound:
-    """Return the bound of a program, following the error of every value through its instructions."""
-    sizes = np.abs(as_float(forms_exact(program)))
-    error, underflow = np.zeros_like(sizes), np.zeros(len(sizes))
-    u = fmt.roundoff
-    for number, node in enumerate(program.nodes, start=program.inputs):
-        for place, argument in enumerate(node.args):
-            term = error[argument], underflow[argument]
-            if node.constant is not None and place == 0:
-                term = _multiplied(node.constant, sizes[argument], *term, fmt)
-            error[number] += term[0]
-            underflow[number] += term[1]
-        if len(node.args) == 2:
-            error[number] += u * (sizes[number] + error[number])
-            underflow[number] *= 1 + u
-    kept = list(program.outputs)
-    return TransformBound(size=sizes[kept], error=error[kept], underflow=underflow[kept])
-
-
-def _multiplied(
-    constant: Fraction, size: Matrix, error: Matrix, underflow: float, fmt: FloatFormat
-) -> tuple[Matrix, float]:
-    """Return error and underflow of a value after its multiplication by a constant, which is rounded, too."""
-    rounded = fmt.rounded(constant)
-    factor, deviation = abs(float(rounded)), abs(float(rounded - constant))
-    error = factor * error + deviation * size
-    underflow = factor * underflow
-    if not is_power_of_two(rounded):
-        error = error + fmt.roundoff * (float(abs(constant)) * size + error)
-        underflow *= 1 + fmt.roundoff
-    return error, underflow + fmt.underflow
+_OWN_ROUNDING = 1 + 2.0**-28
+"""Covers the rounding of the bounds themselves, sums of up to a million float64 numbers, and of a fused multiply-add
+that is emulated in float64, which rounds twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,39 +49,17 @@ class _AxisBound:
 
 
 @lru_cache(maxsize=256)
-def _axis_bound(algorithm: BilinearAlgorithm, order: Order, fmt: FloatFormat) -> _AxisBound:
+def _axis_bound(algorithm: BilinearAlgorithm, order: Order, data: FloatFormat, filter_: FloatFormat) -> _AxisBound:
     programs = axis_programs(algorithm, order)
     return _AxisBound(
-        data=transform_bound(programs.data, fmt),
-        filter=transform_bound(programs.filter, fmt),
-        inverse=transform_bound(programs.inverse, fmt),
+        data=transform_bound(programs.data, data),
+        filter=transform_bound(programs.filter, filter_),
+        inverse=transform_bound(programs.inverse, data),
     )
 
 
-Bounded = tuple[Matrix, Matrix]
-"""Bounds of the sizes of exact values, and of the errors of the computed ones."""
-
-
-def _apply(bounds: Sequence[TransformBound], values: Bounded) -> Bounded:
-    """Follow sizes and errors through one transform of each leading axis, the first axis first."""
-    size, error = values
-    for axis, bound in enumerate(bounds):
-        underflow = bound.underflow.reshape(-1, *(1,) * (size.ndim - axis - 1))
-        error = _along(bound.size, error, axis) + _along(bound.error, size + error, axis) + underflow
-        size = _along(bound.size, size, axis)
-    return size, error
-
-
-def _along(matrix: Matrix, values: Matrix, axis: int) -> Matrix:
-    return np.asarray(np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis))
-
-
-def _products(u: Bounded, v: Bounded, channels: int, roundoff: float, underflow: float) -> Bounded:
-    """Follow sizes and errors through product and channel sum: at most ``channels`` roundings on the way of each."""
-    growth = float(np.expm1(channels * np.log1p(roundoff)))
-    size = u[0] * v[0]
-    error = u[1] * v[0] + (u[0] + u[1]) * v[1]
-    return size, error + growth * (size + error) + (1 + growth) * underflow
+def _axis_bounds(nested: NestedAlgorithm, order: Order, stages: RoundingStages) -> list[_AxisBound]:
+    return [_axis_bound(axis, order, stages.data, stages.filter) for axis in nested.axes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +82,8 @@ class ErrorBound:
         Mean squared amplification of independent relative errors of the products.
     predicted_relative_l2 : float
         What is expected for independent zero-mean inputs, orders of magnitude below the worst case.
+    experiment : Experiment, optional
+        What is bounded; None is every experiment that stays in the dtype.
     """
 
     algorithm: NestedAlgorithm
@@ -156,6 +94,7 @@ class ErrorBound:
     norm_factor: float
     kappa: float
     predicted_relative_l2: float
+    experiment: Experiment | None = None
 
     def componentwise(self, data: Array, filters: Array) -> Matrix:
         """Return the bound of the error of every output for given inputs.
@@ -181,24 +120,36 @@ class ErrorBound:
         for name, array, sizes in (("data", data, nested.tile), ("filters", filters, nested.r)):
             if array.shape[: ndim + 1] != (*sizes, self.channels):
                 raise ValueError(f"{name} of shape {array.shape}, must begin with {(*sizes, self.channels)}")
-        axes = _axis_bounds(nested, as_order(self.order), float_format(self.dtype))
-        v = _apply([axis.data for axis in axes], _exact_values(data))
-        u = _apply([axis.filter for axis in axes], _exact_values(filters))
-        fmt = float_format(self.dtype)
-        size, error = _products(u, v, self.channels, fmt.roundoff, fmt.underflow)
+        stages = self._stages
+        axes = _axis_bounds(nested, as_order(self.order), stages)
+        sizes_of_data, sizes_of_filters = (np.abs(x.astype(np.float64)) for x in (data, filters))
+        size, error = _products(
+            _stored(transformed([axis.filter for axis in axes], _exact(sizes_of_filters)), stages.stored_filter),
+            _stored(transformed([axis.data for axis in axes], _exact(sizes_of_data)), stages.stored_data),
+            stages,
+        )
         summed = size.sum(axis=ndim), error.sum(axis=ndim)
-        return _apply([axis.inverse for axis in axes], summed)[1] * _OWN_ROUNDING
+        found = transformed([axis.inverse for axis in axes], summed)[1]
+        if stages.outputs:
+            found = _as_outputs(found, _direct(sizes_of_data, sizes_of_filters, ndim), stages)
+        return found * _OWN_ROUNDING
+
+    @property
+    def _stages(self) -> RoundingStages:
+        return _stages_of(float_format(self.dtype), self.channels, self.experiment)
 
     @property
     def digest(self) -> str:
         """SHA-256 of all fields as hexadecimal text, the same in every process."""
         figures = (self.max_abs, self.norm_factor, self.kappa, self.predicted_relative_l2)
-        spelled = [self.algorithm.digest, self.dtype, str(self.channels), self.order, *(x.hex() for x in figures)]
+        conditions = [self.dtype, str(self.channels), self.order, *([repr(self.experiment)] if self.experiment else [])]
+        spelled = [self.algorithm.digest, *conditions, *(x.hex() for x in figures)]
         return hashlib.sha256("|".join(spelled).encode()).hexdigest()
 
     def __repr__(self) -> str:
+        of = f", {self.experiment.name}" if self.experiment else ""
         return (
-            f"<ErrorBound {self.algorithm.label}, {self.dtype}, {self.channels} channels, {self.order}: "
+            f"<ErrorBound {self.algorithm.label}, {self.dtype}, {self.channels} channels, {self.order}{of}: "
             f"max_abs {self.max_abs:.3g}, predicted relative_l2 {self.predicted_relative_l2:.3g}>"
         )
 
@@ -208,6 +159,7 @@ def error_bound(
     dtype: object = "float32",
     channels: int = 1,
     order: object = "lowered",
+    experiment: str | Experiment | None = None,
 ) -> ErrorBound:
     r"""Return what the error of one output tile cannot exceed, and what is expected of it.
 
@@ -225,11 +177,14 @@ def error_bound(
     ----------
     algorithm : BilinearAlgorithm or NestedAlgorithm
     dtype : dtype
-        float16, float32 or float64: the dtype of the data and inverse transforms, the products and the sums.
+        float16, bfloat16, float32 or float64: of everything that the experiment does not put elsewhere.
     channels : int
-        Input channels that are summed, at least 1.
+        Input channels that are summed, at least 1. An experiment brings its own.
     order : str or Order
         Order of the transforms: "lowered" (the generated programs), "huffman" or "sequential".
+    experiment : str or Experiment, optional
+        What `winograd.measure_error` takes: storage, transforms, interface and channel sum are then those, and the
+        bound is the sharper for it. None covers every experiment that stays in the dtype.
 
     Returns
     -------
@@ -238,8 +193,8 @@ def error_bound(
     Raises
     ------
     TypeError, ValueError
-        For something that is no algorithm, another dtype or order, channels that are no integer or below 1, and
-        constants that overflow.
+        For something that is no algorithm, another dtype, order or experiment, channels that are no integer, below 1
+        or not those of the experiment, and constants that overflow.
     NotImplementedError
         If an entry of the matrices is not rational.
 
@@ -248,60 +203,96 @@ def error_bound(
     >>> from winograd import toom_cook
     >>> bound = error_bound(toom_cook(2, 3))
     >>> bound
-    <ErrorBound F(2,3), float32, 1 channels, lowered: max_abs 2.38e-06, predicted relative_l2 6.66e-08>
+    <ErrorBound F(2,3), float32, 1 channels, lowered: max_abs 2.38e-06, predicted relative_l2 6.56e-08>
     >>> bool(bound.componentwise(np.ones((4, 1)), np.ones((3, 1))).max() == bound.max_abs)
     True
     """
     nested, fmt, chosen = as_nested(algorithm), float_format(dtype), as_order(order)
-    channels = checked_integer("channels", channels, 1)
-    axes = _axis_bounds(nested, chosen, fmt)
-    experiment = Experiment("bound", channels=channels)
-    if chosen is Order.LOWERED:
-        experiment = Experiment(
-            "bound", channels=channels, contraction=Contraction.FUSED, filter_rounding=FilterRounding.ONCE
-        )
+    channels, protocol = checked_integer("channels", channels, 1), None
+    if experiment is not None:
+        protocol = as_experiment(experiment)
+        if channels not in (1, protocol.channels):
+            raise ValueError(f"channels is {channels}, must be the {protocol.channels} of experiment {protocol.name}")
+        channels = protocol.channels
+    stages = _stages_of(fmt, channels, protocol)
+    axes = _axis_bounds(nested, chosen, stages)
     return ErrorBound(
         algorithm=nested,
         dtype=fmt.name,
         channels=channels,
         order=chosen.value,
-        max_abs=_max_abs(nested, axes, channels, fmt),
-        norm_factor=_norm_factor(axes, channels, fmt),
+        max_abs=_max_abs(nested, axes, stages),
+        norm_factor=_norm_factor(axes, stages),
         kappa=kappa(nested),
-        predicted_relative_l2=predict_experiment(nested, experiment, dtype=fmt.name, order=chosen),
+        predicted_relative_l2=predict_experiment(
+            nested, protocol or _usual(channels, chosen), dtype=fmt.name, order=chosen
+        ),
+        experiment=protocol,
     )
 
 
-def _axis_bounds(nested: NestedAlgorithm, order: Order, fmt: FloatFormat) -> list[_AxisBound]:
-    return [_axis_bound(axis, order, fmt) for axis in nested.axes]
+def _usual(channels: int, order: Order) -> Experiment:
+    """Return what is expected of an order if nothing else is said: the generated kernels, or the textbook."""
+    if order is not Order.LOWERED:
+        return Experiment("bound", channels=channels)
+    return Experiment("bound", channels=channels, contraction=Contraction.FUSED, filter_rounding=FilterRounding.ONCE)
 
 
-def _exact_values(values: Array) -> Bounded:
-    sizes = np.abs(values.astype(np.float64))
+def _stages_of(fmt: FloatFormat, channels: int, experiment: Experiment | None) -> RoundingStages:
+    return stages_of_any(fmt, channels) if experiment is None else stages_of(experiment, fmt)
+
+
+def _exact(sizes: Matrix) -> Bounded:
     return sizes, np.zeros_like(sizes)
 
 
-def _max_abs(nested: NestedAlgorithm, axes: Sequence[_AxisBound], channels: int, fmt: FloatFormat) -> float:
-    v = _apply([axis.data for axis in axes], _exact_values(np.ones(nested.tile)))
-    u = _apply([axis.filter for axis in axes], _exact_values(np.ones(nested.r)))
-    size, error = _products(u, v, channels, fmt.roundoff, fmt.underflow)
-    summed = channels * size, channels * error
-    return float(_apply([axis.inverse for axis in axes], summed)[1].max() * _OWN_ROUNDING)
+def _stored(values: Bounded, fmt: FloatFormat | None) -> Bounded:
+    return values if fmt is None else rounded_to(values, fmt.roundoff, fmt.underflow)
 
 
-def _norm_factor(axes: Sequence[_AxisBound], channels: int, fmt: FloatFormat) -> float:
+def _products(u: Bounded, v: Bounded, stages: RoundingStages, *, underflow: bool = True) -> Bounded:
+    """Follow sizes and errors through product and channel sum."""
+    growth = float(np.expm1(stages.depth * np.log1p(stages.sums.roundoff)))
+    size = u[0] * v[0]
+    error = u[1] * v[0] + (u[0] + u[1]) * v[1]
+    lost = stages.sums.underflow if underflow else 0.0
+    return size, error + growth * (size + error) + (1 + growth) * lost
+
+
+def _as_outputs(error: Matrix, sizes: Matrix, stages: RoundingStages) -> Matrix:
+    """Return the errors of the outputs, which have these sizes, after their rounding."""
+    for fmt in stages.outputs:
+        error = rounded_to((sizes, error), fmt.roundoff, fmt.underflow)[1]
+    return error
+
+
+def _direct(data: Matrix, filters: Matrix, ndim: int) -> Matrix:
+    trailing = data.shape[ndim + 1 :]
+    flat = [x.reshape(*x.shape[: ndim + 1], -1) for x in (data, filters)]
+    found = direct_ref(flat[0], flat[1])
+    return np.asarray(found.reshape(*found.shape[:ndim], *trailing))
+
+
+def _max_abs(nested: NestedAlgorithm, axes: Sequence[_AxisBound], stages: RoundingStages) -> float:
+    v = _stored(transformed([axis.data for axis in axes], _exact(np.ones(nested.tile))), stages.stored_data)
+    u = _stored(transformed([axis.filter for axis in axes], _exact(np.ones(nested.r))), stages.stored_filter)
+    size, error = _products(u, v, stages)
+    summed = stages.channels * size, stages.channels * error
+    found = transformed([axis.inverse for axis in axes], summed)[1]
+    largest = np.full(nested.m, float(stages.channels * prod(nested.r)))
+    return float(_as_outputs(found, largest, stages).max() * _OWN_ROUNDING)
+
+
+def _norm_factor(axes: Sequence[_AxisBound], stages: RoundingStages) -> float:
     """Bound by Cauchy and Schwarz: over taps and inputs in each product, then over the channels in their sum."""
-    v = reduce(_outer, (_row_norms(axis.data) for axis in axes))
-    u = reduce(_outer, (_row_norms(axis.filter) for axis in axes))
+    v = reduce(outer_bounds, (axis.data.row_norms for axis in axes))
+    u = reduce(outer_bounds, (axis.filter.row_norms for axis in axes))
+    stored = [
+        values if fmt is None else rounded_to(values, fmt.roundoff, 0.0)
+        for values, fmt in ((u, stages.stored_filter), (v, stages.stored_data))
+    ]
     inverse = [TransformBound(axis.inverse.size, axis.inverse.error, 0 * axis.inverse.underflow) for axis in axes]
-    return float(_apply(inverse, _products(u, v, channels, fmt.roundoff, 0.0))[1].max() * _OWN_ROUNDING)
-
-
-def _row_norms(bound: TransformBound) -> Bounded:
-    return np.linalg.norm(bound.size, axis=1), np.linalg.norm(bound.error, axis=1)
-
-
-def _outer(first: Bounded, second: Bounded) -> Bounded:
-    size = np.multiply.outer(first[0], second[0])
-    error = np.multiply.outer(first[1], second[0]) + np.multiply.outer(first[0] + first[1], second[1])
-    return size, error
+    found = transformed(inverse, _products(stored[0], stored[1], stages, underflow=False))[1]
+    for fmt in stages.outputs:
+        found = rounded_to((np.ones_like(found), found), fmt.roundoff, 0.0)[1]
+    return float(found.max() * _OWN_ROUNDING)

@@ -52,13 +52,15 @@ class Convolution:
     padding: Sequence[tuple[int, int]]
 
     def __post_init__(self) -> None:
-        ndim, taps = self.algorithm.ndim, self.algorithm.r
+        ndim = self.algorithm.ndim
         if self.data.ndim != ndim + 2:
             raise ValueError(f"data of shape {self.data.shape}, must have {ndim + 2} axes: (N, C, sizes...)")
-        if self.weights.ndim != ndim + 2 or self.weights.shape[1:] != (self.channels, *taps):
-            raise ValueError(f"weights of shape {self.weights.shape}, must be (K, {self.channels}, {taps})")
+        wanted = (self.channels, *self.algorithm.r)
+        if self.weights.shape[1:] != wanted:
+            raise ValueError(f"weights of shape {self.weights.shape}, must be (K, {', '.join(map(str, wanted))})")
         if not (self.weights.shape[0] and self.data.shape[0] and self.channels):
-            raise ValueError(f"data of shape {self.data.shape}, weights of {self.weights.shape}: nothing is computed")
+            shapes = f"data of shape {self.data.shape}, weights of shape {self.weights.shape}"
+            raise ValueError(f"{shapes}: batch, channels and outputs must not be empty")
 
     @property
     def channels(self) -> int:
@@ -74,6 +76,11 @@ class Convolution:
     def shape(self) -> tuple[int, ...]:
         """Shape of the outputs."""
         return (len(self.data), len(self.weights), *self.tiling.output)
+
+    @property
+    def tile_count(self) -> int:
+        """Number of tiles of all images and outputs."""
+        return len(self.data) * len(self.weights) * self.tiling.count
 
     @cached_property
     def _padded(self) -> Array:
@@ -99,7 +106,8 @@ class Convolution:
     def exact(self, place: tuple[int, ...]) -> Fraction:
         """Return one output exactly; its inputs must be finite."""
         image, output, *position = place
-        window, weight = self._windows[(image, slice(None), *position)], self.weights[output]
+        windows, weight = np.moveaxis(self._windows, 1, self.algorithm.ndim + 1), self.weights[output]
+        window = np.asarray(windows[(image, *position)])
         pairs = zip(window.ravel().tolist(), weight.ravel().tolist(), strict=True)
         return sum((Fraction(x) * Fraction(y) for x, y in pairs), start=Fraction(0))
 

@@ -45,7 +45,7 @@ def points(max_height: int = 6) -> st.SearchStrategy[Fraction]:
 
 
 def point_sets(count: int, max_height: int = 6) -> st.SearchStrategy[list[Fraction | Infinity]]:
-    """``count`` distinct points in any order, with and without INFINITY; shrinks to small integers without it.
+    """``count`` distinct points in any order, with and without INFINITY; shrinks to it and small integers.
 
     F(m, r) takes m + r - 1 of them.
 

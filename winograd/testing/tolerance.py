@@ -9,7 +9,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.formats import FloatFormat
@@ -47,24 +46,18 @@ def tile_quantile(
     return np.where(poisoned, np.nan, quantile * scale)
 
 
-def tiles_beyond(convolution: Convolution, beyond: NDArray[np.bool_], share: float) -> tuple[int, int]:
-    """Return how many tiles have an output beyond the quantile, and how many a right kernel may have."""
-    tiles = convolution.largest_of_tiles(beyond)
-    return int(tiles.sum()), binomial_quantile(tiles.size, 1 - share, share)
-
-
-def binomial_quantile(trials: int, chance: float, share: float) -> int:
-    """Return the smallest count that a binomial variable exceeds with a probability of at most 1 - share.
+def tiles_beyond(tiles: int, share: float) -> int:
+    """Return the smallest count that independent tiles, beyond with a probability of 1 - share, exceed as rarely.
 
     Examples
     --------
-    >>> binomial_quantile(1, 0.001, 0.999), binomial_quantile(10_000, 0.001, 0.999)
+    >>> tiles_beyond(1, 0.999), tiles_beyond(10_000, 0.999)
     (0, 21)
     """
-    reached, count = 0.0, -1
+    chance, reached, count = 1 - share, 0.0, -1
     rounding = 1e-12  # of the sum below: without it a single tile's own share is missed by the last digit
-    while reached < share - rounding and count < trials:
+    while reached < share - rounding and count < tiles:
         count += 1
-        ways = math.lgamma(trials + 1) - math.lgamma(count + 1) - math.lgamma(trials - count + 1)
-        reached += math.exp(ways + count * math.log(chance) + (trials - count) * math.log1p(-chance))
+        ways = math.lgamma(tiles + 1) - math.lgamma(count + 1) - math.lgamma(tiles - count + 1)
+        reached += math.exp(ways + count * math.log(chance) + (tiles - count) * math.log1p(-chance))
     return count

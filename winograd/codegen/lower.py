@@ -51,7 +51,11 @@ def lower_matrix(matrix: sympy.ImmutableMatrix) -> Program:
     NotImplementedError
         If an entry is not rational.
     """
-    rows = fraction_rows(matrix)
+    return lower_rows(fraction_rows(matrix))
+
+
+def lower_rows(rows: FractionRows) -> Program:
+    """Return the cheapest program as `lower_matrix` does, for a matrix given as rows."""
     column_pairs, row_pairs = find_pairs(transpose(rows)), find_pairs(rows)
     forms = [_lower(rows, columns, paired) for columns in ((), column_pairs) for paired in ((), row_pairs)]
     return min(forms, key=lambda program: (program.counts.instructions, program.counts.fused))

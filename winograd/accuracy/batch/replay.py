@@ -1,0 +1,117 @@
+"""One shape of program, run for many candidates at once: forms, responses and roundings of all its values.
+
+In: a program whose constants are `Entry`, and float64 matrices. Out: arrays that begin with the values of the program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from winograd.accuracy.batch.constants import rounding_change
+from winograd.accuracy.batch.entry import Entry
+from winograd.accuracy.batch.equality import powers_of_two
+from winograd.accuracy.formats import FloatFormat
+from winograd.accuracy.linear import Matrix
+from winograd.codegen.interpret import Contraction
+from winograd.codegen.program import Node, Op, Program
+
+_SIGNS = {Op.ZERO: (), Op.NEG: (-1,), Op.ADD: (1, 1), Op.SUB: (1, -1), Op.SCALE: (1,), Op.FMA: (1, 1), Op.FMS: (1, -1)}
+"""Signs of the arguments of each operation; the first of those with a constant is multiplied by it besides."""
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """A program with the constants of every candidate.
+
+    Parameters
+    ----------
+    program : Program
+    values : ndarray of shape (candidates, rows, columns)
+        The matrices that it multiplies by.
+    """
+
+    program: Program
+    values: Matrix
+
+    @cached_property
+    def constants(self) -> dict[int, Matrix]:
+        """The constant of every node that has one, by its place among the nodes, of shape (candidates, 1)."""
+        nodes = enumerate(self.program.nodes)
+        return {place: self._constant(node.constant) for place, node in nodes if isinstance(node.constant, Entry)}
+
+    def _constant(self, entry: Entry) -> Matrix:
+        above, below = entry.source
+        found = entry.sign * self.values[:, above[0], above[1]]
+        return np.asarray(found if below is None else found / self.values[:, below[0], below[1]])[:, None]
+
+    @cached_property
+    def forms(self) -> Matrix:
+        """The linear form of every value, of shape (values, candidates, columns)."""
+        count, _, columns = self.values.shape
+        found = np.zeros((columns + len(self.program.nodes), count, columns))
+        found[np.arange(columns), :, np.arange(columns)] = 1.0
+        for place, node in enumerate(self.program.nodes):
+            found[columns + place] = self._combined(place, node, found)
+        return found
+
+    def _combined(self, place: int, node: Node, values: Matrix) -> Matrix:
+        terms = [sign * values[argument] for argument, sign in zip(node.args, _SIGNS[node.op], strict=True)]
+        if place in self.constants:
+            terms[0] = self.constants[place] * terms[0]
+        return np.asarray(sum(terms, start=np.zeros(values.shape[1:])))
+
+    @cached_property
+    def responses(self) -> Matrix:
+        """How much every output changes with every value, of shape (values, candidates, rows)."""
+        count, rows, columns = self.values.shape
+        found = np.zeros((columns + len(self.program.nodes), count, rows))
+        for row, output in enumerate(self.program.outputs):
+            found[output, :, row] += 1
+        for place in range(len(self.program.nodes) - 1, -1, -1):
+            node, response = self.program.nodes[place], found[columns + place]
+            for number, (argument, sign) in enumerate(zip(node.args, _SIGNS[node.op], strict=True)):
+                passed = self.constants[place] * response if number == 0 and place in self.constants else response
+                found[argument] += sign * passed
+        return found
+
+    def roundings(self, contraction: Contraction) -> tuple[Matrix, Matrix]:
+        """Return form and response of every value that is rounded, 0 for candidates that do not round it.
+
+        Products of unfused instructions are included. Shapes are those of `forms` and `responses`.
+        """
+        columns = self.program.inputs
+        forms, numbers = [], []
+        for place, node in enumerate(self.program.nodes):
+            if place in self.constants and (node.op is Op.SCALE or contraction is Contraction.SEPARATE):
+                constant = self.constants[place]
+                forms.append(np.where(powers_of_two(constant), 0.0, constant) * self.forms[node.args[0]])
+                numbers.append(columns + place)
+            if len(node.args) == 2:
+                forms.append(self.forms[columns + place])
+                numbers.append(columns + place)
+        count = len(self.values)
+        return np.array(forms).reshape(-1, count, columns), self.responses[np.array(numbers, dtype=int)]
+
+    def change(self, fmt: FloatFormat) -> Matrix:
+        """Return what rounding the constants to a format adds to the matrices, of shape (candidates, rows, columns)."""
+        columns = self.values.shape[2]
+        changes = np.zeros_like(self.forms)
+        for place, node in enumerate(self.program.nodes):
+            changes[columns + place] = self._combined(place, node, changes)
+            if place in self.constants:
+                argument = node.args[0]
+                rounding = rounding_change(self.constants[place], fmt)
+                changes[columns + place] += rounding * (self.forms[argument] + changes[argument])
+        return np.ascontiguousarray(changes[list(self.program.outputs)].swapaxes(0, 1))
+
+
+def signature(program: Program) -> tuple[object, ...]:
+    """Return what two programs have in common when they are replayed in the same way."""
+    nodes = (
+        (node.op, node.args, (node.constant.source, node.constant.sign) if isinstance(node.constant, Entry) else None)
+        for node in program.nodes
+    )
+    return (program.inputs, program.outputs, *nodes)

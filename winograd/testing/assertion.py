@@ -30,7 +30,7 @@ def assert_within_bound(
     padding: Any = 0,
     order: str = "lowered",
     share: float | None = None,
-    experiment: str | Experiment = "layer",
+    experiment: str | Experiment | None = None,
 ) -> None:
     """Assert that a convolution of stride 1 is as close to the exact one as its algorithm must come.
 
@@ -65,8 +65,9 @@ def assert_within_bound(
     share : float, optional
         Share of tiles whose largest error the quantile covers, up to 0.9999. As many tiles may exceed it as a right
         kernel has with a probability of more than 1 - share, were its tiles independent.
-    experiment : str or Experiment
-        What the quantile describes; its channels are those of the data. Of no meaning without ``share``.
+    experiment : str or Experiment, optional
+        What the kernel does; its channels are those of the data. None is anything that stays in the dtype for the worst
+        case, and "layer" for the quantile. Needed where U and V are stored in 16 bits, or transforms are wider.
 
     Raises
     ------
@@ -105,7 +106,7 @@ def assert_within_bound(
     conditions = f"of {nested.label} in {working.name}, {convolution.channels} channels, order {order}"
     with np.errstate(all="ignore"):
         if share is None:
-            allowed, most = worst_case(convolution, working, order, computed.fmt), 0
+            allowed, most = worst_case(convolution, working, order, computed.fmt, experiment), 0
             what = f"worst case {conditions}"
         else:
             allowed = tile_quantile(convolution, working, order, computed.fmt, share, experiment)

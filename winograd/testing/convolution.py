@@ -120,7 +120,7 @@ class Convolution:
         found = np.empty((*self.algorithm.m, tiles.shape[-1], len(self.weights)))
         for first in range(0, tiles.shape[-1], rows):
             for left in range(0, len(self.weights), columns):
-                part = tiles[..., first : first + rows, None], filters[..., None, left : left + columns]
+                part = _paired(tiles[..., first : first + rows], filters[..., left : left + columns])
                 found[..., first : first + rows, left : left + columns] = bound.componentwise(*part)
         return self._untiled(found)
 
@@ -171,6 +171,15 @@ def as_padding(padding: Any, ndim: int) -> tuple[tuple[int, int], ...]:
     if not fits:
         raise ValueError(f"padding is {padding!r}, must be an integer of at least 0, or one or two of them per axis")
     return tuple((int(low), int(high)) for low, high in pairs)
+
+
+def _paired(tiles: Array, filters: Array) -> tuple[Array, Array]:
+    """Return every tile beside every filter: both end in the axes (tiles, filters)."""
+    both = tiles.shape[-1], filters.shape[-1]
+    return (
+        np.broadcast_to(tiles[..., None], (*tiles.shape[:-1], *both)),
+        np.broadcast_to(filters[..., None, :], (*filters.shape[:-1], *both)),
+    )
 
 
 def _direct(windows: Array, weights: Array) -> Array:

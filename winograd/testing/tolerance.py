@@ -14,12 +14,21 @@ from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.formats import FloatFormat
 from winograd.accuracy.model import predict_error
 from winograd.accuracy.moments import DEVIATIONS
-from winograd.accuracy.protocol import Experiment, as_experiment
+from winograd.accuracy.protocol import LAYER, Experiment, as_experiment
 from winograd.testing.convolution import Array, Convolution
 
 
-def worst_case(convolution: Convolution, working: FloatFormat, order: str, final: FloatFormat) -> Array:
+def worst_case(
+    convolution: Convolution,
+    working: FloatFormat,
+    order: str,
+    final: FloatFormat,
+    experiment: str | Experiment | None,
+) -> Array:
     """Return what the error of a right kernel never exceeds, output by output; nan in tiles that are not finite."""
+    if experiment is not None:
+        protocol = _protocol(convolution, working, final, experiment)
+        return convolution.bound(error_bound(convolution.algorithm, working.name, order=order, experiment=protocol))
     bound = convolution.bound(error_bound(convolution.algorithm, working.name, convolution.channels, order))
     if final.digits >= working.digits:
         return bound
@@ -33,17 +42,24 @@ def tile_quantile(
     order: str,
     final: FloatFormat,
     share: float,
-    experiment: str | Experiment,
+    experiment: str | Experiment | None,
 ) -> Array:
     """Return what the largest error of a tile stays under in this share of tiles, for data and weights of this size."""
-    protocol = replace(as_experiment(experiment), channels=convolution.channels)
-    if final.digits < working.digits and protocol.interface is None:
-        protocol = replace(protocol, interface=final.name)
+    protocol = _protocol(convolution, working, final, LAYER if experiment is None else experiment)
     quantile = predict_error(convolution.algorithm, working.name, protocol, order).quantile(share)
     sizes = [np.mean(values[np.isfinite(values)] ** 2) for values in (convolution.data, convolution.weights)]
     scale = math.sqrt(sizes[0] * sizes[1]) / DEVIATIONS[protocol.inputs] ** 2
     poisoned = np.isnan(convolution.bound(error_bound(convolution.algorithm, working.name, convolution.channels)))
     return np.where(poisoned, np.nan, quantile * scale)
+
+
+def _protocol(
+    convolution: Convolution, working: FloatFormat, final: FloatFormat, experiment: str | Experiment
+) -> Experiment:
+    """Return the experiment with the channels of the data, and the rounding to the dtype of the outputs."""
+    protocol = replace(as_experiment(experiment), channels=convolution.channels)
+    narrower = final.digits < working.digits and protocol.interface is None
+    return replace(protocol, interface=final.name) if narrower else protocol
 
 
 def tiles_beyond(tiles: int, share: float) -> int:

@@ -35,6 +35,21 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
+def checked_target(path: str) -> str:
+    """Refuse a path that cannot be written before minutes are spent on what goes there.
+
+    Raises
+    ------
+    ValueError
+        If it is a directory, or in no directory.
+    """
+    if Path(path).is_dir():
+        raise ValueError(f"{path}: is a directory, must be a file")
+    if not Path(path).parent.is_dir():
+        raise ValueError(f"{path}: its directory does not exist")
+    return path
+
+
 def first_difference(expected: bytes, found: bytes) -> str | None:
     r"""Return one line on the first line that differs, or None if all bytes are equal.
 

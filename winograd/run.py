@@ -14,10 +14,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from winograd.artefact import write_atomically
+from winograd.artefact import checked_target, write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -120,8 +119,8 @@ def _run(options: argparse.Namespace) -> str | None:
 
     with torch.device("meta"):  # sizes only
         outline = create(options.network)
-    json_path = _checked_target(options.json or f"winograd-{options.network}.json")
-    plot_path = _checked_target(options.plot or f"winograd-{options.network}.png")
+    json_path = checked_target(options.json or f"winograd-{options.network}.json")
+    plot_path = checked_target(options.plot or f"winograd-{options.network}.png")
     if not plot_path.lower().endswith(".png"):
         raise ValueError(f"argument --plot: {plot_path}, must end in .png")
     if options.threads:
@@ -175,15 +174,6 @@ def _excess(layers: Sequence[LayerComparison], tolerance: float) -> str | None:
         return None
     listed = ", ".join(f"{layer.layer} {layer.measured_error:.1e}" for layer in above)
     return f"measured errors above the tolerance {tolerance:.1e}: {listed}"
-
-
-def _checked_target(path: str) -> str:
-    """Refuse a path that cannot be written before minutes are spent on what goes there."""
-    if Path(path).is_dir():
-        raise ValueError(f"{path}: is a directory, must be a file")
-    if not Path(path).parent.is_dir():
-        raise ValueError(f"{path}: its directory does not exist")
-    return path
 
 
 def _read_clips(options: argparse.Namespace, input_shape: tuple[int, int, int, int]) -> Tensor:

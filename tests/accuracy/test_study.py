@@ -1,0 +1,102 @@
+"""Studies: measured, predicted and bounded figures of one experiment side by side."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from winograd import error_bound, measure_error, nest, toom_cook
+from winograd.accuracy.experiment import sample_errors
+from winograd.accuracy.model import predict_error
+from winograd.accuracy.protocol import STANDARD, Experiment
+from winograd.accuracy.study import HEADER, ErrorStudy, study_error
+from winograd.accuracy.study_report import study_page, tile_series
+
+AXIS = toom_cook(2, 3)
+NESTED = nest(AXIS, AXIS)
+
+
+@pytest.fixture(scope="module")
+def study() -> ErrorStudy:
+    return study_error(NESTED, trials=200, seed=3)
+
+
+def test_every_figure_is_of_one_experiment(study: ErrorStudy) -> None:
+    assert study.report.digest == measure_error(NESTED, trials=200, seed=3).digest
+    assert study.prediction == predict_error(NESTED, "float32", "standard", "huffman")
+    assert study.bound == error_bound(NESTED, "float32", order="huffman", experiment="standard")
+    assert study.conditions == "standard experiment, float32, huffman order, 1 channel, 200 trials, seed 3"
+
+
+def test_the_table_shows_the_figures(study: ErrorStudy) -> None:
+    rows = {row[0]: row for row in study.rows}
+    assert all(len(row) == len(HEADER) for row in study.rows)
+    assert float(rows["mean_abs"][1]) == pytest.approx(study.report.mean_abs, rel=5e-4)
+    assert float(rows["relative_l2"][3]) == pytest.approx(study.prediction.relative_l2, rel=5e-4)
+    assert float(rows["max_abs"][4]) == pytest.approx(study.bound.max_abs, rel=5e-4)
+    text = str(study)
+    assert all(cell in text for row in (*study.rows, *study.quantile_rows) for cell in row)
+
+
+def test_json_has_all_figures(study: ErrorStudy) -> None:
+    figures = json.loads(json.dumps(study.as_dict(), allow_nan=False))
+    assert figures["measured"]["mean_abs"] == {
+        "value": study.report.mean_abs,
+        "interval": list(study.report.mean_abs_interval),
+    }
+    assert np.array_equal(figures["predicted"]["rms_by_output"], study.prediction.rms_by_output)
+    assert figures["algorithm"]["axes"][0]["bt"][0] == [str(entry) for entry in AXIS.bt.row(0)]
+    assert figures["experiment"]["channels"] == 1
+    assert figures["bound"]["max_abs"] == study.bound.max_abs
+
+
+def test_what_is_infinite_is_null_in_json(study: ErrorStudy) -> None:
+    overflowed = replace(study, report=replace(study.report, mean_abs=math.inf, mean_abs_interval=(math.inf, math.inf)))
+    figures = overflowed.as_dict()["measured"]["mean_abs"]
+    assert figures == {"value": None, "interval": [None, None]}
+    json.dumps(overflowed.as_dict(), allow_nan=False)
+
+
+def test_the_page_is_the_same_every_time_and_has_its_pictures(study: ErrorStudy) -> None:
+    errors = sample_errors(NESTED, trials=200, seed=3)
+    page = study_page(study, errors)
+    assert page == study_page(study, errors.copy())
+    assert page.count(b"<figure>") == 3
+    assert page != study_page(study, 2 * errors)
+    assert all(cell.encode() in page for row in study.rows for cell in row)
+    assert b"http://" not in page
+    assert b"https://" not in page
+
+
+def test_a_page_escapes_what_an_experiment_is_called() -> None:
+    hostile = Experiment("<script>alert(1)</script>", channels=2)
+    page = study_page(study_error(AXIS, experiment=hostile, trials=20), sample_errors(AXIS, "float32", hostile, 20))
+    assert b"<script" not in page
+    assert b"&lt;script&gt;" in page
+
+
+def test_overflow_leaves_the_pictures_out(study: ErrorStudy) -> None:
+    errors = np.full((20, 2, 2), np.inf)
+    page = study_page(study, errors)
+    assert b"overflowed" in page
+    assert b"<figure>" not in page
+
+
+def test_the_preset_is_what_its_name_says(study: ErrorStudy) -> None:
+    assert study_error(NESTED, experiment=STANDARD, trials=200, seed=3).report.digest == study.report.digest
+
+
+def test_the_algorithm_stands_beside_other_sizes(study: ErrorStudy) -> None:
+    predicted, measured = tile_series(study)
+    assert predicted.sizes == tuple(range(2, 9))
+    assert predicted.errors[0] == study.prediction.relative_l2  # F(2,3)'s own points are the default ones
+    assert (measured.sizes, measured.errors) == ((2,), (study.report.relative_l2,))
+
+
+def test_sizes_that_the_dtype_does_not_hold_are_left_out() -> None:
+    predicted, _ = tile_series(study_error(toom_cook(2, 15), "float16", trials=20))
+    assert 0 < len(predicted.sizes) < len(range(2, 9))

@@ -1,0 +1,142 @@
+"""``python -m winograd.error``: the error of an algorithm measured, predicted and bounded, with pictures if asked for.
+
+In: sizes, points or moduli, a dtype, an experiment. Out: tables on stdout; all figures as JSON, and a report as HTML,
+each atomically to a file; everything else on stderr.
+Exit: 0; 1 where the mathematics, a file or a missing extra says no; 2 for a wrong command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Final
+
+import numpy as np
+
+from winograd.accuracy.experiment import sample_errors
+from winograd.accuracy.formats import ALLOWED
+from winograd.accuracy.orders import Order
+from winograd.accuracy.protocol import Experiment, as_experiment
+from winograd.accuracy.study import ErrorStudy, study_error
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.arguments import (
+    POINTS_EPILOG,
+    LineParser,
+    add_moduli,
+    add_points,
+    add_sizes,
+    build,
+    integer,
+    parse_words,
+    sizes_per_axis,
+)
+from winograd.artefact import checked_target, write_atomically
+from winograd.console import Console
+
+_CONSOLE: Final = Console("python -m winograd.error")
+_EXPERIMENTS: Final = ("standard", "layer")
+_PICTURED: Final = 2**21
+"""Errors of a report's pictures, at most."""
+
+_EPILOG: Final = f"""\
+{POINTS_EPILOG} Examples:
+  {_CONSOLE.program} --m 4 --r 3 --ndim 2
+  {_CONSOLE.program} --m 6 --r 3 --ndim 3 --moduli=x,x-1,x+1,x-2,x+2,x^2+1,inf --experiment layer
+  {_CONSOLE.program} --m 4 --r 3 --ndim 2 --best --dtype float16 --report error.html
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status; no exception leaves it."""
+    words = sys.argv[1:] if argv is None else argv
+    return _CONSOLE.status_of(lambda: _run(*_read(_parser(), words)))
+
+
+def _read(parser: LineParser, words: Sequence[str]) -> tuple[argparse.Namespace, Sequence[int], Sequence[int]]:
+    options = parse_words(parser, words)
+    return options, *sizes_per_axis(parser, options)
+
+
+def _parser() -> LineParser:
+    parser = LineParser(
+        prog=_CONSOLE.program,
+        description="Measure, predict and bound the error of a Winograd algorithm F(m, r) on 1 to 3 axes.",
+        epilog=_EPILOG,
+    )
+    add_sizes(parser)
+    which = parser.add_mutually_exclusive_group()
+    add_points(which)
+    add_moduli(which)
+    which.add_argument("--best", action="store_true", help="the best known algorithm, from the catalogue")
+    parser.add_argument("--dtype", choices=ALLOWED, default="float32", help="arithmetic (default: float32)")
+    parser.add_argument(
+        "--experiment",
+        choices=_EXPERIMENTS,
+        default="standard",
+        help="standard: one channel, every step in the dtype; layer: 64 channels, filters transformed in float64, "
+        "fused multiply-add (default: standard)",
+    )
+    parser.add_argument("--channels", type=integer(1), help="input channels, instead of the experiment's")
+    parser.add_argument(
+        "--order",
+        choices=[order.value for order in Order],
+        help="of the transforms' sums (default: huffman; lowered, as generated code has it, for layer)",
+    )
+    parser.add_argument("--trials", type=integer(2), default=5000, help="tiles that are measured (default: 5000)")
+    parser.add_argument("--seed", type=integer(0), default=0, help="of the data (default: 0)")
+    parser.add_argument("--json", metavar="FILE", help="all figures as JSON")
+    parser.add_argument("--report", metavar="FILE", help="tables and pictures as one HTML page")
+    return parser
+
+
+def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int:
+    for path in (options.json, options.report):
+        if path is not None:
+            checked_target(path)
+    nested = _algorithm(options, m, r)
+    order = options.order or ("lowered" if options.experiment == "layer" else "huffman")
+    study = study_error(
+        nested, options.dtype, _experiment(options), options.trials, order, options.seed,
+        progress=find_spec("tqdm") is not None,
+    )  # fmt: skip
+    if options.json is not None:
+        text = json.dumps(study.as_dict(), indent=2, allow_nan=False) + "\n"
+        write_atomically(options.json, text.encode("ascii"))
+    if options.report is not None:
+        write_atomically(options.report, _report(study))
+    return _CONSOLE.print(f"{study}\n".encode("ascii"))
+
+
+def _algorithm(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> NestedAlgorithm:
+    if not options.best:
+        return build(m, r, options.points, options.moduli)
+    from winograd.accuracy.catalogue import best
+    from winograd.algebra.nesting import as_nested, nest
+
+    if len(set(m)) == len(set(r)) == 1:
+        return as_nested(best(m[0], r[0], len(m), options.dtype))
+    axes = [as_nested(best(*size, 1, options.dtype)).axes[0] for size in zip(m, r, strict=True)]
+    return nest(*axes)
+
+
+def _experiment(options: argparse.Namespace) -> Experiment:
+    preset = as_experiment(options.experiment)
+    return preset if options.channels is None else replace(preset, channels=options.channels)
+
+
+def _report(study: ErrorStudy) -> bytes:
+    from winograd.accuracy.study_report import study_page
+
+    report = study.report
+    outputs = int(np.prod(report.algorithm.m))
+    trials = min(report.trials, max(2, _PICTURED // outputs))
+    errors = sample_errors(report.algorithm, report.dtype, report.protocol, trials, report.order, report.seed)
+    return study_page(study, errors)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

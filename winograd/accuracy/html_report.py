@@ -1,7 +1,7 @@
 """Reports as one HTML file: everything inside, nothing fetched, nothing run, readable in light and dark.
 
-In: a title, and parts made by `heading`, `paragraph`, `picture` and `winograd.accuracy.table.html_table`. Out: the bytes
-of a page, the same for the same parts. Text is escaped; what a page may load is forbidden by its own security policy.
+In: a title, and parts made by `heading`, `paragraph`, `picture` and `winograd.accuracy.table.html_table`. Out: the
+bytes of a page, the same for the same parts. Text is escaped; what a page may load is forbidden by its own policy.
 """
 
 from __future__ import annotations

@@ -11,11 +11,12 @@ import mpmath
 import numpy as np
 import pytest
 
-from winograd.accuracy import experiment as module
+from winograd.accuracy import measurement as module
 from winograd.accuracy.bounds import error_bound
-from winograd.accuracy.experiment import draw_uniform, measure_error
+from winograd.accuracy.experiment import measure_error, sample_errors
 from winograd.accuracy.formats import float_format
-from winograd.accuracy.protocol import LAYER, STANDARD, Experiment
+from winograd.accuracy.protocol import LAYER, STANDARD, Experiment, Inputs
+from winograd.accuracy.samples import draw_uniform
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
 
@@ -47,13 +48,21 @@ def test_same_arguments_same_report_and_another_seed_another() -> None:
     assert measure_error(toom_cook(2, 3), trials=100, seed=6).digest != first.digest
 
 
-def test_chunks_cover_all_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK_VALUES", 4 * 30)
-    report = measure_error(toom_cook(2, 3), trials=1000, seed=5)
-    monkeypatch.undo()
-    whole = measure_error(toom_cook(2, 3), trials=1000, seed=5)
-    assert report.mean_abs == pytest.approx(whole.mean_abs, rel=0.15)
-    assert report.mean_abs != whole.mean_abs
+@pytest.mark.parametrize("values", [4 * 30, 4 * 7, 4 * 1000])
+@pytest.mark.parametrize("inputs", list(Inputs))
+def test_results_do_not_depend_on_the_size_of_chunks(
+    monkeypatch: pytest.MonkeyPatch, values: int, inputs: Inputs
+) -> None:
+    experiment = Experiment("chunks", inputs=inputs)
+    whole = measure_error(toom_cook(2, 3), experiment=experiment, trials=1001, seed=5)
+    monkeypatch.setattr(module, "_CHUNK_VALUES", values)
+    assert measure_error(toom_cook(2, 3), experiment=experiment, trials=1001, seed=5) == whole
+
+
+def test_a_longer_run_begins_with_a_shorter_one() -> None:
+    short, long = (sample_errors(toom_cook(2, 3), trials=trials, seed=5) for trials in (100, 3000))
+    np.testing.assert_array_equal(short, long[:100])
+    assert not np.array_equal(short, sample_errors(toom_cook(2, 3), trials=100, seed=6))
 
 
 def test_intervals_hold_95_percent_of_the_time() -> None:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from tests.strategies import algorithms
 from winograd.accuracy.orders import Order
-from winograd.accuracy.pipeline import run_tiles, sum_channels
+from winograd.accuracy.pipeline import run_tiles
 from winograd.accuracy.protocol import STANDARD, Experiment, FilterRounding
+from winograd.accuracy.sums import sum_channels
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import nest
 from winograd.codegen.interpret import Contraction

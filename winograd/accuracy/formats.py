@@ -65,6 +65,20 @@ class FloatFormat:
         """The largest finite number."""
         return math.ldexp(2.0 - math.ldexp(1.0, 1 - self.digits), self.largest_exponent)
 
+    def contains(self, other: FloatFormat) -> bool:
+        """Whether all numbers of the other format are numbers of this one.
+
+        Examples
+        --------
+        >>> float_format("float32").contains(tf32()), float_format("bfloat16").contains(float_format("float16"))
+        (True, False)
+        """
+        return (
+            self.digits >= other.digits
+            and self.largest_exponent >= other.largest_exponent
+            and self.least_exponent - self.digits <= other.least_exponent - other.digits
+        )
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The NumPy dtype that holds its numbers: float32 for tf32.
@@ -79,7 +93,7 @@ class FloatFormat:
         return np.dtype("float32" if self.name == "tf32" else self.name)
 
     def round(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Round float32 or float64 values to the format, into an array of `dtype`; see `narrowed` for subnormal bfloat16.
+        """Round numbers to the format, into an array of `dtype`; `narrowed` says how subnormal bfloat16 comes out.
 
         Examples
         --------

@@ -130,3 +130,8 @@ def as_experiment(value: object) -> Experiment:
     if isinstance(value, str) and value in _PRESETS:
         return _PRESETS[value]
     raise ValueError(f"experiment is {value!r}, must be one of {', '.join(_PRESETS)}, or an Experiment")
+
+
+def is_preset(experiment: Experiment) -> bool:
+    """Whether it is one of the presets, whose number of channels may be replaced by that of given arrays."""
+    return experiment in _PRESETS.values()

@@ -14,9 +14,10 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """Three norms of the error of one algorithm against exact results, each with an interval.
+    """Four norms of the error of one algorithm against exact results, each with an interval.
 
-    All figures are inf where an output overflowed.
+    All figures are inf where an output overflowed. Where all exact outputs are 0, ``relative_l2`` is nan if no error
+    was made, and inf otherwise.
 
     Parameters
     ----------
@@ -27,7 +28,12 @@ class ErrorReport:
     max_abs : float
         Largest absolute error of any output.
     max_abs_interval : tuple of float
-        From the largest error seen to the worst-case bound: no trial of this experiment can leave it.
+        From the largest error seen to the worst-case bound: no trial of this experiment can leave it. The bound is inf
+        where none is known.
+    rms : float
+        Root mean square error per output.
+    rms_interval : tuple of float
+        95 % confidence interval, from the spread over the trials.
     relative_l2 : float
         sqrt(sum of squared errors / sum of squared exact outputs) over all outputs and trials.
     relative_l2_interval : tuple of float
@@ -46,6 +52,8 @@ class ErrorReport:
     mean_abs_interval: Interval
     max_abs: float
     max_abs_interval: Interval
+    rms: float
+    rms_interval: Interval
     relative_l2: float
     relative_l2_interval: Interval
     trials: int
@@ -66,6 +74,7 @@ class ErrorReport:
         return (
             ("mean_abs", self.mean_abs, self.mean_abs_interval),
             ("max_abs", self.max_abs, self.max_abs_interval),
+            ("rms", self.rms, self.rms_interval),
             ("relative_l2", self.relative_l2, self.relative_l2_interval),
         )
 

@@ -13,6 +13,7 @@ from winograd import error_bound, measure_error, nest, toom_cook
 from winograd.accuracy.experiment import sample_errors
 from winograd.accuracy.model import predict_error
 from winograd.accuracy.protocol import STANDARD, Experiment
+from winograd.accuracy.ranges import safe_range
 from winograd.accuracy.study import HEADER, ErrorStudy, study_error
 from winograd.accuracy.study_report import study_page, tile_series
 
@@ -29,6 +30,7 @@ def test_every_figure_is_of_one_experiment(study: ErrorStudy) -> None:
     assert study.report.digest == measure_error(NESTED, trials=200, seed=3).digest
     assert study.prediction == predict_error(NESTED, "float32", "standard", "huffman")
     assert study.bound == error_bound(NESTED, "float32", order="huffman", experiment="standard")
+    assert study.range == safe_range(NESTED, "float32", order="huffman", experiment="standard")
     assert study.conditions == "standard experiment, float32, huffman order, 1 channel, 200 trials, seed 3"
 
 
@@ -38,8 +40,9 @@ def test_the_table_shows_the_figures(study: ErrorStudy) -> None:
     assert float(rows["mean_abs"][1]) == pytest.approx(study.report.mean_abs, rel=5e-4)
     assert float(rows["relative_l2"][3]) == pytest.approx(study.prediction.relative_l2, rel=5e-4)
     assert float(rows["max_abs"][4]) == pytest.approx(study.bound.max_abs, rel=5e-4)
+    assert float(study.range_rows[-1][1]) == pytest.approx(study.range.largest, rel=5e-4)
     text = str(study)
-    assert all(cell in text for row in (*study.rows, *study.quantile_rows) for cell in row)
+    assert all(cell in text for row in (*study.rows, *study.quantile_rows, *study.range_rows) for cell in row)
 
 
 def test_json_has_all_figures(study: ErrorStudy) -> None:
@@ -52,6 +55,7 @@ def test_json_has_all_figures(study: ErrorStudy) -> None:
     assert figures["algorithm"]["axes"][0]["bt"][0] == [str(entry) for entry in AXIS.bt.row(0)]
     assert figures["experiment"]["channels"] == 1
     assert figures["bound"]["max_abs"] == study.bound.max_abs
+    assert figures["largest_without_overflow"]["largest"] == study.range.largest
 
 
 def test_what_is_infinite_is_null_in_json(study: ErrorStudy) -> None:

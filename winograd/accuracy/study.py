@@ -1,4 +1,4 @@
-"""A study of one algorithm: its error measured, predicted and bounded, side by side. What ``winograd.error`` prints.
+"""A study of one algorithm: its error measured, predicted and bounded, and its range. What ``winograd.error`` prints.
 
 In: an algorithm and how it is measured. Out: an `ErrorStudy` with tables, JSON and text; the same for the same
 arguments. Refused: what `winograd.measure_error` refuses.
@@ -17,6 +17,7 @@ from winograd.accuracy.experiment import measure_error
 from winograd.accuracy.model import Prediction, predict_error
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment
+from winograd.accuracy.ranges import SafeRange, safe_range
 from winograd.accuracy.report import ErrorReport
 from winograd.accuracy.table import text_table
 from winograd.algebra.bilinear import BilinearAlgorithm
@@ -40,11 +41,14 @@ class ErrorStudy:
         For the same dtype, experiment and order.
     bound : ErrorBound
         For the same dtype, experiment and order.
+    range : SafeRange
+        Likewise, for weights up to 1.
     """
 
     report: ErrorReport
     prediction: Prediction
     bound: ErrorBound
+    range: SafeRange
 
     @property
     def conditions(self) -> str:
@@ -83,6 +87,11 @@ class ErrorStudy:
         """Shares of tiles, and what their largest error is predicted to stay under."""
         return tuple((f"{100 * share:g} %", f"{self.prediction.quantile(share):.3e}") for share in SHARES)
 
+    @property
+    def range_rows(self) -> tuple[tuple[str, str], ...]:
+        """Stages, and the largest absolute input (weight, for the filter transform) that overflows in none."""
+        return tuple((_STAGES[name], f"{limit:.3e}") for name, limit in self.range.limits)
+
     def as_dict(self) -> dict[str, Any]:
         """Return all figures as JSON has them; None where one is infinite."""
         nested, report, prediction = self.report.algorithm, self.report, self.prediction
@@ -106,7 +115,7 @@ class ErrorStudy:
             name: value.value if isinstance(value, Enum) else value for name, value in asdict(report.protocol).items()
         }
         worst = {"max_abs": self.bound.max_abs, "norm_factor": self.bound.norm_factor, "kappa": self.bound.kappa}
-        return _finite(
+        figures: dict[str, Any] = _finite(
             {
                 "algorithm": algorithm,
                 **conditions,
@@ -114,8 +123,10 @@ class ErrorStudy:
                 "measured": measured,
                 "predicted": predicted,
                 "bound": worst,
+                "largest_without_overflow": dict(self.range.limits),
             }
         )
+        return figures
 
     def __str__(self) -> str:
         """Return the tables of everything, as the command prints them."""
@@ -127,11 +138,21 @@ class ErrorStudy:
                 text_table(HEADER, self.rows),
                 "",
                 text_table(("share of tiles", "largest error predicted"), self.quantile_rows),
+                "",
+                text_table(("no overflow in", "for inputs up to"), self.range_rows),
             ]
         )
 
 
 _MATRICES: Final = ("at", "g", "bt")
+_STAGES: Final = {
+    "data": "data transform",
+    "filter": "filter transform, of weights",
+    "products": "products and their sum",
+    "inverse": "inverse transform",
+    "largest": "all, for weights up to 1",
+}
+"""What the limits of a `SafeRange` are called."""
 
 
 def study_error(
@@ -171,7 +192,8 @@ def study_error(
     report = measure_error(algorithm, dtype, experiment, trials, order, seed, progress=progress)
     prediction = predict_error(algorithm, dtype, report.protocol, order)
     bound = error_bound(algorithm, dtype, order=order, experiment=report.protocol)
-    return ErrorStudy(report, prediction, bound)
+    safe = safe_range(algorithm, dtype, order=order, experiment=report.protocol)
+    return ErrorStudy(report, prediction, bound, safe)
 
 
 def _finite(value: Any) -> Any:

@@ -59,6 +59,9 @@ def study_page(study: ErrorStudy, errors: NDArray[np.float64]) -> bytes:
             "Predicted is what the second-moment model says without running anything."
         ),
         html_table("Largest error of a tile, predicted", ("share of tiles", "stays under"), study.quantile_rows),
+        html_table(
+            "Range, rounding included in the last row", ("no overflow in", "for inputs up to"), study.range_rows
+        ),
         *(_pictures(study, errors) if np.isfinite(errors).all() else [paragraph("Outputs overflowed: no pictures.")]),
     ]
     return html_page(f"Error of {label}", parts)

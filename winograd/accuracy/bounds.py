@@ -15,15 +15,14 @@ from math import prod
 
 import numpy as np
 
-from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.linear import Matrix
 from winograd.accuracy.model import kappa, predict_experiment
 from winograd.accuracy.orders import Order, as_order, axis_programs
-from winograd.accuracy.pipeline import Array
 from winograd.accuracy.protocol import Experiment, FilterRounding, as_experiment
 from winograd.accuracy.reference import direct_ref
-from winograd.accuracy.rounding_stages import RoundingStages, stages_of, stages_of_any
+from winograd.accuracy.rounding_stages import RoundingStages, checked_stages, product_bound, stored_bound
+from winograd.accuracy.sums import Array
 from winograd.accuracy.transform_bounds import (
     Bounded,
     TransformBound,
@@ -123,9 +122,9 @@ class ErrorBound:
         stages = self._stages
         axes = _axis_bounds(nested, as_order(self.order), stages)
         sizes_of_data, sizes_of_filters = (np.abs(x.astype(np.float64)) for x in (data, filters))
-        size, error = _products(
-            _stored(transformed([axis.filter for axis in axes], _exact(sizes_of_filters)), stages.stored_filter),
-            _stored(transformed([axis.data for axis in axes], _exact(sizes_of_data)), stages.stored_data),
+        size, error = product_bound(
+            stored_bound(transformed([axis.filter for axis in axes], _exact(sizes_of_filters)), stages.stored_filter),
+            stored_bound(transformed([axis.data for axis in axes], _exact(sizes_of_data)), stages.stored_data),
             stages,
         )
         summed = size.sum(axis=ndim), error.sum(axis=ndim)
@@ -136,7 +135,7 @@ class ErrorBound:
 
     @property
     def _stages(self) -> RoundingStages:
-        return _stages_of(float_format(self.dtype), self.channels, self.experiment)
+        return checked_stages(float_format(self.dtype), self.channels, self.experiment)
 
     @property
     def digest(self) -> str:
@@ -208,24 +207,19 @@ def error_bound(
     True
     """
     nested, fmt, chosen = as_nested(algorithm), float_format(dtype), as_order(order)
-    channels, protocol = checked_integer("channels", channels, 1), None
-    if experiment is not None:
-        protocol = as_experiment(experiment)
-        if channels not in (1, protocol.channels):
-            raise ValueError(f"channels is {channels}, must be the {protocol.channels} of experiment {protocol.name}")
-        channels = protocol.channels
-    stages = _stages_of(fmt, channels, protocol)
+    stages = checked_stages(fmt, channels, experiment)
+    protocol = None if experiment is None else as_experiment(experiment)
     axes = _axis_bounds(nested, chosen, stages)
     return ErrorBound(
         algorithm=nested,
         dtype=fmt.name,
-        channels=channels,
+        channels=stages.channels,
         order=chosen.value,
         max_abs=_max_abs(nested, axes, stages),
         norm_factor=_norm_factor(axes, stages),
         kappa=kappa(nested),
         predicted_relative_l2=predict_experiment(
-            nested, protocol or _usual(channels, chosen), dtype=fmt.name, order=chosen
+            nested, protocol or _usual(stages.channels, chosen), dtype=fmt.name, order=chosen
         ),
         experiment=protocol,
     )
@@ -238,25 +232,8 @@ def _usual(channels: int, order: Order) -> Experiment:
     return Experiment("bound", channels=channels, contraction=Contraction.FUSED, filter_rounding=FilterRounding.ONCE)
 
 
-def _stages_of(fmt: FloatFormat, channels: int, experiment: Experiment | None) -> RoundingStages:
-    return stages_of_any(fmt, channels) if experiment is None else stages_of(experiment, fmt)
-
-
 def _exact(sizes: Matrix) -> Bounded:
     return sizes, np.zeros_like(sizes)
-
-
-def _stored(values: Bounded, fmt: FloatFormat | None) -> Bounded:
-    return values if fmt is None else rounded_to(values, fmt.roundoff, fmt.underflow)
-
-
-def _products(u: Bounded, v: Bounded, stages: RoundingStages, *, underflow: bool = True) -> Bounded:
-    """Follow sizes and errors through product and channel sum."""
-    growth = float(np.expm1(stages.depth * np.log1p(stages.sums.roundoff)))
-    size = u[0] * v[0]
-    error = u[1] * v[0] + (u[0] + u[1]) * v[1]
-    lost = stages.sums.underflow if underflow else 0.0
-    return size, error + growth * (size + error) + (1 + growth) * lost
 
 
 def _as_outputs(error: Matrix, sizes: Matrix, stages: RoundingStages) -> Matrix:
@@ -274,9 +251,9 @@ def _direct(data: Matrix, filters: Matrix, ndim: int) -> Matrix:
 
 
 def _max_abs(nested: NestedAlgorithm, axes: Sequence[_AxisBound], stages: RoundingStages) -> float:
-    v = _stored(transformed([axis.data for axis in axes], _exact(np.ones(nested.tile))), stages.stored_data)
-    u = _stored(transformed([axis.filter for axis in axes], _exact(np.ones(nested.r))), stages.stored_filter)
-    size, error = _products(u, v, stages)
+    v = stored_bound(transformed([axis.data for axis in axes], _exact(np.ones(nested.tile))), stages.stored_data)
+    u = stored_bound(transformed([axis.filter for axis in axes], _exact(np.ones(nested.r))), stages.stored_filter)
+    size, error = product_bound(u, v, stages)
     summed = stages.channels * size, stages.channels * error
     found = transformed([axis.inverse for axis in axes], summed)[1]
     largest = np.full(nested.m, float(stages.channels * prod(nested.r)))
@@ -292,7 +269,7 @@ def _norm_factor(axes: Sequence[_AxisBound], stages: RoundingStages) -> float:
         for values, fmt in ((u, stages.stored_filter), (v, stages.stored_data))
     ]
     inverse = [TransformBound(axis.inverse.size, axis.inverse.error, 0 * axis.inverse.underflow) for axis in axes]
-    found = transformed(inverse, _products(stored[0], stored[1], stages, underflow=False))[1]
+    found = transformed(inverse, product_bound(stored[0], stored[1], stages, underflow=False))[1]
     for fmt in stages.outputs:
         found = rounded_to((np.ones_like(found), found), fmt.roundoff, 0.0)[1]
     return float(found.max() * _OWN_ROUNDING)

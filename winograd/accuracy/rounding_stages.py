@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from winograd.accuracy.accumulation import rounded_products
+from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.formats import FloatFormat, float_format, stored_format
-from winograd.accuracy.protocol import ChannelSum, Experiment, FilterRounding
+from winograd.accuracy.protocol import ChannelSum, Experiment, FilterRounding, as_experiment
+from winograd.accuracy.transform_bounds import Bounded, rounded_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,23 @@ class RoundingStages:
     outputs: tuple[FloatFormat, ...]
     channels: int
     depth: int
+
+
+def checked_stages(fmt: FloatFormat, channels: object, experiment: object) -> RoundingStages:
+    """Return where an experiment rounds, or, if there is none, what covers all of one dtype with so many channels.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an unknown experiment, channels that are no integer or below 1, or neither 1 nor those of the experiment.
+    """
+    count = checked_integer("channels", channels, 1)
+    if experiment is None:
+        return stages_of_any(fmt, count)
+    protocol = as_experiment(experiment)
+    if count not in (1, protocol.channels):
+        raise ValueError(f"channels is {count}, must be the {protocol.channels} of experiment {protocol.name}")
+    return stages_of(protocol, fmt)
 
 
 def stages_of_any(fmt: FloatFormat, channels: int) -> RoundingStages:
@@ -92,3 +113,17 @@ def _depth(experiment: Experiment, fmt: FloatFormat) -> int:
     size = len(blocks[0])
     sums = size - 1 if experiment.channel_sum is ChannelSum.SEQUENTIAL else (size - 1).bit_length()
     return int(rounded_products(experiment, fmt) > 0) + sums + len(blocks) - 1
+
+
+def stored_bound(values: Bounded, fmt: FloatFormat | None) -> Bounded:
+    """Follow sizes and errors through the rounding of what is stored, if there is one."""
+    return values if fmt is None else rounded_to(values, fmt.roundoff, fmt.underflow)
+
+
+def product_bound(u: Bounded, v: Bounded, stages: RoundingStages, *, underflow: bool = True) -> Bounded:
+    """Follow sizes and errors through a product and what its channel sum adds to it."""
+    growth = float(np.expm1(stages.depth * np.log1p(stages.sums.roundoff)))
+    size = u[0] * v[0]
+    error = u[1] * v[0] + (u[0] + u[1]) * v[1]
+    lost = stages.sums.underflow if underflow else 0.0
+    return size, error + growth * (size + error) + (1 + growth) * lost

@@ -79,12 +79,17 @@ def _multiplied(
 
 def transformed(bounds: Sequence[TransformBound], values: Bounded) -> Bounded:
     """Follow sizes and errors through one transform of each leading axis, the first axis first."""
-    size, error = values
     for axis, bound in enumerate(bounds):
-        underflow = bound.underflow.reshape(-1, *(1,) * (size.ndim - axis - 1))
-        error = _along(bound.size, error, axis) + _along(bound.error, size + error, axis) + underflow
-        size = _along(bound.size, size, axis)
-    return size, error
+        values = transformed_along(bound, values, axis)
+    return values
+
+
+def transformed_along(bound: TransformBound, values: Bounded, axis: int) -> Bounded:
+    """Follow sizes and errors through the transform of one axis."""
+    size, error = values
+    underflow = bound.underflow.reshape(-1, *(1,) * (size.ndim - axis - 1))
+    error = _along(bound.size, error, axis) + _along(bound.error, size + error, axis) + underflow
+    return _along(bound.size, size, axis), error
 
 
 def _along(matrix: Matrix, values: Matrix, axis: int) -> Matrix:

@@ -1,109 +1,35 @@
-"""Point search: the interpolation points with the least error.
+"""Search: the algorithm F(m, r) with the least error, or the best compromise of error and operations.
 
-In: sizes, a dtype, a budget. Out: a `SearchResult`. All symmetric rational point sets are ranked by kappa, simple ones
-first, until the budget is spent; the best of those that the dtype can hold are built, proved and measured. Ctrl-C
-returns what was found until then.
+In: sizes, a dtype, what is measured and minimised, a budget. Out: a `SearchResult`. Recipes of small kappa are found
+first, then their error is predicted with every scaling, then the best are built, proved and measured. Every finished
+unit of work is kept in a file, if one is given; Ctrl-C returns what was found until then.
 """
 
 from __future__ import annotations
 
-import hashlib
-import html
-import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
-from itertools import groupby, islice
+import os
 
 from winograd.accuracy.arguments import checked_integer
-from winograd.accuracy.candidates import PointSet, Shape, enumerate_sets, fast_kappas, largest_entry
-from winograd.accuracy.experiment import measure_error
-from winograd.accuracy.formats import FloatFormat, float_format
-from winograd.accuracy.model import kappa
-from winograd.accuracy.report import ErrorReport
+from winograd.accuracy.experiment import Experiment
+from winograd.accuracy.formats import float_format
+from winograd.accuracy.objective import Cost, Norm, Objective, as_norm, as_objective
+from winograd.accuracy.orders import Order, as_order
+from winograd.accuracy.protocol import as_experiment
+from winograd.accuracy.running import Running
+from winograd.accuracy.search_result import Candidate, SearchResult
+from winograd.accuracy.search_task import SearchTask
+from winograd.accuracy.searching import Searching
+from winograd.accuracy.trials import Trials
+from winograd.accuracy.workers import Workers
 from winograd.algebra.bilinear import checked_sizes
-from winograd.algebra.nesting import NestedAlgorithm, nest
-from winograd.algebra.points import Point, spell
-from winograd.algebra.toom_cook import toom_cook
 
-_BATCH = 2048
-_FINALISTS_PER_SHAPE = 8
-_FINAL_TRIALS = 2000
+__all__ = ["Candidate", "Cost", "Norm", "Objective", "SearchResult", "search_points"]
 
+MAX_HEIGHT = 20
+"""Largest numerator or denominator that is searched, unless another is asked for."""
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A point set that was measured: the same points on every axis."""
-
-    points: tuple[Point, ...]
-    algorithm: NestedAlgorithm
-    kappa: float
-    report: ErrorReport
-
-    def __repr__(self) -> str:
-        return f"<{spell(self.points)}: kappa {self.kappa:.4g}, mean_abs {self.report.mean_abs:.3g}>"
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """What a search found.
-
-    Parameters
-    ----------
-    ranking : tuple of Candidate
-        The measured candidates, least measured mean_abs first.
-    evaluated : int
-        Point sets whose kappa was computed.
-    failed : int
-        Point sets among them whose kappa was no finite number, or finalists whose matrices overflow the dtype or that
-        could not be built or measured.
-    interrupted : bool
-        Whether the search was stopped by Ctrl-C.
-    m, r, ndim : int
-        Sizes on each axis, and the number of axes.
-    dtype : str
-        In which the finalists were measured.
-    budget, seed : int
-        As given.
-    """
-
-    ranking: tuple[Candidate, ...]
-    evaluated: int
-    failed: int
-    interrupted: bool
-    m: int
-    r: int
-    ndim: int
-    dtype: str
-    budget: int
-    seed: int
-
-    @property
-    def best(self) -> Candidate | None:
-        """The first of the ranking; None where nothing was measured."""
-        return self.ranking[0] if self.ranking else None
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the result as hexadecimal text, the same in every process."""
-        conditions = (self.evaluated, self.failed, self.interrupted, self.m, self.r, self.ndim, self.dtype)
-        spelled = [str(value) for value in (*conditions, self.budget, self.seed)]
-        return hashlib.sha256("|".join([*spelled, *(x.report.digest for x in self.ranking)]).encode()).hexdigest()
-
-    def __repr__(self) -> str:
-        best = f"best {self.best!r}" if self.best else "nothing measured"
-        return (
-            f"<SearchResult F({self.m},{self.r}) in {self.ndim}D, {self.dtype}: {best}; "
-            f"{self.evaluated} evaluated, {len(self.ranking)} measured, seed {self.seed}>"
-        )
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(spell(x.points))}</td><td>{x.kappa:.4g}</td><td>{x.report.mean_abs:.3g}</td></tr>"
-            for x in self.ranking
-        )
-        head = "<tr><th>points</th><th>kappa</th><th>mean_abs</th></tr>"
-        return f"<table><caption>{html.escape(repr(self))}</caption>{head}{rows}</table>"
+MOST_EXTRA_PRODUCTS = 4
+"""Products on one axis beyond the least number that are searched."""
 
 
 def search_points(
@@ -112,15 +38,25 @@ def search_points(
     ndim: int = 1,
     dtype: object = "float32",
     budget: int = 20_000,
-    storage: object = None,
+    storage: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    *,
+    products: int | None = None,
+    experiment: str | Experiment = "standard",
+    order: str | Order = "huffman",
+    objective: str | Objective | Cost = "measurement",
+    norm: str | Norm = "mean_abs",
+    max_height: int = MAX_HEIGHT,
+    workers: int = 1,
+    backend: str | None = None,
+    progress: bool = False,
 ) -> SearchResult:
-    """Search symmetric rational points for Toom-Cook F(m, r), the same on every axis.
+    """Search the algorithm F(m, r) with the least error, the same on every axis.
 
-    Every set of pairs +-a, with 0 and INFINITY, one of them or neither as the tile asks, counts one evaluation. With
-    and without 0 or INFINITY, the 8 sets with the least kappa are the finalists, and measured with 2000 trials of the
-    standard experiment: sets of equal kappa differ in what their transforms round. A finalist costs far more than an
-    evaluation; there are at most 16, and never more than the budget has evaluations.
+    Three stages: many recipes by kappa, which the budget counts (points, or moduli where more products are allowed);
+    the predicted error of the best few hundred, with every scaling; and exact construction, proof and measurement of
+    the finalists, by successive halving with common random numbers. One seed gives one result, whatever the number of
+    workers and however often the search was stopped and resumed.
 
     Parameters
     ----------
@@ -129,13 +65,31 @@ def search_points(
     ndim : int
         Number of axes, 1 to 3.
     dtype : dtype
-        float16, float32 or float64: in which the finalists are measured.
+        float16, bfloat16, float32 or float64: in which errors are predicted and measured. With float16 rows are scaled
+        by powers of two, see `winograd.balanced`.
     budget : int
-        Evaluations, at least 0; simple points come first.
-    storage : None
-        Keeping results in a database is not supported yet.
+        Evaluations of kappa, at least 0. A finalist costs far more than an evaluation; there are never more finalists
+        than the budget has evaluations.
+    storage : path-like, optional
+        An SQLite file that keeps what was found, to resume or share a search. None keeps nothing.
     seed : int
-        Of the measurements.
+        Of the search and of the measurements.
+    products : int, optional
+        Multiplications on each axis, from m + r - 1, the least number and the default, to four more.
+    experiment, order : str or Experiment, str or Order
+        As of `winograd.measure_error`.
+    objective : str or Objective or Cost
+        "measurement", "model" or "kappa", or a `Cost`, which weighs the measured error against operations.
+    norm : str or Norm
+        "mean_abs", "rms" or "relative_l2": of the measured error. The model predicts relative L2.
+    max_height : int
+        Largest numerator or denominator.
+    workers : int
+        Processes.
+    backend : str, optional
+        Of joblib; "dask" for the cluster of the current `dask.distributed.Client`.
+    progress : bool
+        Show a bar on stderr, if that is a terminal.
 
     Returns
     -------
@@ -144,89 +98,54 @@ def search_points(
     Raises
     ------
     TypeError, ValueError
-        For sizes, ndim, dtype, budget or seed that are no integers or out of range.
-    NotImplementedError
-        If storage is given.
+        For an argument of the wrong type, out of range, or unknown; and for a storage that is no database of searches.
+    OSError
+        If the storage cannot be written.
+    ModuleNotFoundError
+        If an extra is not installed that this search needs.
 
     Examples
     --------
-    >>> search_points(2, 3, budget=10).best
-    <0,1,-1,inf: kappa 1.667, mean_abs 2.46e-08>
+    >>> search_points(2, 3, budget=50).best.points
+    (Fraction(0, 1), Fraction(1, 1), Fraction(-1, 1), INFINITY)
     >>> search_points(4, 3, budget=0).best is None
     True
     """
     m, r = checked_sizes(m, r)
     fmt = float_format(dtype)
-    ndim, budget = checked_integer("ndim", ndim, 1), checked_integer("budget", budget, 0)
-    seed = checked_integer("seed", seed, 0)
-    if storage is not None:
-        raise NotImplementedError(f"storage is {storage!r}, only None is supported: the result is returned, not stored")
-    if ndim > 3:
-        raise ValueError(f"ndim is {ndim}, must be 1, 2 or 3")
-    search = _Search(m, r, ndim, fmt, seed)
-    interrupted = False
-    try:
-        search.rank(islice(enumerate_sets(m + r - 1), budget))
-        search.measure()
-    except KeyboardInterrupt:
-        interrupted = True
-    return SearchResult(
-        ranking=tuple(sorted(search.measured, key=lambda candidate: candidate.report.mean_abs)),
-        evaluated=search.evaluated,
-        failed=search.failed,
-        interrupted=interrupted,
+    assert fmt.dtype is not None  # bfloat16 may be missing, which is better said at once
+    task = SearchTask(
         m=m,
         r=r,
-        ndim=ndim,
+        ndim=checked_integer("ndim", ndim, 1),
+        rank=_rank(m + r - 1, products),
         dtype=fmt.name,
-        budget=budget,
-        seed=seed,
+        experiment=as_experiment(experiment),
+        order=as_order(order),
+        norm=as_norm(norm),
+        objective=as_objective(objective),
+        max_height=checked_integer("max_height", max_height, 1),
+        budget=checked_integer("budget", budget, 0),
+        seed=checked_integer("seed", seed, 0),
     )
+    if task.ndim > 3:
+        raise ValueError(f"ndim is {task.ndim}, must be 1, 2 or 3")
+    if not isinstance(progress, bool):
+        raise TypeError(f"progress is {progress!r}, must be True or False")
+    running = Running(Workers(workers, backend), None if storage is None else Trials(storage), progress)
+    searching = Searching(task, running)
+    interrupted = False
+    try:
+        searching.run()
+    except KeyboardInterrupt:
+        interrupted = True
+    return searching.result(interrupted)
 
 
-class _Search:
-    """What a running search knows; it stays usable where it is interrupted."""
-
-    def __init__(self, m: int, r: int, ndim: int, fmt: FloatFormat, seed: int) -> None:
-        self.m, self.r, self.ndim, self.fmt, self.seed = m, r, ndim, fmt, seed
-        self.evaluated = 0
-        self.failed = 0
-        self.measured: list[Candidate] = []
-        self._finalists: dict[Shape, list[tuple[float, tuple[Fraction, ...]]]] = {}
-
-    def rank(self, sets: Iterable[tuple[Shape, tuple[Fraction, ...]]]) -> None:
-        """Keep the sets of each shape with the least kappa; of equal ones, the earlier."""
-        for batch in _batches(sets):
-            for shape, group in groupby(batch, key=lambda one: one[0]):
-                chosen = [magnitudes for _, magnitudes in group]
-                kappas = fast_kappas(self.m, self.r, shape, chosen).tolist()
-                finite = [one for one in zip(kappas, chosen, strict=True) if math.isfinite(one[0])]
-                contenders = [*self._finalists.get(shape, []), *finite]
-                self._finalists[shape] = sorted(contenders, key=lambda one: one[0])[:_FINALISTS_PER_SHAPE]
-                self.evaluated += len(chosen)
-                self.failed += len(chosen) - len(finite)
-
-    def measure(self) -> None:
-        """Build and measure the finalists."""
-        for shape, finalists in self._finalists.items():
-            for _, magnitudes in finalists:
-                try:
-                    self.measured.append(self._measure(shape.points(magnitudes)))
-                except (ArithmeticError, ValueError):
-                    self.failed += 1
-
-    def _measure(self, points: PointSet) -> Candidate:
-        if largest_entry(self.m, self.r, points) > self.fmt.largest:  # known at once; building takes seconds
-            raise OverflowError(f"a constant is beyond {self.fmt.name}")
-        axis = toom_cook(self.m, self.r, points)
-        nested = nest(*[axis] * self.ndim)
-        report = measure_error(nested, self.fmt.name, trials=_FINAL_TRIALS, seed=self.seed)
-        return Candidate(points=axis.points, algorithm=nested, kappa=kappa(nested), report=report)
-
-
-def _batches(
-    sets: Iterable[tuple[Shape, tuple[Fraction, ...]]],
-) -> Iterator[list[tuple[Shape, tuple[Fraction, ...]]]]:
-    remaining = iter(sets)
-    while batch := list(islice(remaining, _BATCH)):
-        yield batch
+def _rank(least: int, products: int | None) -> int:
+    if products is None:
+        return least
+    rank, most = checked_integer("products", products, least), least + MOST_EXTRA_PRODUCTS
+    if rank > most:
+        raise ValueError(f"products is {rank}, must be {least} to {most}")
+    return rank

@@ -6,6 +6,7 @@ In: a function, items, a number of workers, the name of a joblib backend. Out: r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -64,7 +65,10 @@ class Workers:
         joblib = _joblib()
         with self._configured(joblib):
             parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-            yield from parallel(joblib.delayed(function)(item) for item in items)
+            try:
+                yield from parallel(joblib.delayed(function)(item) for item in items)
+            except BrokenExecutor:
+                raise RuntimeError("a worker died, killed or out of memory; what was finished is kept") from None
 
     def _configured(self, joblib: Any) -> Any:
         name = self.backend or "loky"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, Final
 
 import sympy
@@ -183,6 +183,7 @@ def parse_moduli(text: str) -> tuple[Modulus, ...]:
     return as_moduli([_parse_modulus(part.strip(" ")) for part in text.split(",")])
 
 
+@lru_cache(maxsize=4096)  # a search reads the same few hundred again and again
 def _parse_modulus(text: str) -> Modulus:
     if len(text) > MAX_MODULUS_LENGTH:
         raise ValueError(f"modulus of {len(text)} characters, at most {MAX_MODULUS_LENGTH} are allowed")

@@ -1,0 +1,163 @@
+"""``python -m winograd.search``: the algorithm with the least error, as a table to stdout, or to files.
+
+In: sizes, what is measured and minimised, a budget. Out: the table alone on stdout or in a file, and JSON in another;
+everything else on stderr. Ctrl-C prints what was found until then.
+Exit: 0; 1 where nothing was found, the search was interrupted, or a file says no; 2 for a wrong command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from winograd.accuracy.objective import Cost, Norm, Objective
+from winograd.accuracy.orders import Order
+from winograd.accuracy.search import MAX_HEIGHT, search_points
+from winograd.accuracy.search_json import as_json
+from winograd.accuracy.search_result import SearchResult
+from winograd.accuracy.table import text_table
+from winograd.arguments import LineParser, integer, parse_words
+from winograd.artefact import write_atomically
+from winograd.console import Console
+
+_CONSOLE: Final = Console("python -m winograd.search")
+_COST: Final = "cost"
+_DEFAULTS: Final = {"standard": (Order.HUFFMAN, Norm.MEAN_ABS), "layer": (Order.LOWERED, Norm.RELATIVE_L2)}
+"""Order and norm of the two protocols."""
+
+_EPILOG: Final = f"""\
+The budget counts evaluations of kappa, from which the best are predicted, and of these the best are measured. With
+--storage a search that was stopped, however hard, goes on where it was. Examples:
+  {_CONSOLE.program} --m 4 --r 3 --ndim 2
+  {_CONSOLE.program} --m 6 --r 3 --ndim 3 --products 9 --experiment layer --storage trials.db --workers 2
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status; no exception leaves it."""
+    words = sys.argv[1:] if argv is None else argv
+    return _CONSOLE.status_of(lambda: _run(_read(_parser(), words)))
+
+
+def _read(parser: LineParser, words: Sequence[str]) -> argparse.Namespace:
+    options = parse_words(parser, words)
+    order, norm = _DEFAULTS[options.experiment]
+    options.order, options.norm = options.order or order.value, options.norm or norm.value
+    if options.weight is not None and options.objective != _COST:
+        parser.error(f"argument --weight: is for --objective {_COST} alone")
+    if options.scheduler is not None and options.backend != "dask":
+        parser.error("argument --scheduler: is for --backend dask alone")
+    return options
+
+
+def _parser() -> LineParser:
+    parser = LineParser(
+        prog=_CONSOLE.program,
+        description="Search the algorithm F(m, r) with the least error, the same on every axis.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--m", type=integer(1), required=True, help="outputs of a tile on each axis")
+    parser.add_argument("--r", type=integer(1), required=True, help="taps of the filter on each axis")
+    parser.add_argument("--ndim", type=int, choices=(1, 2, 3), default=1, help="axes (default: 1)")
+    parser.add_argument("--products", type=integer(1), help="multiplications per axis (default: the least, m + r - 1)")
+    parser.add_argument("--max-height", type=integer(1), default=MAX_HEIGHT, help="largest numerator or denominator")
+    _add_conditions(parser)
+    _add_work(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the table to FILE atomically instead of stdout")
+    parser.add_argument("--json", metavar="FILE", help="write the result to FILE atomically, too")
+    return parser
+
+
+def _add_conditions(parser: LineParser) -> None:
+    names = [one.value for one in Objective]
+    parser.add_argument("--dtype", default="float32", help="in which errors are measured (default: float32)")
+    parser.add_argument("--experiment", choices=sorted(_DEFAULTS), default="standard", help="(default: standard)")
+    parser.add_argument("--order", choices=[one.value for one in Order], help="(default: huffman; lowered for layer)")
+    parser.add_argument(
+        "--norm", choices=[one.value for one in Norm], help="of the error (default: mean_abs; relative_l2 for layer)"
+    )
+    parser.add_argument("--objective", choices=[*names, _COST], default="measurement", help="(default: measurement)")
+    parser.add_argument("--weight", type=integer(0), help="of operations against the error's 1, for --objective cost")
+
+
+def _add_work(parser: LineParser) -> None:
+    parser.add_argument("--budget", type=integer(0), default=20_000, help="evaluations of kappa (default: 20000)")
+    parser.add_argument("--seed", type=integer(0), default=0, help="of the search and the measurements (default: 0)")
+    parser.add_argument("--storage", metavar="FILE", help="SQLite file to resume from and to keep results in")
+    parser.add_argument("--workers", type=integer(1), default=1, help="processes (default: 1)")
+    parser.add_argument("--backend", choices=("loky", "threading", "multiprocessing", "dask"), help="of joblib")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a dask cluster (default: a local one of so many workers)"
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    with _cluster(options):
+        result = search_points(
+            options.m,
+            options.r,
+            options.ndim,
+            options.dtype,
+            options.budget,
+            options.storage,
+            options.seed,
+            products=options.products,
+            experiment=options.experiment,
+            order=options.order,
+            objective=Cost(1.0, 1 if options.weight is None else options.weight)
+            if options.objective == _COST
+            else options.objective,
+            norm=options.norm,
+            max_height=options.max_height,
+            workers=options.workers,
+            backend=options.backend,
+            progress=True,
+        )
+    return _deliver(options, result)
+
+
+def _deliver(options: argparse.Namespace, result: SearchResult) -> int:
+    if options.json is not None:
+        write_atomically(options.json, as_json(result).encode("ascii"))
+    header, *rows = result.table
+    table = f"{text_table(header, rows)}\n".encode("ascii")
+    if options.output is not None:
+        write_atomically(options.output, table)
+    elif status := _CONSOLE.print(table):
+        return status
+    _CONSOLE.tell(repr(result))
+    for reason in result.reasons:
+        _CONSOLE.tell(f"a candidate failed: {reason}")
+    if result.interrupted:
+        return _CONSOLE.failed("interrupted, this is what was found until then")
+    if result.best is None and options.budget > 0:
+        return _CONSOLE.failed("nothing was found")
+    return 0
+
+
+@contextmanager
+def _cluster(options: argparse.Namespace) -> Iterator[None]:
+    """Connect to a dask cluster, or start a local one, for the time of a search."""
+    if options.backend != "dask":
+        yield
+        return
+    with _client(options):
+        yield
+
+
+def _client(options: argparse.Namespace) -> Any:
+    try:
+        from distributed import Client
+    except ModuleNotFoundError:
+        message = "--backend dask needs distributed, which is not installed: pip install 'winograd[dask]'"
+        raise ModuleNotFoundError(message, name="distributed") from None
+    local = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}
+    connect: Any = Client  # which has no types
+    return connect(**(local if options.scheduler is None else {"address": options.scheduler}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -64,7 +64,7 @@ class Family:
 
     @property
     def tile(self) -> int:
-        """Sum of the degrees of the moduli, more than the inputs for redundant points."""
+        """Sum of the degrees of the moduli."""
         return self.linear + 2 * (self.centred + 2 * self.mirrored + self.quadratics)
 
     @property

@@ -17,7 +17,6 @@ from typing import Final
 
 import sympy
 
-from winograd.accuracy.redundant import redundant
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.algebra.crt import crt
 from winograd.algebra.forms import scaled
@@ -30,7 +29,7 @@ MAX_RECIPE_LENGTH: Final = 4096
 """Longest text of a recipe, in characters."""
 
 _SCHOOLBOOK: Final = "schoolbook"
-_BLOCK = re.compile(r"([^,{}]+)(?:\{([^{}]+)\})?(?:,|$)", re.ASCII)
+_BLOCK = re.compile(r"([^,{} ]+)(?:\{([^{} ]+)\})?(?:,|$)", re.ASCII)
 
 
 class Scaling(Enum):
@@ -52,7 +51,7 @@ class Recipe:
     ----------
     moduli : tuple of str
         Each in the grammar of `parse_moduli`: ``x-1/2`` (the point 1/2), ``x^2+1``, ``inf``, ``inf^2``; pairwise
-        coprime. Where all are linear, there may be more than the tile has inputs, see `redundant`.
+        coprime; their degrees sum to m + r - 1.
     products : tuple of str, optional
         How to multiply modulo each: "" (the default of `crt`), "schoolbook", points such as "0,1,inf", or points and a
         rational unit 1 + q x as "0,1,inf:q", see `UnitProduct`. None given means "" for all.
@@ -160,7 +159,7 @@ class Recipe:
         Raises
         ------
         ValueError
-            If the moduli are not coprime or do not fit the sizes; see `toom_cook`, `crt` and `redundant`.
+            If the moduli are not coprime or do not fit the sizes; see `toom_cook` and `crt`.
         """
         return _scaled(_plain(self.with_scaling(Scaling.FILTER), m, r), self.scaling)
 
@@ -171,10 +170,9 @@ class Recipe:
 @lru_cache(maxsize=1024)
 def _plain(recipe: Recipe, m: int, r: int) -> BilinearAlgorithm:
     points = recipe.points
-    if points is None:
-        products = [_residue_product(text) for text in recipe.products]
-        return crt(m, r, parse_moduli(",".join(recipe.moduli)), products)
-    return toom_cook(m, r, points) if len(points) <= m + r - 1 else redundant(m, r, points)
+    if points is not None:
+        return toom_cook(m, r, points)
+    return crt(m, r, parse_moduli(",".join(recipe.moduli)), [_residue_product(text) for text in recipe.products])
 
 
 def _scaled(algorithm: BilinearAlgorithm, scaling: Scaling) -> BilinearAlgorithm:

@@ -19,7 +19,14 @@ from winograd.algebra.expressions import Written, check_field, quoted, read_expr
 from winograd.algebra.moduli import Modulus
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.points import INFINITY, Point
-from winograd.algebra.residues import ComplexProduct, GivenProduct, SchoolbookProduct, ToomCookProduct
+from winograd.algebra.residues import (
+    ComplexProduct,
+    GivenProduct,
+    ResidueProduct,
+    SchoolbookProduct,
+    ToomCookProduct,
+    UnitProduct,
+)
 
 VERSION: Final = 1
 """Version of the layout that is written, and the only one that is read."""
@@ -208,10 +215,12 @@ def _write_product(product: object) -> dict[str, Any]:
             return {"complex": _write_product(inner)}
         case GivenProduct(algorithm):
             return {"given": _write_axis(algorithm)}
+        case UnitProduct(inner, slope):
+            return {"unit": {"slope": write_expression("slope", slope), "product": _write_product(inner)}}
     raise NotImplementedError(f"product {product!r} cannot be written")
 
 
-def _read_product(where: str, content: Any) -> ToomCookProduct | SchoolbookProduct | ComplexProduct | GivenProduct:
+def _read_product(where: str, content: Any) -> ResidueProduct:
     if not isinstance(content, dict) or len(content) != 1:
         raise ValueError(f"{where} is {quoted(content)}, must be an object with one key")
     ((name, value),) = content.items()
@@ -226,7 +235,13 @@ def _read_product(where: str, content: Any) -> ToomCookProduct | SchoolbookProdu
             return ComplexProduct(inner)
     if name == "given":
         return GivenProduct(_read_axis(inside, value))
-    allowed = 'one of {"toom_cook":[points]}, {"schoolbook":{}}, {"complex":...} of these two, {"given":axis}'
+    if name == "unit":
+        slope, product = _fields(inside, value, ("slope", "product"))
+        inner = _read_product(f"{inside}.product", product)
+        if isinstance(inner, ToomCookProduct):
+            return UnitProduct(inner, read_expression(f"{inside}.slope", slope))
+    allowed = 'one of {"toom_cook":[points]}, {"schoolbook":{}}, {"complex":...} of these two, {"given":axis}, '
+    allowed += '{"unit":{"slope":number,"product":{"toom_cook":...}}}'
     raise ValueError(f"{where} is {quoted(content)}, must be {allowed}")
 
 

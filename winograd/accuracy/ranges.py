@@ -16,11 +16,13 @@ from numbers import Real
 import numpy as np
 
 from winograd.accuracy.formats import FloatFormat, float_format
+from winograd.accuracy.linear import Matrix, as_float, forms_exact
 from winograd.accuracy.orders import Order, as_order, axis_programs
 from winograd.accuracy.protocol import Experiment
 from winograd.accuracy.rounding_stages import RoundingStages, checked_stages, product_bound, stored_bound
 from winograd.accuracy.transform_bounds import Bounded, TransformBound, transform_bound, transformed_along
-from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.accuracy.variance import outer
+from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.codegen.program import Op, Program, ProgramBuilder
 
@@ -32,8 +34,8 @@ _OWN_ROUNDING = 1 + 2.0**-28
 class SafeRange:
     """The largest absolute inputs that overflow in no stage.
 
-    The limits of the stages are those of exact arithmetic: some input of that size reaches the largest finite number.
-    ``largest`` leaves room for the rounding of every step.
+    The limits of the stages are those of exact arithmetic: some input of that size reaches the largest finite number
+    (in the inverse transform: may reach it). ``largest`` leaves room for the rounding of every step.
 
     Parameters
     ----------
@@ -96,7 +98,8 @@ def safe_range(
     """Return the largest absolute input that cannot overflow, stage by stage.
 
     A value that is the form sum_j l_j x_j of inputs up to X reaches X sum_j abs(l_j); over several axes the sums
-    multiply. Products are taken one by one, so that ``inverse`` is on the safe side.
+    multiply. A value of the inverse transform is a bilinear form of data and filter, and reaches at most the sum of the
+    absolute values of its coefficients; ``inverse`` is on the safe side where both cannot be reached together.
 
     Parameters
     ----------
@@ -131,7 +134,7 @@ def safe_range(
     >>> safe_range(nest(axis, axis, axis), channels=64).data
     65.504
     >>> print(str(safe_range(axis)).partition(";")[0])
-    <SafeRange F(4,3): data 6.55e+03, filter 1.31e+04, products 6.55e+03, inverse 1.36e+03, largest 1.36e+03
+    <SafeRange F(4,3): data 6.55e+03, filter 1.31e+04, products 6.55e+03, inverse 4.09e+03, largest 4.07e+03
     """
     nested, chosen = as_nested(algorithm), as_order(order)
     stages = checked_stages(float_format(dtype), channels, experiment)
@@ -175,6 +178,8 @@ class _AxisValues:
     data: _Transform
     filter: _Transform
     inverse: _Transform
+    bilinear: Matrix
+    """Largest sizes of the values of the inverse transform, for data and filters up to 1 of this axis alone."""
 
 
 @lru_cache(maxsize=256)
@@ -184,7 +189,15 @@ def _axis_values(axis: BilinearAlgorithm, order: Order, data: FloatFormat, filte
         data=_transform(programs.data, data),
         filter=_transform(programs.filter, filter_),
         inverse=_transform(programs.inverse, data),
+        bilinear=_bilinear_sizes(axis, without_fused(programs.inverse)),
     )
+
+
+def _bilinear_sizes(axis: BilinearAlgorithm, inverse: Program) -> Matrix:
+    """Return sum_kj abs(sum_t l_t g_tk b_tj) for every value l of the inverse transform."""
+    g, bt = (np.array(fraction_rows(matrix), dtype=np.float64) for matrix in (axis.g, axis.bt))
+    forms = np.einsum("vt,tk,tj->vkj", as_float(forms_exact(inverse)), g, bt, optimize=True)
+    return np.asarray(np.abs(forms).sum(axis=(1, 2)))
 
 
 def _transform(program: Program, fmt: FloatFormat) -> _Transform:
@@ -256,11 +269,23 @@ def _data_stages(axes: Sequence[_AxisValues], stages: RoundingStages, size: floa
     u = _followed(filters, _inputs(filters, weight), stages.filter, stages.stored_filter)[1]
     one_size, one_error = product_bound(u, v, stages)
     products = stages.channels * one_size, stages.channels * one_error
-    after, outputs = _followed(inverse, products, stages.data, None)
+    largest = size * weight * stages.channels
+    after = [
+        (stages.data, (np.minimum(every[0], largest * sizes), every[1]))
+        for (every, _), sizes in zip(_through(inverse, products), _sizes_in_inverse(axes), strict=True)
+    ]
+    outputs = np.full(1, largest * math.prod(axis.filter.outputs.size.shape[1] for axis in axes)), after[-1][1][1].max()
     for fmt in stages.outputs:
         outputs = stored_bound(outputs, fmt)
         after.append((fmt, outputs))
     return {"data": met, "products": [(stages.sums, products)], "inverse": after}
+
+
+def _sizes_in_inverse(axes: Sequence[_AxisValues]) -> list[Matrix]:
+    """Return the largest sizes of all values of the inverse transform of each axis, for data and filters up to 1."""
+    outputs = [np.full(len(axis.inverse.outputs.size), float(axis.filter.outputs.size.shape[1])) for axis in axes]
+    products = [axis.filter.outputs.size.sum(axis=1) * axis.data.outputs.size.sum(axis=1) for axis in axes]
+    return [outer([*outputs[:place], axis.bilinear, *products[place + 1 :]]) for place, axis in enumerate(axes)]
 
 
 def _limits(none: _Values, some: _Values) -> tuple[float, float]:
@@ -270,6 +295,6 @@ def _limits(none: _Values, some: _Values) -> tuple[float, float]:
         lost = at_zero[0] + at_zero[1]
         gain = (at_one[0] + at_one[1] - lost) * _OWN_ROUNDING
         exact = min(exact, fmt.largest / float(at_one[0].max()))
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             rounded = min(rounded, float(((fmt.largest - lost) / gain).min()))
     return exact, rounded

@@ -40,6 +40,20 @@ def test_a_program_is_its_matrix(matrix: sympy.ImmutableMatrix) -> None:
     assert matrix_of(lower_matrix(matrix)) == fraction_rows(matrix)
 
 
+@given(
+    st.integers(3, 6).flatmap(lambda n: st.lists(st.tuples(*[st.sampled_from([1, -1])] * n), min_size=2, max_size=5))
+)
+def test_rows_that_pairs_of_columns_tell_apart_are_no_pair(rows: list[tuple[int, ...]]) -> None:
+    # All rows and all columns have the same absolute values; after the columns are paired, the rows may not have.
+    matrix = sympy.ImmutableMatrix(rows)
+    assert matrix_of(lower_matrix(matrix)) == fraction_rows(matrix)
+
+
+def test_a_pair_of_columns_and_a_pair_of_rows_may_exclude_each_other() -> None:
+    matrix = sympy.ImmutableMatrix([[-1, 1, 1], [-1, -1, 1], [1, 1, 1]])  # g of F(1,3) mod x^2+1, x-1
+    assert matrix_of(lower_matrix(matrix)) == fraction_rows(matrix)
+
+
 @given(algorithms())
 def test_the_programs_of_an_axis_are_its_matrices(algorithm: BilinearAlgorithm) -> None:
     programs = lower_axis(algorithm)

@@ -14,7 +14,7 @@ from functools import lru_cache
 import sympy
 
 from winograd.algebra.bilinear import BilinearAlgorithm, FractionRows, fraction_rows
-from winograd.codegen.passes.pairing import Pair, Row, find_pairs, split, transpose
+from winograd.codegen.passes.pairing import Pair, Row, find_pairs, is_pair, split, transpose
 from winograd.codegen.program import Program, ProgramBuilder
 
 
@@ -65,7 +65,8 @@ def _lower(rows: FractionRows, column_pairs: tuple[Pair, ...], row_pairs: tuple[
     builder = ProgramBuilder(inputs=len(rows[0]))
     columns, values = _pair_inputs(builder, transpose(rows), column_pairs)
     core = transpose(columns)
-    outputs = dict(_pair_outputs(builder, core, values, row_pairs))
+    kept = [pair for pair in row_pairs if is_pair(core[pair.first], core[pair.second])]
+    outputs = dict(_pair_outputs(builder, core, values, kept))
     for number, row in enumerate(core):
         if number not in outputs:
             outputs[number] = builder.combination(_terms(row, values))

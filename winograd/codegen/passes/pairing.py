@@ -47,6 +47,17 @@ def find_pairs(rows: Sequence[Row]) -> tuple[Pair, ...]:
     return tuple(pairs)
 
 
+def is_pair(first: Row, second: Row) -> bool:
+    """Return whether two rows have the same absolute values: pairing columns may have changed that.
+
+    Examples
+    --------
+    >>> is_pair((Fraction(1), Fraction(-2)), (Fraction(1), Fraction(2)))
+    True
+    """
+    return all(abs(a) == abs(b) for a, b in zip(first, second, strict=True))
+
+
 def split(first: Row, second: Row) -> tuple[Row, Row]:
     """Return the part of ``first`` that agrees with ``second`` and the part that is its negative.
 

@@ -5,6 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/stamps
+STUDIES := model_study bound_check model_speed model_ranking search_table front_3d lavin_gray
 CLIP   := examples/clips/bigbuckbunny.mp4
 
 EXTRAS_demo  := torch,video,plot
@@ -12,7 +13,7 @@ EXTRAS_bench := torch,bench
 EXTRAS_test  := torch,video,plot,search,dask,test
 EXTRAS_check := $(EXTRAS_test),notebooks,docs,dev
 
-.PHONY: help demo test check lint bench docs clean
+.PHONY: help demo test check lint bench study catalogue docs clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -21,6 +22,8 @@ help:
 	@echo "make test    all tests and doctests"
 	@echo "make check   tests, lint, types, rooms, documentation with its notebooks: what has to pass before a merge"
 	@echo "make bench   C3D's stack against the best direct variants, and proofs against wincnn; into build/*.json"
+	@echo "make study   how well the error model fits, what the search finds, how fast both are; into build/*.json (an hour)"
+	@echo "make catalogue  search the best known algorithms again; into build/catalogue.json"
 	@echo "make docs    documentation into docs/_build/html"
 	@echo "make clean   remove what was built (.venv stays)"
 
@@ -32,6 +35,14 @@ bench: $(STAMPS)/bench
 	@mkdir -p build
 	$(BIN)/python benchmarks/c3d_stack.py --json build/c3d_stack.json
 	$(BIN)/python benchmarks/proof.py --json build/proof.json
+
+study: $(STAMPS)/test
+	@mkdir -p build
+	for study in $(STUDIES); do $(BIN)/python benchmarks/$$study.py --json build/$$study.json || exit 1; done
+
+catalogue: $(STAMPS)/test
+	@mkdir -p build
+	$(BIN)/python -m winograd.search --catalogue build/catalogue.json
 
 test: $(STAMPS)/test
 	$(BIN)/python -m pytest

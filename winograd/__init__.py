@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from winograd import networks as networks
     from winograd import nn as nn
     from winograd.accuracy.bounds import error_bound as error_bound
+    from winograd.accuracy.catalogue import best as best
+    from winograd.accuracy.catalogue import catalogue as catalogue
+    from winograd.accuracy.catalogue import catalogue_row as catalogue_row
+    from winograd.accuracy.compare import compare as compare
     from winograd.accuracy.experiment import measure_error as measure_error
+    from winograd.accuracy.model import predict_error as predict_error
+    from winograd.accuracy.protocol import Experiment as Experiment
+    from winograd.accuracy.ranges import safe_range as safe_range
     from winograd.accuracy.search import search_points as search_points
     from winograd.algebra.bilinear import BilinearAlgorithm as BilinearAlgorithm
     from winograd.algebra.counts import count as count
@@ -41,32 +48,39 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BilinearAlgorithm": "winograd.algebra.bilinear",
+    "Experiment": "winograd.accuracy.protocol",
     "INFINITY": "winograd.algebra.points",
     "NestedAlgorithm": "winograd.algebra.nesting",
+    "balanced": "winograd.algebra.forms",
+    "best": "winograd.accuracy.catalogue",
+    "catalogue": "winograd.accuracy.catalogue",
+    "catalogue_row": "winograd.accuracy.catalogue",
+    "compare": "winograd.accuracy.compare",
     "conv1d": "winograd.conv.convolve",
     "conv2d": "winograd.conv.convolve",
     "conv3d": "winograd.conv.convolve",
     "convert_": "winograd.nn.convert",
+    "count": "winograd.algebra.counts",
     "crt": "winograd.algebra.crt",
     "emit": "winograd.codegen.emit",
+    "equivalent": "winograd.algebra.forms",
     "error_bound": "winograd.accuracy.bounds",
     "explain": "winograd.algebra.explain",
     "freeze": "winograd.nn.convert",
+    "from_json": "winograd.algebra.serialise",
     "measure_error": "winograd.accuracy.experiment",
     "nest": "winograd.algebra.nesting",
+    "predict_error": "winograd.accuracy.model",
+    "reduce_convolution": "winograd.algebra.reduction",
     "revert_": "winograd.nn.convert",
+    "safe_range": "winograd.accuracy.ranges",
     "search_points": "winograd.accuracy.search",
     "thaw": "winograd.nn.convert",
-    "count": "winograd.algebra.counts",
-    "equivalent": "winograd.algebra.forms",
-    "balanced": "winograd.algebra.forms",
-    "from_json": "winograd.algebra.serialise",
     "to_json": "winograd.algebra.serialise",
-    "reduce_convolution": "winograd.algebra.reduction",
     "toom_cook": "winograd.algebra.toom_cook",
 }
 _ROOMS = frozenset({"networks", "nn"})
-_EXTRAS = {"torch": "torch", "scipy": "search", "joblib": "search", "ml_dtypes": "search"}
+_EXTRAS = {"torch": "torch", "scipy": "search", "joblib": "search", "ml_dtypes": "search", "tqdm": "search"}
 
 __all__ = sorted([*_HOMES, *_ROOMS, "__version__"])  # noqa: PLE0605
 

@@ -8,7 +8,9 @@ import sys
 from winograd import __version__
 
 COMMANDS = {
+    "error": "measure, predict and bound the error of an algorithm; with pictures as an HTML report",
     "gen": "print or write generated code for the transforms of F(m, r)",
+    "search": "search the algorithm with the least error for F(m, r)",
     "run": "run a 3D network on a video clip, directly and converted: speed and error of every layer",
 }
 

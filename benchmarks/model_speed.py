@@ -1,0 +1,97 @@
+"""Candidates a second on one core: kappa of Toom-Cook F(m, 3), and the full second-moment model of it in two dimensions.
+
+    pip install -e .
+    OMP_NUM_THREADS=1 python benchmarks/model_speed.py [--json FILE]
+
+Rates are per second of processor time. Candidates are 0, infinity and pairs +-a of fractions up to 20 / 20, drawn at random. "first" times a run that lowers
+every shape of program, "again" one that knows them, as all but the first batches of a search do. "one by one" is
+`predict_error` on a few of them, algorithms built beforehand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import time
+from collections.abc import Callable
+from datetime import date
+from fractions import Fraction
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from winograd import __version__, nest
+from winograd.accuracy.batch import predict_toom_cook
+from winograd.accuracy.candidates import Shape, fast_kappas, shapes
+from winograd.accuracy.model import predict_error
+from winograd.accuracy.recipe import Recipe
+
+SEED, CANDIDATES, REPEATS = 0, 8000, 5
+SIZES = [(4, 3), (6, 3)]
+PROTOCOLS = [("layer", "lowered"), ("standard", "huffman")]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rng = random.Random(SEED)
+    result: dict[str, Any] = {"per_second": {f"F({m},{r})": _rates(m, r, rng) for m, r in SIZES}}
+    result |= {
+        "candidates": CANDIDATES,
+        "repeats": REPEATS,
+        "seed": SEED,
+        "threads": os.environ.get("OMP_NUM_THREADS", "default"),
+        "versions": {"python": platform.python_version(), "numpy": np.__version__, "winograd": __version__},
+        "machine": platform.processor() or platform.machine(),
+        "date": date.today().isoformat(),
+    }
+    text = json.dumps(result, indent=2) + "\n"
+    print(text, end="")
+    if options.json:
+        options.json.write_text(text, encoding="ascii")
+    return 0
+
+
+def _rates(m: int, r: int, rng: random.Random) -> dict[str, Any]:
+    shape = shapes(m + r - 1)[0]
+    chosen = _magnitudes(shape, rng)
+    sets = [shape.points(magnitudes) for magnitudes in chosen]
+    kappas = [_seconds(lambda: fast_kappas(m, r, shape, chosen)) for _ in range(REPEATS)]
+    return {"kappa": round(CANDIDATES / median(kappas))} | {
+        f"{experiment}, {order}, float32, 2D": _model(m, r, sets, experiment, order) for experiment, order in PROTOCOLS
+    }
+
+
+def _model(m: int, r: int, sets: list[Any], experiment: str, order: str) -> dict[str, int]:
+    def predict() -> None:
+        predict_toom_cook(m, r, sets, ndim=2, experiment=experiment, order=order)
+
+    axes = [Recipe.from_points(points).build(m, r) for points in sets[:50]]
+    alone = _seconds(lambda: [predict_error(nest(axis, axis), "float32", experiment, order) for axis in axes])
+    first, *again = [_seconds(predict) for _ in range(REPEATS + 1)]
+    return {
+        "first": round(len(sets) / first),
+        "again": round(len(sets) / median(again)),
+        "one by one": round(len(axes) / alone),
+    }
+
+
+def _magnitudes(shape: Shape, rng: random.Random) -> list[tuple[Fraction, ...]]:
+    sizes = sorted({Fraction(n, d) for n in range(1, 21) for d in range(1, 21) if d < 8 * n < 64 * d})
+    return [tuple(sorted(rng.sample(sizes, shape.pairs))) for _ in range(CANDIDATES)]
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    begun = time.process_time()
+    action()
+    return time.process_time() - begun
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

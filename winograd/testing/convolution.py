@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -114,15 +115,24 @@ class Convolution:
     def bound(self, bound: ErrorBound) -> Array:
         """Return what the error of every output cannot exceed, before it is rounded to a narrower dtype."""
         tiles, filters = self._tiles(), np.moveaxis(self.weights, (0, 1), (-1, -2))
-        width = max(1, _CHUNK_VALUES // (self.algorithm.rank * self.channels))
-        columns = min(width, len(self.weights))
-        rows = max(1, width // columns)
         found = np.empty((*self.algorithm.m, tiles.shape[-1], len(self.weights)))
-        for first in range(0, tiles.shape[-1], rows):
-            for left in range(0, len(self.weights), columns):
-                part = _paired(tiles[..., first : first + rows], filters[..., left : left + columns])
-                found[..., first : first + rows, left : left + columns] = bound.componentwise(*part)
+        width = max(1, _CHUNK_VALUES // (self.algorithm.rank * self.channels))
+        if bound.experiment is not None:  # its last rounding is bounded for one trailing axis alone
+            for rows, place in product(_slices(tiles.shape[-1], width), range(len(self.weights))):
+                found[..., rows, place] = bound.componentwise(tiles[..., rows], filters[..., place, None])
+            return self._untiled(found)
+        columns = min(width, len(self.weights))
+        for rows, part in product(_slices(tiles.shape[-1], width // columns), _slices(len(self.weights), columns)):
+            found[..., rows, part] = bound.componentwise(tiles[..., rows, None], filters[..., None, part])
         return self._untiled(found)
+
+    def finite(self) -> NDArray[np.bool_]:
+        """Return whether the tile and the filter of every output are finite."""
+        filters = np.isfinite(self.weights).reshape(len(self.weights), -1).all(axis=1)
+        tiles = self._tiles()
+        whole = np.isfinite(tiles).reshape(-1, tiles.shape[-1]).all(axis=0)
+        both = np.logical_and.outer(whole, filters)
+        return self._untiled(np.broadcast_to(both, (*self.algorithm.m, *both.shape)))
 
     def _tiles(self) -> Array:
         """Return the whole tiles, of shape (*tile, C, N * tiles)."""
@@ -132,7 +142,7 @@ class Convolution:
         order = (*range(ndim + 2, 2 * ndim + 2), 1, 0, *range(2, ndim + 2))
         return strided.transpose(order).reshape(*self.algorithm.tile, self.channels, -1)
 
-    def _untiled(self, values: Array) -> Array:
+    def _untiled(self, values: NDArray[Any]) -> NDArray[Any]:
         """Put values of tiles, (*m, N * tiles, K), where their outputs are."""
         ndim, (batch, outputs, *sizes) = self.algorithm.ndim, self.shape
         split = values.reshape(*self.algorithm.m, batch, *self.tiling.tiles, outputs)
@@ -173,13 +183,8 @@ def as_padding(padding: Any, ndim: int) -> tuple[tuple[int, int], ...]:
     return tuple((int(low), int(high)) for low, high in pairs)
 
 
-def _paired(tiles: Array, filters: Array) -> tuple[Array, Array]:
-    """Return every tile beside every filter: both end in the axes (tiles, filters)."""
-    both = tiles.shape[-1], filters.shape[-1]
-    return (
-        np.broadcast_to(tiles[..., None], (*tiles.shape[:-1], *both)),
-        np.broadcast_to(filters[..., None, :], (*filters.shape[:-1], *both)),
-    )
+def _slices(length: int, step: int) -> list[slice]:
+    return [slice(first, first + step) for first in range(0, length, step)]
 
 
 def _direct(windows: Array, weights: Array) -> Array:

@@ -49,8 +49,7 @@ def tile_quantile(
     quantile = predict_error(convolution.algorithm, working.name, protocol, order).quantile(share)
     sizes = [np.mean(values[np.isfinite(values)] ** 2) for values in (convolution.data, convolution.weights)]
     scale = math.sqrt(sizes[0] * sizes[1]) / DEVIATIONS[protocol.inputs] ** 2
-    poisoned = np.isnan(convolution.bound(error_bound(convolution.algorithm, working.name, convolution.channels)))
-    return np.where(poisoned, np.nan, quantile * scale)
+    return np.where(convolution.finite(), quantile * scale, np.nan)
 
 
 def _protocol(

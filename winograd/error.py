@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -17,12 +18,13 @@ from typing import Final
 
 import numpy as np
 
+from winograd.accuracy.catalogue import best
 from winograd.accuracy.experiment import sample_errors
 from winograd.accuracy.formats import ALLOWED
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment, as_experiment
 from winograd.accuracy.study import ErrorStudy, study_error
-from winograd.algebra.nesting import NestedAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm, as_nested, nest
 from winograd.arguments import (
     POINTS_EPILOG,
     LineParser,
@@ -114,13 +116,18 @@ def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int
 def _algorithm(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> NestedAlgorithm:
     if not options.best:
         return build(m, r, options.points, options.moduli)
-    from winograd.accuracy.catalogue import best
-    from winograd.algebra.nesting import as_nested, nest
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        nested = _best(m, r, options.dtype)
+    for warning in caught:
+        _CONSOLE.tell(f"warning: {warning.message}")
+    return nested
 
+
+def _best(m: Sequence[int], r: Sequence[int], dtype: str) -> NestedAlgorithm:
     if len(set(m)) == len(set(r)) == 1:
-        return as_nested(best(m[0], r[0], len(m), options.dtype))
-    axes = [as_nested(best(*size, 1, options.dtype)).axes[0] for size in zip(m, r, strict=True)]
-    return nest(*axes)
+        return as_nested(best(m[0], r[0], len(m), dtype))
+    return nest(*(as_nested(best(*size, 1, dtype)).axes[0] for size in zip(m, r, strict=True)))
 
 
 def _experiment(options: argparse.Namespace) -> Experiment:

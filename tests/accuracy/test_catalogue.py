@@ -1,10 +1,11 @@
-"""The catalogue that comes with the package: complete, proved, at least as good as what was published, and its users."""
+"""The catalogue of the package: complete, proved, no worse than what was published; and what is made of it."""
 
 from __future__ import annotations
 
 import json
 import warnings
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.forms import balanced
 from winograd.algebra.nesting import NestedAlgorithm
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "catalogue.md"
 LARGEST_TILE_IN_3D = 8
 ROWS = list(catalogue())
 LEAST = {3: 2.63, 4: 4.75, 5: 9.54, 6: 20.64, 7: 47.4, 8: 113.0}
@@ -224,3 +226,15 @@ def _fields(row: CatalogueRow) -> dict[str, object]:
 
 def test_they_are_public() -> None:
     assert (winograd.best, winograd.catalogue, winograd.catalogue_row) == (best, catalogue, catalogue_row)
+
+
+def documented(row: CatalogueRow) -> str:
+    errors = (f"{row.error(ndim):.2e}" for ndim in NDIMS)
+    stored = (f"{row.error(3, dtype):.2g}" if row.is_usable(3, dtype) else "unusable" for dtype in DTYPES[1:])
+    return " | ".join(["", str(row.m), str(row.rank), f"{row.kappa:.4g}", *errors, *stored, ""]).strip()
+
+
+def test_the_table_of_the_documentation_has_the_figures_of_the_file() -> None:
+    wanted = [documented(row) for row in ROWS if row.r == 3 and row.m <= 10 and row.rank == row.products]
+    found = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| ") and line[2].isdigit()]
+    assert found == wanted

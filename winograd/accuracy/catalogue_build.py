@@ -33,10 +33,11 @@ from winograd.accuracy.catalogue_choice import (
 )
 from winograd.accuracy.catalogue_figures import figures_of, measured_errors, overflows, predicted_error
 from winograd.accuracy.catalogue_row import CatalogueRow, row_as_json, row_from_json
-from winograd.accuracy.kappa_search import minimise_kappa
+from winograd.accuracy.kappa_search import kappa_units, run_kappa_unit
 from winograd.accuracy.model import kappa
+from winograd.accuracy.recipe import Recipe
 from winograd.accuracy.running import Running
-from winograd.accuracy.stages import Stage, Unit
+from winograd.accuracy.stages import Stage, Unit, attempt
 from winograd.accuracy.trials import Result, Trials
 from winograd.accuracy.workers import Workers
 from winograd.algebra.bilinear import BilinearAlgorithm
@@ -156,10 +157,11 @@ def search_stage(sizes: Iterable[Size], budget: int, seed: int) -> Stage:
 def search(unit: Unit) -> Result:
     """Run one search, in any process: what was found for F(m, r) and F(r, m)."""
     m, r = unit["m"], unit["r"]
-    found = minimise_kappa(
-        m, r, unit["rank"], budget=unit["budget"], max_height=MAX_HEIGHT, seed=unit["seed"], keep=FINALISTS
-    )
-    both = both_orientations(m, r, [recipe for recipe, _ in found])
+    parts = kappa_units(m, r, unit["rank"], max_height=MAX_HEIGHT, budget=unit["budget"], seed=unit["seed"])
+    results = [attempt(run_kappa_unit, part) for part in parts]
+    found = {text: value for result in results for text, value in result.get("found", ())}
+    best = sorted(found, key=lambda text: (found[text], len(text), text))[:FINALISTS]
+    both = both_orientations(m, r, map(Recipe.parse, best))
     return {"found": [[m, r, one.kappa, one.rank, one.construction, one.source] for m, r, one in both]}
 
 

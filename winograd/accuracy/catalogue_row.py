@@ -164,8 +164,12 @@ def row_from_json(value: object) -> CatalogueRow:
         raise ValueError(f"row is {value!r}, must be an object")
     fields = _Fields(value)
     row = CatalogueRow(
-        *(fields.integer(name) for name in ("m", "r", "products", "rank")),
-        *(fields.text(name) for name in ("construction", "source")),  # type: ignore[arg-type]
+        m=fields.integer("m"),
+        r=fields.integer("r"),
+        products=fields.integer("products"),
+        rank=fields.integer("rank"),
+        construction=fields.text("construction"),
+        source=fields.text("source"),
         kappa=fields.number("kappa"),
         instructions=fields.listed("instructions", int, 3),
         largest=fields.listed("largest", str, 3),

@@ -15,7 +15,10 @@ import winograd
 from winograd.__main__ import COMMANDS
 
 PACKAGE = Path(winograd.__file__).parent
-HEAVY = ("torch", "sympy", "matplotlib", "numpy", "av", "scipy")
+HEAVY = (
+    *("torch", "sympy", "matplotlib", "numpy", "av", "scipy", "mpmath", "ml_dtypes"),
+    *("hypothesis", "joblib", "tqdm", "dask", "distributed", "sqlite3"),
+)
 MAX_IMPORT_MS = 150
 
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from winograd.accuracy import samples
 from winograd.accuracy.experiment import measure_error
 from winograd.accuracy.formats import FloatFormat
-from winograd.accuracy.protocol import Inputs
+from winograd.accuracy.protocol import Experiment, Inputs
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.interpret import Contraction
 
 TRIALS = 20_000
 """Standard error of every row: 0.3 to 0.5 %."""
@@ -58,3 +59,24 @@ def test_direct_convolution_alone_is_more_accurate_than_every_row() -> None:
     axis = toom_cook(1, 3)
     report = measure_error(nest(axis, axis), trials=TRIALS, order="sequential", seed=1)
     np.testing.assert_allclose(report.mean_abs, 4.63e-8, rtol=0.1)
+
+
+# Channels of VGG-E's layers 1.2 and 2.2, then the largest errors. A. Lavin and S. Gray, arXiv 1509.09308, Table 4.
+LARGEST = [(64, 2, "0,1,-1,inf", 1.53e-5), (128, 2, "0,1,-1,inf", 2.86e-5), (64, 4, "0,1,-1,2,-2,inf", 2.84e-4)]
+
+
+def largest_to_published(channels: int, m: int, points: str, published: float, dtype: str = "float32") -> float:
+    axis = toom_cook(m, 3, points)
+    experiment = Experiment("VGG-E", channels, contraction=Contraction.FUSED)
+    trials = 2**15 // m**2
+    return measure_error(nest(axis, axis), dtype, experiment, trials, "lowered").max_abs / published
+
+
+@pytest.mark.parametrize(("channels", "m", "points", "published"), LARGEST)
+def test_largest_errors_of_vgg_are_of_the_published_order(channels: int, m: int, points: str, published: float) -> None:
+    # Another number of outputs, generator and order of sums: docs/published-errors.md. Half a power of ten each way.
+    assert 10**-0.5 < largest_to_published(channels, m, points, published) < 10**0.5
+
+
+def test_another_precision_is_not_of_the_published_order() -> None:
+    assert largest_to_published(*LARGEST[0], dtype="float16") > 100

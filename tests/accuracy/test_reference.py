@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import mpmath
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from winograd.accuracy.reference import direct_exact, direct_mpmath, direct_ref, errors_of, float64_error
+from winograd.accuracy import reference
+from winograd.accuracy.reference import compare, direct_exact, direct_mpmath, direct_ref, errors_of, float64_error
 
 
 def inputs(dtype: str, seed: int = 0) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
@@ -66,3 +68,30 @@ def test_errors_of_the_float64_reference_itself_are_not_zero() -> None:
     # The shortcut would compare it with itself.
     data, filters = inputs("float64")
     assert np.abs(errors_of(direct_ref(data, filters), data, filters)).max() > 0
+
+
+def test_zero_errors_are_found_to_be_zero() -> None:
+    # The bound of the shortcut is never below an error of 0: Fractions decide.
+    data, filters = np.ones((4, 1, 3)), np.array([1.0, -2.0, 1.0]).reshape(3, 1, 1) * np.ones((3, 1, 3))
+    assert not errors_of(np.zeros((2, 3), dtype=np.float32), data, filters).any()
+
+
+def test_the_shortcut_where_it_is_not_allowed_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, filters = inputs("float64")
+    result = direct_ref(data[::-1, ::-1], filters[::-1, ::-1])[::-1, ::-1]  # the same sum in another order
+    right = errors_of(result, data, filters)
+    exact = (np.frompyfunc(Fraction, 1, 1)(result) - direct_exact(data, filters)).astype(np.float64)
+    np.testing.assert_array_equal(right, exact)
+    monkeypatch.setattr(reference, "SHORTCUT_MARGIN", math.inf)
+    wrong = errors_of(result, data, filters)
+    assert np.abs(wrong - right).mean() > 0.1 * np.abs(right).mean()
+
+
+def test_errors_are_infinite_where_the_result_is_not_finite() -> None:
+    data, filters = inputs("float32")
+    result = direct_ref(data, filters)
+    result[0, 0, 0], result[1, 1, 1] = np.nan, -np.inf
+    errors, outputs = compare(result, data, filters)
+    assert errors[0, 0, 0] == errors[1, 1, 1] == math.inf
+    assert np.isfinite(outputs).all()
+    assert np.isinf(errors).sum() == 2

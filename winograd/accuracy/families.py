@@ -153,6 +153,8 @@ def _product(knobs: Sequence[Knob], sign: int) -> str:
 def families(m: int, r: int, rank: int) -> tuple[Family, ...]:
     """Return the families of F(m, r) with ``rank`` products, symmetric ones first, none where there are none.
 
+    Where m or r is 1, a quadratic has no third product, and only Toom-Cook is left.
+
     Examples
     --------
     >>> [(family.groups, family.pairs, family.points) for family in families(4, 3, 6)]
@@ -163,7 +165,7 @@ def families(m: int, r: int, rank: int) -> tuple[Family, ...]:
     tile = m + r - 1
     count = rank - tile
     left = tile - 2 * count
-    if count < 0 or left < 0:
+    if count < 0 or left < 0 or (count and min(m, r) == 1):
         return ()
     alone = ((0, 1), (1, 0)) if left % 2 else ((0, 0), (1, 1))
     symmetric = [
@@ -174,7 +176,7 @@ def families(m: int, r: int, rank: int) -> tuple[Family, ...]:
         for family in _symmetric((left - zero - infinity) // 2, zero, infinity, count - 2 * mirrored, mirrored)
     ]
     free = [Family(points=left - infinity, infinity=infinity, quadratics=count) for infinity in (0, 1)]
-    return (*symmetric, *(family for family in free if family.points >= 0))
+    return tuple(dict.fromkeys((*symmetric, *(family for family in free if family.points >= 0))))
 
 
 def _symmetric(pairs: int, zero: int, infinity: int, centred: int, mirrored: int) -> Iterator[Family]:

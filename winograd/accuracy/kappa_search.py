@@ -7,6 +7,7 @@ finds depends on nothing but the unit.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import count, islice
 from typing import Any, Final
@@ -21,11 +22,14 @@ from winograd.algebra.growth import kappa
 UNIT_EVALUATIONS: Final = 12_000
 """Evaluations of kappa that one unit is given where the budget allows."""
 
-_LEAST_EVALUATIONS: Final = 500
-"""Below so many a unit finds nothing of use."""
+_LEAST_EVALUATIONS: Final = 6_000
+"""Fewer units rather than fewer evaluations for each: descents need some thousands to arrive."""
 
 _KEPT: Final = 36
 """How many recipes a unit returns."""
+
+_NEAR: Final = 1.05
+"""How far above the least kappa the best of other families and grids are of interest."""
 
 _SPLIT: Final = 3
 """The descent of a unit takes at most one part of so many of its evaluations."""
@@ -63,7 +67,7 @@ def kappa_units(
 
 
 def _grids(max_height: int) -> list[tuple[Grid, int]]:
-    heights = dict.fromkeys(height for height in (max_height, max_height // 2, max_height // 3) if height >= 1)
+    heights = dict.fromkeys(height for height in (max_height, max_height // 2, max_height // 4) if height >= 1)
     return [(Grid.HEIGHT, height) for height in heights] + [(Grid.DYADIC, max_height)]
 
 
@@ -110,7 +114,9 @@ def minimise_kappa(
     seed: int = 0,
     keep: int = 16,
 ) -> list[tuple[Recipe, float]]:
-    """Return the recipes of F(m, r) with least kappa that a search meets, best first, each with its exact kappa.
+    """Return recipes of F(m, r) of small kappa that a search meets, the least first, each with its exact kappa.
+
+    The very best is among them; the others are the best of other families and of simpler numbers, within 5 % of it.
 
     Parameters
     ----------
@@ -134,8 +140,14 @@ def minimise_kappa(
     (7, True)
     """
     units = kappa_units(m, r, rank, max_height=max_height, budget=budget, seed=seed)
-    found = {text: value for unit in units for text, value in run_kappa_unit(unit)["found"]}
-    best = sorted(found, key=lambda text: (found[text], len(text), text))[:keep]
-    recipes = [Recipe.parse(text) for text in best]
-    exact = [(recipe, float(kappa(recipe.build(m, r)))) for recipe in recipes]
-    return sorted(exact, key=lambda pair: pair[1])
+    results = [run_kappa_unit(unit)["found"] for unit in units]
+    exact = [(recipe, float(kappa(recipe.build(m, r)))) for recipe in map(Recipe.parse, _varied(results, keep))]
+    return sorted(exact, key=lambda pair: (pair[1], pair[0].text))
+
+
+def _varied(results: Iterable[list[list[Any]]], keep: int) -> list[str]:
+    """Return the best of every unit, then the second of every unit and so on, without those far above the least."""
+    found = [(place, value, text) for result in results for place, (text, value) in enumerate(result)]
+    least = min((value for _, value, _ in found), default=0.0)
+    near = sorted(one for one in found if one[1] <= _NEAR * least)
+    return list(dict.fromkeys(text for _, _, text in near))[:keep]

@@ -26,6 +26,13 @@ _CHOICES = 14
 """How many numbers nearest to a real one are tried for it."""
 
 
+_NEAR = 1.03
+"""How far above the least kappa simple members may lie."""
+
+State = tuple[int, ...]
+"""For each knob, which of its choices."""
+
+
 class Grid(Enum):
     """Which rational numbers knobs may be."""
 
@@ -66,7 +73,9 @@ class Rounded:
 def round_member(
     m: int, r: int, family: Family, knobs: Floats, numbers: Sequence[Fraction], *, seed: int, allowed: int, keep: int
 ) -> Rounded:
-    """Return the best members of least kappa met around one with real knobs, at most ``keep``.
+    """Return members of small kappa around one with real knobs, at most ``keep``, least kappa first.
+
+    One half of them are those of least kappa, the others the simplest of those within 3 % of the least.
 
     Examples
     --------
@@ -79,10 +88,27 @@ def round_member(
     choices = [_nearest(value, role, numbers) for value, role in zip(knobs, family.roles, strict=True)]
     walk = _Walk(m, r, family, choices, allowed)
     walk.expand_all(np.random.default_rng(seed))
-    ranked = sorted((value, state) for state, value in walk.seen.items() if np.isfinite(value))[:keep]
-    members = [tuple(options[place] for options, place in zip(choices, state, strict=True)) for _, state in ranked]
-    failed = sum(not np.isfinite(value) for value in walk.seen.values())
-    return Rounded(members, [value for value, _ in ranked], len(walk.seen), failed)
+    ranked = sorted((value, state) for state, value in walk.seen.items() if np.isfinite(value))
+    members = [(value, _chosen(choices, state)) for value, state in ranked if value <= _NEAR * ranked[0][0]]
+    best, others = members[: keep - keep // 2], members[keep - keep // 2 :]
+    simplest = sorted(others, key=lambda member: _bits(member[1]))[: keep // 2]
+    kept = best + sorted(simplest, key=lambda member: member[0])
+    return Rounded(
+        knobs=[knobs for _, knobs in kept],
+        kappas=[value for value, _ in kept],
+        evaluations=len(walk.seen),
+        failed=len(walk.seen) - len(ranked),
+    )
+
+
+def _chosen(choices: Sequence[Sequence[Knob]], state: State) -> tuple[Knob, ...]:
+    return tuple(options[place] for options, place in zip(choices, state, strict=True))
+
+
+def _bits(knobs: Sequence[Knob]) -> int:
+    """Return how many bits the numerators and denominators have together."""
+    exact = [knob for knob in knobs if isinstance(knob, Fraction)]
+    return sum(knob.numerator.bit_length() + knob.denominator.bit_length() for knob in exact)
 
 
 def _nearest(value: float, role: Role, numbers: Sequence[Fraction]) -> list[Knob]:
@@ -98,10 +124,6 @@ def _nearest(value: float, role: Role, numbers: Sequence[Fraction]) -> list[Knob
 
 def _as_float(knob: Knob) -> float:
     return float(knob) if isinstance(knob, Fraction) else np.inf
-
-
-State = tuple[int, ...]
-"""For each knob, which of its choices."""
 
 
 class _Walk:

@@ -26,8 +26,8 @@ from scipy.stats import spearmanr
 
 from winograd import __version__, measure_error, nest
 from winograd.accuracy.batch import predict_toom_cook
-from winograd.accuracy.candidates import shapes
 from winograd.accuracy.recipe import Recipe
+from winograd.algebra.points import INFINITY
 
 SEED, HEIGHT, WITHIN, CANDIDATES = 0, 12, 1.12, 40
 CASES = [(m, 3, *protocol) for m in (4, 6) for protocol in (("layer", "lowered"), ("standard", "huffman"))]
@@ -87,9 +87,12 @@ def _case(m: int, r: int, experiment: str, order: str, tiles: int) -> dict[str, 
 
 
 def _close_to_the_best(m: int, r: int, experiment: str, order: str) -> tuple[list[Recipe], np.ndarray]:
-    shape = shapes(m + r - 1)[0]
+    pairs = (m + r - 3) // 2
     sizes = sorted({Fraction(n, d) for n in range(1, HEIGHT + 1) for d in range(1, HEIGHT + 1) if d < 4 * n < 16 * d})
-    sets = [shape.points(magnitudes) for magnitudes in combinations(sizes, shape.pairs)]
+    sets = [
+        (Fraction(0), *(sign * size for size in chosen for sign in (1, -1)), INFINITY)
+        for chosen in combinations(sizes, pairs)
+    ]
     predicted = predict_toom_cook(m, r, sets, ndim=2, experiment=experiment, order=order)
     ranking = np.argsort(predicted)
     close = ranking[predicted[ranking] <= WITHIN * predicted[ranking[0]]]

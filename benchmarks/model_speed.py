@@ -27,9 +27,11 @@ import numpy as np
 
 from winograd import __version__, nest
 from winograd.accuracy.batch import predict_toom_cook
-from winograd.accuracy.candidates import Shape, fast_kappas, shapes
+from winograd.accuracy.families import Family
+from winograd.accuracy.kappa_objective import knob_kappas
 from winograd.accuracy.model import predict_error
 from winograd.accuracy.recipe import Recipe
+from winograd.algebra.points import INFINITY
 
 SEED, CANDIDATES, REPEATS = 0, 8000, 5
 SIZES = [(4, 3), (6, 3)]
@@ -59,10 +61,11 @@ def main() -> int:
 
 
 def _rates(m: int, r: int, rng: random.Random) -> dict[str, Any]:
-    shape = shapes(m + r - 1)[0]
-    chosen = _magnitudes(shape, rng)
-    sets = [shape.points(magnitudes) for magnitudes in chosen]
-    kappas = [_seconds(lambda: fast_kappas(m, r, shape, chosen)) for _ in range(REPEATS)]
+    family = Family(pairs=(m + r - 3) // 2, zero=1, infinity=1)
+    chosen = _magnitudes(family.pairs, rng)
+    sets = [(Fraction(0), *(sign * size for size in sizes for sign in (1, -1)), INFINITY) for sizes in chosen]
+    knobs = np.array([[float(size) for size in sizes] for sizes in chosen])
+    kappas = [_seconds(lambda: knob_kappas(m, r, family, knobs)) for _ in range(REPEATS)]
     return {"kappa": round(CANDIDATES / median(kappas))} | {
         f"{experiment}, {order}, float32, 2D": _model(m, r, sets, experiment, order) for experiment, order in PROTOCOLS
     }
@@ -82,9 +85,9 @@ def _model(m: int, r: int, sets: list[Any], experiment: str, order: str) -> dict
     }
 
 
-def _magnitudes(shape: Shape, rng: random.Random) -> list[tuple[Fraction, ...]]:
+def _magnitudes(pairs: int, rng: random.Random) -> list[tuple[Fraction, ...]]:
     sizes = sorted({Fraction(n, d) for n in range(1, 21) for d in range(1, 21) if d < 8 * n < 64 * d})
-    return [tuple(sorted(rng.sample(sizes, shape.pairs))) for _ in range(CANDIDATES)]
+    return [tuple(sorted(rng.sample(sizes, pairs))) for _ in range(CANDIDATES)]
 
 
 def _seconds(action: Callable[[], object]) -> float:

@@ -47,7 +47,8 @@ def test_any_number_of_workers_builds_the_same_bytes() -> None:
 
 
 def _by_workers(count: int) -> catalogue_build.Catalogue:
-    return build_catalogue(max_tile=4, budget=500, workers=count)
+    """Threads are as many workers as processes, and sooner there."""
+    return build_catalogue(max_tile=4, budget=500, workers=count, backend="threading" if count > 1 else None)
 
 
 def test_a_build_goes_on_from_what_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

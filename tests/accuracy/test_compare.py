@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+import winograd
 from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.compare import compare
 from winograd.accuracy.experiment import measure_error
@@ -63,3 +64,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare(SMALL, dtype="int8")
     with pytest.raises(ValueError, match="trials is 1"):
         compare(SMALL, trials=1)
+
+
+def test_it_is_public() -> None:
+    assert winograd.compare is compare

@@ -42,7 +42,7 @@ from winograd.accuracy.trials import Result, Trials
 from winograd.accuracy.workers import Workers
 from winograd.algebra.bilinear import BilinearAlgorithm
 
-DEFAULT_BUDGET: Final = 60_000
+DEFAULT_BUDGET: Final = 100_000
 """Evaluations of kappa for each size and number of products."""
 
 MAX_HEIGHT: Final = 20

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from functools import reduce
 
 import numpy as np
 import pytest
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 
 from tests.strategies import MAX_TILE, algorithms
 from winograd.accuracy import bounds, pipeline, transform_bounds
+from winograd.accuracy.adversarial import adversarial_signs
 from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.formats import FloatFormat, float_format
-from winograd.accuracy.linear import as_float, matrix_exact
 from winograd.accuracy.orders import Order, axis_programs
 from winograd.accuracy.pipeline import run_tiles
 from winograd.accuracy.protocol import STANDARD, Experiment, FilterRounding
@@ -44,19 +43,6 @@ def nests(draw: st.DrawFn) -> NestedAlgorithm:
     return nest(*(draw(algorithms({1: 6}.get(ndim, MAX_TILE[ndim]))) for _ in range(ndim)))
 
 
-def dominant_signs(nested: NestedAlgorithm) -> tuple[Array, Array]:
-    """Signs of data and filter that make all terms of the product with the largest bound positive."""
-    data_signs, filter_signs = [], []
-    for axis in nested.axes:
-        programs = axis_programs(axis, Order.LOWERED)
-        at, g, bt = (as_float(matrix_exact(p)) for p in (programs.inverse, programs.filter, programs.data))
-        sizes = np.abs(at).max(axis=0) * np.abs(g).sum(axis=1) * np.abs(bt).sum(axis=1)
-        product = int(sizes.argmax())
-        data_signs.append(np.where(bt[product] < 0, -1.0, 1.0))
-        filter_signs.append(np.where(g[product] < 0, -1.0, 1.0))
-    return reduce(np.multiply.outer, data_signs), reduce(np.multiply.outer, filter_signs)
-
-
 def draw_inputs(
     nested: NestedAlgorithm, kind: str, channels: int, trials: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:
@@ -64,7 +50,7 @@ def draw_inputs(
     if kind == "uniform":
         return rng.uniform(-1, 1, shapes[0]), rng.uniform(-1, 1, shapes[1])
     if kind == "adversarial":
-        signs = dominant_signs(nested)
+        signs = adversarial_signs(nested)
         data, filters = (rng.uniform(0.5, 1, shape) for shape in shapes)
         return data * signs[0][..., None, None], filters * signs[1][..., None, None]
     # Sizes from subnormal to normal in float16, zeros among them.

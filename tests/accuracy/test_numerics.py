@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -98,7 +98,6 @@ def fits(nested: NestedAlgorithm, order: Order, dtype: str) -> bool:
     return max((abs(node.constant or 0) for node in nodes), default=0) <= float_format(dtype).largest
 
 
-@settings(max_examples=120)
 @given(
     nested_algorithms(),
     st.sampled_from(["float16", "bfloat16", "float32", "float64"]),

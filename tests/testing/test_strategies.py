@@ -7,7 +7,7 @@ import sys
 from fractions import Fraction
 
 import pytest
-from hypothesis import HealthCheck, find, given, settings
+from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 import winograd.testing
@@ -26,8 +26,6 @@ from winograd.testing import (
     sizes,
     toom_cook_algorithms,
 )
-
-QUICK = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 @given(st.data(), st.integers(1, 9))
@@ -91,16 +89,6 @@ def test_failures_shrink_to_the_simple_case() -> None:
     assert find(algorithms(), lambda algorithm: algorithm.m > 1).tile == 2
     shape = find(shapes(nest(toom_cook(2, 3))), lambda _: True)
     assert (shape.batch, shape.channels, shape.outputs, shape.sizes, shape.padding) == (1, 1, 1, (3,), ((0, 0),))
-
-
-def test_one_example_takes_milliseconds() -> None:
-    # hypothesis itself fails the test, by its health check, where drawing is slow.
-    @settings(max_examples=30)
-    @given(nested_algorithms(), algorithms())
-    def draw(nested: NestedAlgorithm, algorithm: BilinearAlgorithm) -> None:
-        pass
-
-    draw()
 
 
 def test_all_names_resolve_and_unknown_ones_do_not() -> None:

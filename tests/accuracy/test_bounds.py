@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.strategies import MAX_TILE, algorithms
-from winograd.accuracy import bounds, pipeline, transform_bounds
+from winograd.accuracy import bounds, pipeline, rounding_stages, transform_bounds
 from winograd.accuracy.adversarial import adversarial_signs
 from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.orders import Order, axis_programs
 from winograd.accuracy.pipeline import run_tiles
-from winograd.accuracy.protocol import STANDARD, Experiment, FilterRounding
+from winograd.accuracy.protocol import STANDARD, ChannelSum, Experiment, FilterRounding
 from winograd.accuracy.reference import direct_exact
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, nest
@@ -95,6 +96,104 @@ def test_error_stays_under_the_worst_case_bound(
         axes = tuple(range(nested.ndim + 1))
         norms = (np.sqrt((x.astype(np.float64) ** 2).sum(axis=axes)) for x in (data, filters))
         assert np.all(errors.reshape(-1, TRIALS).max(axis=0) <= bound.norm_factor * np.prod(list(norms), axis=0))
+
+
+MIXED = [
+    ("float32", Experiment("float16 storage", channels=3, contraction=Contraction.FUSED, storage="float16")),
+    ("float32", Experiment("bfloat16 storage", channels=5, channel_sum=ChannelSum.PAIRWISE, storage="bfloat16")),
+    ("float32", Experiment("tf32 products", channels=2, filter_rounding=FilterRounding.ONCE, storage="tf32")),
+    ("float16", Experiment("wider transforms", channels=2, transforms="float32")),
+    ("bfloat16", Experiment("wide", transforms="float64", filter_rounding=FilterRounding.ONCE)),
+    ("float32", Experiment("narrow outside", channels=2, interface="float16", storage="float16")),
+    ("bfloat16", Experiment("all in bfloat16", channels=4, channel_block=2)),
+    ("float16", Experiment("pairs", channels=7, channel_sum=ChannelSum.PAIRWISE)),
+]
+
+
+@given(
+    nests(),
+    st.sampled_from(Order),
+    st.sampled_from(MIXED),
+    st.sampled_from(["uniform", "adversarial", "subnormal"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_mixed_experiments_stay_under_their_bounds(
+    nested: NestedAlgorithm, order: Order, mixed: tuple[str, Experiment], kind: str, seed: int
+) -> None:
+    dtype, experiment = mixed
+    data, filters = inputs_on_grid(nested, dtype, experiment, kind, TRIALS, seed)
+    assume(largest_constant(nested, order) <= float_format(dtype).largest)
+    bound = error_bound(nested, dtype, order=order, experiment=experiment)
+    with np.errstate(all="ignore"):
+        result = run_tiles(nested, data, filters, order, experiment)
+    assume(np.isfinite(result).all())  # the bound assumes no overflow
+    errors = exact_errors(result, data, filters)
+    assert np.all(errors <= bound.componentwise(data, filters))
+    assert errors.max() <= bound.max_abs
+
+
+def inputs_on_grid(
+    nested: NestedAlgorithm, dtype: str, experiment: Experiment, kind: str, trials: int, seed: int
+) -> tuple[Array, Array]:
+    grid, fmt = float_format(experiment.interface or dtype), float_format(dtype)
+    drawn = draw_inputs(nested, kind, experiment.channels, trials, np.random.default_rng(seed))
+    data, filters = (grid.round(x).astype(fmt.dtype) for x in drawn)
+    return data, filters
+
+
+FORGOTTEN = {
+    "storage": ("float32", Experiment("stored", storage="bfloat16"), {"stored_data": None, "stored_filter": None}),
+    "outputs": ("float32", Experiment("outputs", interface="bfloat16"), {"outputs": ()}),
+    "sums": ("float16", Experiment("sums", channels=64), {"depth": 1}),
+}
+
+
+@pytest.mark.parametrize("forgotten", FORGOTTEN)
+def test_a_bound_that_forgets_one_stage_is_broken(monkeypatch: pytest.MonkeyPatch, forgotten: str) -> None:
+    # An identity: what is forgotten is most of what there is.
+    nested = nest(toom_cook(1, 1))
+    dtype, experiment, changes = FORGOTTEN[forgotten]
+    data, filters = inputs_on_grid(nested, dtype, experiment, "adversarial", 200, 0)
+    errors = exact_errors(run_tiles(nested, data, filters, Order.LOWERED, experiment), data, filters)
+    right = error_bound(nested, dtype, experiment=experiment)
+    assert np.all(errors <= right.componentwise(data, filters))
+    forget(monkeypatch, dtype, experiment, changes)
+    assert np.any(errors > right.componentwise(data, filters))
+
+
+def forget(monkeypatch: pytest.MonkeyPatch, dtype: str, experiment: Experiment, changes: dict[str, Any]) -> None:
+    stages = rounding_stages.checked_stages(float_format(dtype), 1, experiment)
+    monkeypatch.setattr(bounds, "checked_stages", lambda *_: replace(stages, **changes))
+
+
+def test_an_experiment_sharpens_the_bound() -> None:
+    nested = nest(*[toom_cook(4, 3)] * 2)
+    any_order = error_bound(nested, channels=64)
+    pairs = Experiment("pairs", channels=64, channel_sum=ChannelSum.PAIRWISE)
+    assert error_bound(nested, experiment=pairs).max_abs < 0.6 * any_order.max_abs
+    assert error_bound(nested, experiment=Experiment("in order", channels=64)).max_abs == any_order.max_abs
+    stored = error_bound(nested, experiment=replace(pairs, storage="float16"))
+    assert stored.max_abs > any_order.max_abs
+    assert stored.digest != any_order.digest
+    assert "pairs" in repr(stored)
+
+
+def test_channels_that_contradict_the_experiment_are_refused() -> None:
+    with pytest.raises(ValueError, match="channels is 2, must be the 64 of experiment layer"):
+        error_bound(toom_cook(2, 3), channels=2, experiment="layer")
+    with pytest.raises(ValueError, match="experiment is 'other'"):
+        error_bound(toom_cook(2, 3), experiment="other")
+
+
+def test_4096_channels_of_one_output_stay_under_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    axis, experiment = toom_cook(1, 3), Experiment("deep", channels=4096, contraction=Contraction.FUSED)
+    data, filters = np.random.default_rng(0).uniform(0.5, 1, (2, 3, 4096, 2)).astype(np.float32)
+    errors = exact_errors(run_tiles(nest(axis), data, filters, Order.LOWERED, experiment), data, filters)
+    found = error_bound(axis, experiment=experiment)
+    for bound in (error_bound(axis, channels=4096), found):
+        assert np.all(errors <= bound.componentwise(data, filters))
+    forget(monkeypatch, "float32", experiment, {"depth": 1})
+    assert np.any(errors > found.componentwise(data, filters))
 
 
 def largest_share(

@@ -214,6 +214,20 @@ def test_the_quantile_scales_with_the_inputs_and_knows_the_last_rounding() -> No
         assert_within_bound(result.astype(np.float32), data, weights, F43_2D, share=0.999)
 
 
+@pytest.mark.parametrize("channels", [1, 64])
+def test_a_right_kernel_passes_at_every_share_and_one_half_as_good_at_none(channels: int) -> None:
+    data, weights = uniform(0, 16, channels, 10, 10), uniform(1, 8, channels, 3, 3)
+    f23 = nest(F23, F23)
+    result = conv2d(data, weights, algorithm=f23)
+    exact = conv2d(data.astype(np.float64), weights.astype(np.float64), algorithm=f23)
+    worse = exact + 2 * (result - exact)
+    for share in (0.5, 0.9, 0.99, 0.999):
+        # In NumPy every instruction rounds, those of the filter transform included.
+        assert_within_bound(result, data, weights, f23, share=share, experiment="standard")
+        with pytest.raises(AssertionError, match="quantile"):
+            assert_within_bound(worse, data, weights, f23, "float32", share=share, experiment="standard")
+
+
 @pytest.mark.parametrize("share", [0.9, 0.999])
 @pytest.mark.parametrize("tiles", [1, 7, 1000])
 def test_as_many_tiles_may_be_beyond_as_chance_has_it(tiles: int, share: float) -> None:

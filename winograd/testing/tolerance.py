@@ -17,6 +17,9 @@ from winograd.accuracy.moments import DEVIATIONS
 from winograd.accuracy.protocol import LAYER, Experiment, as_experiment
 from winograd.testing.convolution import Array, Convolution
 
+MODEL_ERROR = 0.08
+"""What `winograd.accuracy.model.predict_error` states that it may be off."""
+
 
 def worst_case(
     convolution: Convolution,
@@ -44,12 +47,15 @@ def tile_quantile(
     share: float,
     experiment: str | Experiment | None,
 ) -> Array:
-    """Return what the largest error of a tile stays under in this share of tiles, for data and weights of this size."""
+    """Return what the largest error of a tile stays under in this share of tiles, for data and weights of this size.
+
+    That is the model's quantile and `MODEL_ERROR` more.
+    """
     protocol = _protocol(convolution, working, final, LAYER if experiment is None else experiment)
     quantile = predict_error(convolution.algorithm, working.name, protocol, order).quantile(share)
     sizes = [np.mean(values[np.isfinite(values)] ** 2) for values in (convolution.data, convolution.weights)]
     scale = math.sqrt(sizes[0] * sizes[1]) / DEVIATIONS[protocol.inputs] ** 2
-    return np.where(convolution.finite(), quantile * scale, np.nan)
+    return np.where(convolution.finite(), (1 + MODEL_ERROR) * quantile * scale, np.nan)
 
 
 def _protocol(

@@ -25,6 +25,7 @@ from winograd.console import Console
 
 _CONSOLE: Final = Console("python -m winograd.search")
 _COST: Final = "cost"
+_BUDGET: Final = 20_000
 _DEFAULTS: Final = {"standard": (Order.HUFFMAN, Norm.MEAN_ABS), "layer": (Order.LOWERED, Norm.RELATIVE_L2)}
 """Order and norm of the two protocols."""
 
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _read(parser: LineParser, words: Sequence[str]) -> argparse.Namespace:
     options = parse_words(parser, words)
+    if options.catalogue is None and None in (options.m, options.r):
+        parser.error("the following arguments are required: --m, --r, or --catalogue")
     order, norm = _DEFAULTS[options.experiment]
     options.order, options.norm = options.order or order.value, options.norm or norm.value
     if options.weight is not None and options.objective != _COST:
@@ -59,14 +62,17 @@ def _parser() -> LineParser:
         description="Search the algorithm F(m, r) with the least error, the same on every axis.",
         epilog=_EPILOG,
     )
-    parser.add_argument("--m", type=integer(1), required=True, help="outputs of a tile on each axis")
-    parser.add_argument("--r", type=integer(1), required=True, help="taps of the filter on each axis")
+    parser.add_argument("--m", type=integer(1), help="outputs of a tile on each axis")
+    parser.add_argument("--r", type=integer(1), help="taps of the filter on each axis")
     parser.add_argument("--ndim", type=int, choices=(1, 2, 3), default=1, help="axes (default: 1)")
     parser.add_argument("--products", type=integer(1), help="multiplications per axis (default: the least, m + r - 1)")
     parser.add_argument("--max-height", type=integer(1), default=MAX_HEIGHT, help="largest numerator or denominator")
     _add_conditions(parser)
     _add_work(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write the table to FILE atomically instead of stdout")
+    parser.add_argument(
+        "--catalogue", metavar="FILE", help="search all sizes of the catalogue instead, and write it to FILE"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the result to FILE atomically, too")
     return parser
 
@@ -84,7 +90,7 @@ def _add_conditions(parser: LineParser) -> None:
 
 
 def _add_work(parser: LineParser) -> None:
-    parser.add_argument("--budget", type=integer(0), default=20_000, help="evaluations of kappa (default: 20000)")
+    parser.add_argument("--budget", type=integer(0), help="evaluations of kappa (default: 20000)")
     parser.add_argument("--seed", type=integer(0), default=0, help="of the search and the measurements (default: 0)")
     parser.add_argument("--storage", metavar="FILE", help="SQLite file to resume from and to keep results in")
     parser.add_argument("--workers", type=integer(1), default=1, help="processes (default: 1)")
@@ -96,12 +102,14 @@ def _add_work(parser: LineParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     with _cluster(options):
+        if options.catalogue is not None:
+            return _build_catalogue(options)
         result = search_points(
             options.m,
             options.r,
             options.ndim,
             options.dtype,
-            options.budget,
+            _BUDGET if options.budget is None else options.budget,
             options.storage,
             options.seed,
             products=options.products,
@@ -133,8 +141,24 @@ def _deliver(options: argparse.Namespace, result: SearchResult) -> int:
         _CONSOLE.tell(f"a candidate failed: {reason}")
     if result.interrupted:
         return _CONSOLE.failed("interrupted, this is what was found until then")
-    if result.best is None and options.budget > 0:
+    if result.best is None and result.task.budget > 0:
         return _CONSOLE.failed("nothing was found")
+    return 0
+
+
+def _build_catalogue(options: argparse.Namespace) -> int:
+    from winograd.accuracy import catalogue_build
+
+    built = catalogue_build.build_catalogue(
+        budget=catalogue_build.DEFAULT_BUDGET if options.budget is None else options.budget,
+        seed=options.seed,
+        workers=options.workers,
+        backend=options.backend,
+        storage=options.storage,
+        progress=True,
+    )
+    catalogue_build.write_catalogue(options.catalogue, built)
+    _CONSOLE.tell(repr(built))
     return 0
 
 

@@ -1,176 +1,392 @@
+"""The search: what it finds, that nothing but its arguments decides on it, and that whatever stops it loses nothing."""
+
 from __future__ import annotations
 
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
 import time
-from collections.abc import Callable
-from fractions import Fraction
-from itertools import islice
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from winograd.accuracy import search
-from winograd.accuracy.candidates import enumerate_sets, fast_kappas, largest_entry, magnitudes, shapes
+from winograd import search_points, toom_cook
+from winograd.accuracy import searching, stages
 from winograd.accuracy.experiment import measure_error
-from winograd.accuracy.model import kappa
-from winograd.accuracy.report import ErrorReport
-from winograd.accuracy.search import search_points
-from winograd.algebra.bilinear import fraction_rows
-from winograd.algebra.nesting import nest
-from winograd.algebra.points import spell
-from winograd.algebra.toom_cook import toom_cook
+from winograd.accuracy.objective import Cost
+from winograd.accuracy.protocol import Experiment
+from winograd.accuracy.search_result import SearchResult
+from winograd.accuracy.workers import Workers
+from winograd.algebra.growth import kappa
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK: dict[str, Any] = {"budget": 40, "objective": "model", "norm": "relative_l2"}
+"""A search of a second."""
 
 
-@pytest.mark.parametrize("ndim", [1, 2, 3])
-def test_search_rediscovers_that_fractions_beat_the_integers(ndim: int, capsys: pytest.CaptureFixture[str]) -> None:
-    known = nest(*[toom_cook(4, 3, "0,5/8,-5/8,3/2,-3/2,inf")] * ndim)
-    integers = nest(*[toom_cook(4, 3, "0,1,-1,2,-2,inf")] * ndim)
-    result = search_points(4, 3, ndim)
-    best = result.best
+def quick(m: int = 2, **options: Any) -> SearchResult:
+    return search_points(m, 3, **{**QUICK, **options})
+
+
+def test_the_best_set_is_found_and_better_than_the_published_one() -> None:
+    result = search_points(4, 3, budget=4000, objective="kappa")
+    assert result.best is not None
+    assert result.best.kappa < 4.75 < float(kappa(toom_cook(4, 3)))
+    assert [candidate.kappa for candidate in result.ranking] == sorted(one.kappa for one in result.ranking)
+
+
+def test_a_measured_search_is_as_good_as_the_published_set() -> None:
+    best = search_points(2, 3, budget=40).best
     assert best is not None
-    of_known, of_integers = (measure_error(algorithm, trials=2000) for algorithm in (known, integers))
-    with capsys.disabled():
-        print(f"\nF(4,3) in {ndim}D: {best}; integers: {kappa(integers):.4g}, {of_integers.mean_abs:.3g}")
-    assert min(candidate.kappa for candidate in result.ranking) <= kappa(known)
-    assert "0,5/8,-5/8,3/2,-3/2,inf" in [spell(candidate.points) for candidate in result.ranking]
-    assert best.report.mean_abs <= of_known.mean_abs
-    # Not by luck: the 95 % intervals of both sets of fractions lie below that of the integers.
-    for report in (best.report, of_known):
-        assert report.mean_abs_interval[1] < of_integers.mean_abs_interval[0]
-    assert best.kappa < kappa(integers)
+    assert best.report is not None
+    published = measure_error(toom_cook(2, 3), trials=best.report.trials)
+    assert best.report.mean_abs <= published.mean_abs
+    assert best.report == measure_error(best.algorithm, trials=best.report.trials)
 
 
-def test_simple_sizes_find_the_classic_points() -> None:
-    best = search_points(2, 3, budget=2000).best
+def test_more_products_give_algorithms_of_that_rank() -> None:
+    result = search_points(4, 3, products=7, budget=2000, objective="kappa")
+    assert {candidate.algorithm.rank for candidate in result.ranking} == {7}
+    assert result.best is not None
+    assert result.best.kappa < 1.5
+    assert "F(4,3; 7)" in repr(result)
+
+
+def test_a_compromise_takes_fewer_operations_than_the_least_error() -> None:
+    error, cost = (
+        search_points(3, 3, budget=200, norm="rms", objective=objective).best
+        for objective in ("measurement", Cost(1.0, 5.0))
+    )
+    assert error is not None
+    assert cost is not None
+    assert cost.operations < error.operations  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("experiment", ["standard", Experiment("stored", channels=2, storage="float16")])
+def test_float16_is_searched_with_balanced_rows(experiment: Any) -> None:
+    dtype = "float16" if experiment == "standard" else "float32"
+    best = quick(dtype=dtype, experiment=experiment).best
     assert best is not None
-    assert spell(best.points) == "0,1,-1,inf"
+    assert max(abs(entry) for entry in best.algorithm.axes[0].bt) <= 1
+    assert "balanced" in best.label
 
 
-@given(st.integers(1, 6), st.integers(1, 4), st.data())
-def test_fast_kappa_is_kappa(m: int, r: int, data: st.DataObject) -> None:
-    shape = data.draw(st.sampled_from(shapes(m + r - 1)))
-    sizes = st.lists(st.sampled_from(magnitudes()[:40]), min_size=shape.pairs, max_size=shape.pairs, unique=True)
-    sets = data.draw(st.lists(sizes, min_size=1, max_size=3))
-    expected = [kappa(toom_cook(m, r, shape.points(chosen))) for chosen in sets]
-    assert fast_kappas(m, r, shape, sets).tolist() == pytest.approx(expected, rel=1e-9)
+def test_candidates_are_never_more_than_the_budget() -> None:
+    for budget in (1, 2, 5):
+        result = search_points(2, 3, budget=budget)
+        assert result.evaluated <= budget
+        assert result.measured <= budget
 
 
-@given(st.integers(1, 6), st.integers(1, 4), st.data())
-def test_largest_entry_is_that_of_the_matrices(m: int, r: int, data: st.DataObject) -> None:
-    shape = data.draw(st.sampled_from(shapes(m + r - 1)))
-    sizes = st.lists(st.sampled_from(magnitudes()[:40]), min_size=shape.pairs, max_size=shape.pairs, unique=True)
-    points = shape.points(data.draw(sizes))
-    algorithm = toom_cook(m, r, points)
-    rows = (row for matrix in (algorithm.at, algorithm.g, algorithm.bt) for row in fraction_rows(matrix))
-    expected = max(abs(entry) for row in rows for entry in row)
-    assert largest_entry(m, r, points) == pytest.approx(float(expected), rel=1e-9)
+def test_the_result_says_what_was_done() -> None:
+    result = quick(4, budget=100)
+    counts = (result.evaluated, result.modelled, result.measured)
+    assert 0 < counts[2] <= 16 <= counts[1]
+    assert result.task.budget == 100
+    assert not result.interrupted
 
 
-@pytest.mark.parametrize(("m", "dtype", "budget"), [(62, "float32", 10), (20, "float16", 100)])
-def test_sets_beyond_the_dtype_are_not_even_built(m: int, dtype: str, budget: int) -> None:
-    begin = time.perf_counter()
-    result = search_points(m, 3, dtype=dtype, budget=budget)
-    assert time.perf_counter() - begin < 2  # one of these algorithms takes about as long to build and measure
-    assert (result.ranking, result.evaluated) == ((), budget)
-    assert result.failed > 0
-
-
-@pytest.mark.parametrize("tile", range(1, 9))
-def test_sets_are_distinct_symmetric_and_simple_first(tile: int) -> None:
-    found = list(islice(enumerate_sets(tile), 3000))
-    known = set(found)
-    assert len(known) == len(found)
-    heights = []
-    for shape, chosen in found:
-        points = shape.points(chosen)
-        assert len(set(points)) == tile
-        mirror = tuple(sorted(1 / value for value in chosen))
-        assert mirror == chosen or not shape.mirrored or (shape, mirror) not in known
-        heights.append(max((max(x.numerator, x.denominator) for x in chosen), default=0))
-    assert heights == sorted(heights)
-
-
-def test_budget_counts_evaluations() -> None:
-    assert search_points(4, 3, budget=17).evaluated == 17
-    everything = search_points(1, 3)
-    assert everything.evaluated < everything.budget
-
-
-def test_budget_0_is_an_empty_result() -> None:
-    result = search_points(4, 3, budget=0)
-    assert (result.best, result.ranking, result.evaluated, result.interrupted) == (None, (), 0, False)
-    assert "nothing measured" in repr(result)
-
-
-def counting(raises: dict[int, BaseException]) -> Callable[..., ErrorReport]:
-    """Return `measure_error` that raises at some of its calls."""
-    calls = iter(range(1000))
-
-    def measure(*arguments: Any, **options: Any) -> ErrorReport:
-        if (number := next(calls)) in raises:
-            raise raises[number]
-        return measure_error(*arguments, **options)
-
-    return measure
-
-
-def test_ctrl_c_returns_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "measure_error", counting({3: KeyboardInterrupt()}))
-    result = search_points(4, 3, budget=100)
-    assert result.interrupted
-    assert len(result.ranking) == 3
-    monkeypatch.undo()
-
-    def interrupted(*_: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(search, "fast_kappas", interrupted)
-    assert search_points(4, 3, budget=100).evaluated == 0
-
-
-def test_a_candidate_that_fails_is_counted_and_the_search_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = search_points(4, 3, budget=100)
-    monkeypatch.setattr(search, "measure_error", counting({0: ValueError("constant overflows"), 5: OverflowError()}))
-    result = search_points(4, 3, budget=100)
-    assert (result.failed, len(result.ranking)) == (2, len(whole.ranking) - 2)
-
-
-def test_kappa_that_is_no_number_is_counted_as_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "fast_kappas", lambda m, r, shape, sets: fast_kappas(m, r, shape, sets) * float("nan"))
-    result = search_points(4, 3, budget=100)
-    assert (result.failed, result.evaluated, result.ranking) == (100, 100, ())
+# One seed, one result.
 
 
 def test_same_arguments_same_result() -> None:
-    first, again, other = (search_points(3, 3, budget=50, seed=seed) for seed in (1, 1, 2))
+    first, again, other = quick(seed=1), quick(seed=1), quick(seed=2)
     assert first == again
     assert first.digest == again.digest != other.digest
-    assert [x.report.mean_abs for x in first.ranking] == sorted(x.report.mean_abs for x in first.ranking)
-    assert "\n" not in repr(first)
-    assert first._repr_html_().count("<tr>") == 1 + len(first.ranking)
+
+
+class Shuffled:
+    """Workers that finish in some order."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self._data = data
+
+    def apply(self, function: Callable[[Any], Any], items: Any) -> Iterator[Any]:
+        done = [function(item) for item in items]
+        yield from self._data.draw(st.permutations(done))
+
+
+def shuffled(data: st.DataObject) -> SearchResult:
+    task = REFERENCE.task
+    run = searching.Searching(task, searching.Running(Shuffled(data), None, False))  # type: ignore[arg-type]
+    run.run()
+    return run.result(interrupted=False)
+
+
+REFERENCE = quick(2, budget=1000)
+
+
+@settings(max_examples=3)
+@given(st.data())
+def test_the_order_of_finishing_changes_nothing(data: st.DataObject) -> None:
+    assert shuffled(data) == REFERENCE
+
+
+def test_a_selection_by_arrival_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "ordered", list)
+
+    @settings(max_examples=10, database=None, phases=[Phase.generate])
+    @given(st.data())
+    def law(data: st.DataObject) -> None:
+        assert shuffled(data) == REFERENCE
+
+    with pytest.raises(AssertionError):
+        law()
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_change_nothing(workers: int) -> None:
+    assert quick(2, budget=1000, workers=workers).digest == REFERENCE.digest
+
+
+def test_a_dask_cluster_changes_nothing(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=tmp_path / "dask"
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        assert quick(2, budget=1000, backend="dask", storage=tmp_path / "trials.db").digest == REFERENCE.digest
+    assert quick(2, budget=1000, storage=tmp_path / "trials.db") == REFERENCE
+
+
+# Stopped, resumed, shared.
+
+
+def rows(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as connection:
+        try:
+            return int(connection.execute("SELECT COUNT(*) FROM results").fetchone()[0])
+        except sqlite3.OperationalError:  # no table yet
+            return 0
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, name: str, at: int, error: BaseException) -> None:
+    """Let a stage's function raise an error at one of its calls."""
+    real, calls = getattr(stages, name), iter(range(10_000))
+
+    def raising(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == at:
+            raise error
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(stages, name, raising)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "message"),
+    ("name", "at"), [("run_kappa_unit", 0), ("run_kappa_unit", 1), ("predict_batch", 0), ("measure_error", 3)]
+)
+def test_ctrl_c_returns_and_keeps_what_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, at: int
+) -> None:
+    path = tmp_path / "trials.db"
+    interrupt(monkeypatch, name, at, KeyboardInterrupt())
+    result = quick(2, budget=1000, storage=path)
+    assert result.interrupted
+    assert (result.measured, len(result.ranking) > 0) == (3 if name == "measure_error" else 0, (name, at) != KAPPA)
+    assert all((one.report is not None) == (name == "measure_error") for one in result.ranking)
+    assert (result.best is None) == ((name, at) == KAPPA)
+    assert "\n" not in repr(result)
+    finished = rows(path)
+    assert finished == at if name == "run_kappa_unit" else finished >= result.measured + 2
+    monkeypatch.undo()
+    assert quick(2, budget=1000, storage=path) == REFERENCE
+
+
+KAPPA = ("run_kappa_unit", 0)
+
+
+def test_what_is_kept_is_not_done_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "trials.db"
+    quick(2, budget=1000, storage=path)
+    kept = rows(path)
+    for name in ("run_kappa_unit", "predict_batch", "measure_error"):
+        interrupt(monkeypatch, name, 0, AssertionError("done again"))
+    assert quick(2, budget=1000, storage=path) == REFERENCE
+    assert rows(path) == kept
+
+
+def test_searches_of_other_sizes_share_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "trials.db"
+    for _ in range(2):
+        assert quick(2, budget=1000, storage=path) == REFERENCE
+        assert quick(2, storage=path) == quick(2)
+
+
+def command(path: Path, found: Path) -> subprocess.Popen[bytes]:
+    words = ["--m", "2", "--r", "3", "--budget", "1000", "--objective", "model", "--norm", "relative_l2"]
+    files = ["--storage", str(path), "--json", str(found)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "winograd.search", *words, *files],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+
+
+def test_killed_until_done_is_the_same_as_one_run(tmp_path: Path) -> None:
+    path, found = tmp_path / "trials.db", tmp_path / "found.json"
+    kills = 0
+    for wanted in (1, 5, 11):
+        process = command(path, found)
+        while process.poll() is None and rows(path) < wanted:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills == 3
+    process = command(path, found)
+    assert process.communicate()[1].count(b"\n") == 1
+    assert process.returncode == 0
+    assert [one["recipe"] for one in json.loads(found.read_text())["ranking"]] == recipes(REFERENCE)
+    assert quick(2, budget=1000, storage=path).digest == REFERENCE.digest
+
+
+def recipes(result: SearchResult) -> list[str]:
+    return [candidate.recipe.text for candidate in result.ranking]
+
+
+def test_two_processes_on_one_file_lose_and_double_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "trials.db"
+    processes = [command(path, tmp_path / f"{number}.json") for number in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert (tmp_path / "0.json").read_bytes() == (tmp_path / "1.json").read_bytes()
+    alone = tmp_path / "alone.db"
+    quick(2, budget=1000, storage=alone)
+    assert rows(path) == rows(alone)
+
+
+def test_a_file_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "trials.db"
+    path.write_text("m,r\n")
+    with pytest.raises(ValueError, match="is no database of searches"):
+        quick(storage=path)
+    assert path.read_text() == "m,r\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["trials.db"]
+
+
+# What fails is counted, and the search goes on.
+
+
+@pytest.mark.parametrize("error", [ValueError("constant\noverflows"), OverflowError(), MemoryError(), RuntimeError()])
+def test_a_candidate_that_raises_is_counted(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    interrupt(monkeypatch, "measure_error", 2, error)
+    result = quick(2, budget=1000)
+    assert (result.failed, len(result.reasons)) == (REFERENCE.failed + 1, len(REFERENCE.reasons) + 1)
+    assert result.measured == REFERENCE.measured - 1
+    assert not set(recipes(result)) - set(recipes(REFERENCE))
+
+
+@pytest.mark.parametrize("name", ["run_kappa_unit", "predict_batch", "measure_error"])
+def test_a_stage_of_which_everything_fails_is_an_empty_result(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def failing(*_: Any, **__: Any) -> Any:
+        raise ValueError("nothing works")
+
+    monkeypatch.setattr(stages, name, failing)
+    monkeypatch.setattr(stages, "predict_error", failing)
+    result = quick(2, budget=1000)
+    assert result.failed > 0
+    assert "ValueError: nothing works" in result.reasons
+    assert (len(result.ranking) > 0) == (name != "run_kappa_unit")
+    assert all(candidate.report is None for candidate in result.ranking)
+
+
+def test_nan_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "predict_batch", lambda *arguments, **_: [float("nan")] * len(arguments[2]))
+    assert quick(2, budget=1000).measured == REFERENCE.measured  # predicted one by one
+    monkeypatch.setattr(stages, "predict_error", lambda *_, **__: (_ for _ in ()).throw(OverflowError("too large")))
+    result = quick(2, budget=1000)
+    assert result.failed >= 16
+    assert result.reasons[0] == "OverflowError: too large"
+
+
+def test_a_clock_that_is_set_back_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10_000_000, 0, -1))
+    for name in ("time", "monotonic", "perf_counter"):
+        monkeypatch.setattr(time, name, lambda: float(next(clock)))
+    result = quick(2, budget=1000)
+    monkeypatch.undo()
+    assert result == REFERENCE
+
+
+@pytest.mark.parametrize("options", [{}, {"workers": 2}, {"objective": "kappa"}, {"products": 6}])
+def test_a_budget_of_0_is_an_empty_result(options: dict[str, Any], tmp_path: Path) -> None:
+    result = search_points(4, 3, budget=0, storage=tmp_path / "trials.db", **options)
+    assert (result.best, result.ranking, result.evaluated, result.interrupted) == (None, (), 0, False)
+    assert "nothing found" in repr(result)
+    assert "nothing found" in result._repr_html_()
+
+
+def test_no_candidates_are_an_empty_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "kappa_units", lambda *_, **__: [])
+    assert search_points(4, 3, budget=100).ranking == ()
+
+
+@pytest.mark.parametrize(("m", "r"), [(1, 1), (1, 3), (3, 1), (2, 2)])
+def test_small_sizes(m: int, r: int) -> None:
+    result = search_points(m, r, **QUICK)
+    assert all(candidate.algorithm.m == (m,) for candidate in result.ranking)
+    assert (m, r) == (1, 1) or result.best is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
     [
         ({"ndim": 4}, ValueError, "ndim is 4, must be 1, 2 or 3"),
         ({"ndim": 0}, ValueError, "ndim is 0, must be at least 1"),
         ({"ndim": True}, TypeError, "ndim is True, must be an integer"),
         ({"budget": -1}, ValueError, "budget is -1, must be at least 0"),
         ({"budget": True}, TypeError, "budget is True, must be an integer"),
-        ({"budget": 1.5}, TypeError, "budget is 1.5, must be an integer"),
-        ({"budget": 0, "seed": -1}, ValueError, "seed is -1, must be at least 0"),
+        ({"budget": 1.5}, TypeError, r"budget is 1\.5, must be an integer"),
+        ({"seed": -1}, ValueError, "seed is -1, must be at least 0"),
         ({"seed": "0"}, TypeError, "seed is '0', must be an integer"),
         ({"dtype": "int8"}, ValueError, "dtype is int8"),
-        ({"storage": "trials.db"}, NotImplementedError, "storage is 'trials.db', only None is supported"),
+        ({"products": 5}, ValueError, "products is 5, must be at least 6"),
+        ({"products": 11}, ValueError, "products is 11, must be 6 to 10"),
+        ({"products": 7.0}, TypeError, r"products is 7\.0, must be an integer"),
+        ({"experiment": "tile"}, ValueError, "experiment is 'tile', must be one of standard, layer"),
+        ({"order": "tree"}, ValueError, "order"),
+        ({"objective": "speed"}, ValueError, "objective is 'speed', must be one of kappa, model, measurement"),
+        ({"norm": "max"}, ValueError, "norm is 'max', must be one of mean_abs, rms, relative_l2"),
+        ({"max_height": 0}, ValueError, "max_height is 0, must be at least 1"),
+        ({"workers": 0}, ValueError, "workers is 0, must be at least 1"),
+        ({"backend": 3}, TypeError, "backend is 3, must be the name"),
+        ({"progress": 1}, TypeError, "progress is 1, must be True or False"),
+        ({"storage": 3}, TypeError, "storage is 3, must be the path of a file, or None"),
     ],
 )
-def test_bad_arguments_are_named(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        search_points(4, 3, **arguments)
+def test_bad_arguments_are_named(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        search_points(4, 3, **options)
+    assert "\n" not in str(caught.value)
 
 
-def test_magnitudes_are_all_fractions_of_their_height() -> None:
-    small = [value for value in magnitudes() if max(value.numerator, value.denominator) <= 6]
-    assert set(small) == {Fraction(p, q) for p in range(1, 7) for q in range(1, 7)}
+def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any) -> Any:
+        raise ModuleNotFoundError("scipy is not installed: pip install 'winograd[search]'", name="scipy")
+
+    monkeypatch.setattr(stages, "run_kappa_unit", missing)
+    with pytest.raises(ModuleNotFoundError, match=r"winograd\[search\]"):
+        quick()
+
+
+def test_a_worker_that_is_killed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        list(Workers(2).apply(_kill, [1]))
+    assert str(caught.value).count("\n") == 0
+    assert "worker" in str(caught.value)
+
+
+def _kill(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -24,7 +24,7 @@ class Rung:
 
 
 _FIRST: Final = (Rung(256, 500), 2**20)
-_LADDER: Final = ((Rung(64, 2000), 2**22), (Rung(16, 10_000), 2**24), (Rung(4, 50_000), 2**26))
+_LADDER: Final = ((Rung(64, 2000), 2**20), (Rung(16, 10_000), 2**23), (Rung(4, 50_000), 2**25))
 """Rungs, and the products that one candidate may cost on them: with many, there are fewer trials."""
 
 

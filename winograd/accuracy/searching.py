@@ -49,6 +49,8 @@ class Searching:
         if self._task.budget == 0:
             return
         self._find()
+        if not self._kappas:
+            return
         self._predict(with_every_scaling(best_by_kappa(self._kappas)))
         if self._task.objective is not Objective.KAPPA:
             self._refine()

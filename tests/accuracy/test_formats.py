@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winograd.accuracy.formats import FloatFormat, float_format, stored_format, tf32
-from winograd.accuracy.protocol import ChannelSum, Experiment, as_experiment
+from winograd.accuracy.protocol import ChannelSum, Experiment, Inputs, as_experiment
 
 FORMATS = [float_format(name) for name in ("float16", "bfloat16", "float32", "float64")] + [tf32()]
 wide = st.floats(-1e4, 1e4).filter(lambda value: value == 0 or abs(value) > 1e-4)
@@ -96,6 +96,8 @@ def test_missing_ml_dtypes_is_one_line_that_names_the_extra(monkeypatch: pytest.
         ({"storage": "float8"}, ValueError, "storage is 'float8', must be one of"),
         ({"transforms": "int32"}, ValueError, "dtype is int32, must be one of"),
         ({"interface": "int8"}, ValueError, "dtype is int8, must be one of"),
+        ({"channel_sum": "blocked"}, ValueError, "channel_sum is 'blocked', must be one of 'sequential', 'pairwise'"),
+        ({"inputs": 3}, ValueError, "inputs is 3, must be one of 'uniform', 'normal'"),
     ],
 )
 def test_impossible_experiments_are_refused(fields: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -107,6 +109,11 @@ def test_blocks_cover_the_channels_in_order() -> None:
     blocks = Experiment("blocks", channels=10, channel_block=4, channel_sum=ChannelSum.PAIRWISE).blocks
     assert [list(block) for block in blocks] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert Experiment("one", channels=3).blocks == (range(3),)
+
+
+def test_kinds_may_be_given_by_their_values() -> None:
+    by_text = Experiment("x", channel_sum="pairwise", inputs="normal")  # type: ignore[arg-type]
+    assert by_text == Experiment("x", channel_sum=ChannelSum.PAIRWISE, inputs=Inputs.NORMAL)
 
 
 def test_presets_are_named() -> None:

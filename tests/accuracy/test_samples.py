@@ -122,6 +122,7 @@ def test_given_numbers_are_rounded_once_to_the_dtype() -> None:
         ({"weights": np.zeros((1, 1, 4, 3))}, ValueError, r"weights has shape .* must be \(any, channels, 3, 3\)$"),
         ({"data": np.zeros((1, 2, 4, 4))}, ValueError, "data has 2 channels, must have those of the experiment, 1"),
         ({"data": np.zeros((1, 1, 4, 4), dtype=complex)}, TypeError, "data has dtype complex128, must be real numbers"),
+        ({"data": [[1, 2], [3]]}, TypeError, "data is a list that is no array"),
         ({"weights": np.full((1, 1, 3, 3), "0")}, TypeError, "weights has dtype <U1"),
         ({"data": np.full((1, 1, 4, 4), np.nan)}, ValueError, "data holds numbers that are not finite in float32"),
         ({"data": np.full((1, 1, 4, 4), 1e39)}, ValueError, "data holds numbers that are not finite in float32"),

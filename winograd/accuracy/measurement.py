@@ -21,7 +21,7 @@ from winograd.accuracy.pipeline import run_tiles
 from winograd.accuracy.progress import no_progress, progress_bar
 from winograd.accuracy.protocol import Experiment, as_experiment, is_preset
 from winograd.accuracy.reference import compare
-from winograd.accuracy.samples import open_source
+from winograd.accuracy.samples import as_array, open_source
 from winograd.accuracy.sums import Array
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
@@ -145,7 +145,8 @@ def plan(
 
 def _channels(data: object, weights: object, otherwise: int) -> int:
     """Return the second size of a given array, where it has one of at least 1; others are refused later."""
-    sizes = [np.asarray(values).shape[1:2] for values in (data, weights) if values is not None]
+    given = (("data", data), ("weights", weights))
+    sizes = [as_array(name, values).shape[1:2] for name, values in given if values is not None]
     return next((size for size, *_ in filter(None, sizes) if size > 0), otherwise)
 
 

@@ -41,6 +41,15 @@ class Inputs(Enum):
     """Standard normal, rounded once."""
 
 
+_KINDS: Final[dict[str, type[Enum]]] = {
+    "contraction": Contraction,
+    "filter_rounding": FilterRounding,
+    "channel_sum": ChannelSum,
+    "inputs": Inputs,
+}
+"""The fields of an experiment that are members of an enumeration."""
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """What one trial does: one output tile of one filter, all inputs independent.
@@ -75,6 +84,7 @@ class Experiment:
     ------
     TypeError, ValueError
         If channels or channel_block is no integer or below 1; for a storage, transforms or interface of another name.
+        Members of the enumerations may be given by their values, as text.
     """
 
     name: str
@@ -92,6 +102,8 @@ class Experiment:
         object.__setattr__(self, "channels", checked_integer("channels", self.channels, 1))
         if self.channel_block is not None:
             object.__setattr__(self, "channel_block", checked_integer("channel_block", self.channel_block, 1))
+        for name, kind in _KINDS.items():
+            object.__setattr__(self, name, _checked_kind(name, kind, getattr(self, name)))
         if self.storage is not None:
             stored_format(self.storage)
         for name in ("transforms", "interface"):
@@ -104,6 +116,14 @@ class Experiment:
         size = self.channel_block or self.channels
         starts = range(0, self.channels, size)
         return tuple(range(start, min(start + size, self.channels)) for start in starts)
+
+
+def _checked_kind(name: str, kind: type[Enum], value: object) -> Enum:
+    try:
+        return kind(value)
+    except ValueError:
+        allowed = ", ".join(repr(member.value) for member in kind)
+        raise ValueError(f"{name} is {value!r}, must be one of {allowed}") from None
 
 
 STANDARD: Final = Experiment("standard")

@@ -125,9 +125,25 @@ def open_source(
     return Source(draws[0], draws[1], magnitude)
 
 
+def as_array(name: str, values: object) -> Array:
+    """Return what was given as an array.
+
+    Raises
+    ------
+    TypeError
+        If NumPy makes no array of it, as of nested lists of several lengths.
+    """
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"{name} is a {type(values).__name__} that is no array: {str(error).splitlines()[0]}"
+        ) from error
+
+
 def checked_array(name: str, values: object, sizes: tuple[int, ...], grid: FloatFormat, *, exact: bool) -> Array:
     """Return a given array rounded once to a format, if its spatial axes have these sizes, or more unless ``exact``."""
-    array = np.asarray(values)
+    array = as_array(name, values)
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name} has dtype {array.dtype}, must be real numbers")
     spatial = array.shape[2:]

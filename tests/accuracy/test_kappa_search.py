@@ -81,6 +81,13 @@ def test_nothing_to_search_finds_nothing() -> None:
     )
 
 
+def test_heights_and_ranks_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_height is 0, must be at least 1"):
+        kappa_units(4, 3, max_height=0)
+    with pytest.raises(TypeError, match="rank is '7', must be an integer"):
+        kappa_units(4, 3, "7")  # type: ignore[arg-type]
+
+
 def test_a_seed_has_one_result_in_any_order_and_process() -> None:
     units = kappa_units(5, 3, 8, budget=12_000, seed=3)
     here = [run_kappa_unit(unit) for unit in units]

@@ -16,7 +16,7 @@ from winograd.accuracy.descent import descend
 from winograd.accuracy.families import Family, families
 from winograd.accuracy.recipe import Recipe
 from winograd.accuracy.rounding_search import Grid, grid_numbers, round_member
-from winograd.algebra.bilinear import checked_sizes
+from winograd.algebra.bilinear import checked_size, checked_sizes
 from winograd.algebra.growth import kappa
 
 UNIT_EVALUATIONS: Final = 12_000
@@ -42,6 +42,11 @@ def kappa_units(
 
     Their evaluations add up to at most ``budget``; none where no family has so many products.
 
+    Raises
+    ------
+    TypeError, ValueError
+        For sizes, a rank or a height that is no integer of at least 1, or a tile that is too large.
+
     Examples
     --------
     >>> units = kappa_units(4, 3, 7, budget=100_000)
@@ -51,8 +56,8 @@ def kappa_units(
     ([], [])
     """
     m, r = checked_sizes(m, r)
-    listed = families(m, r, m + r - 1 if rank is None else rank)
-    grids = _grids(max_height)
+    listed = families(m, r, m + r - 1 if rank is None else checked_size("rank", rank))
+    grids = _grids(checked_size("max_height", max_height))
     first = len(listed) * len(grids)
     if not first or budget < 1:
         return []

@@ -100,6 +100,16 @@ def log_scale(axes: Axes) -> None:
     axes.grid(visible=True, which="minor", alpha=0.15)
 
 
+def plain_log_scale(axes: Axes) -> None:
+    """Give the horizontal axis a logarithmic scale with plain numbers, several to a decade."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def integer_ticks(axes: Axes) -> None:
     """Label the horizontal axis at whole numbers only."""
     from matplotlib.ticker import MaxNLocator

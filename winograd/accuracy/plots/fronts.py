@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from winograd.accuracy.pareto import FrontRow, non_dominated
-from winograd.accuracy.plots.canvas import COLOURS, MARKERS, in_style, log_scale, new_figure
+from winograd.accuracy.plots.canvas import COLOURS, MARKERS, in_style, log_scale, new_figure, plain_log_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,10 +43,11 @@ def draw_front(series: Mapping[str, Sequence[FrontRow]], *, error: str, title: s
     for number, (name, rows) in enumerate(series.items()):
         _draw(axes, name, rows, number)
     log_scale(axes)
+    plain_log_scale(axes)
     axes.set_xlabel("multiplications per output (fewer is faster)")
     axes.set_ylabel(error)
     axes.set_title(title, loc="left")
-    axes.margins(x=0.12, y=0.1)
+    axes.margins(x=0.12, y=0.14)
     if series:
         axes.legend()
     return figure
@@ -65,10 +66,11 @@ def _draw(axes: Axes, name: str, rows: Sequence[FrontRow], number: int) -> None:
         [row.products for row in front], [row.error for row in front], color=colour, marker=marker,
         drawstyle="steps-post", linestyle=("solid", "dashed", "dashdot")[number % 3], linewidth=1.2, label=name,
     )  # fmt: skip
-    # The labels of one series stand above its points, those of the next below, and so on.
-    offset, alignment = ((5, 5), "left") if number % 2 == 0 else ((-5, -11), "right")
+    # The labels of one series stand above its points, those of the next below; slanted, neighbours do not meet.
+    above = number % 2 == 0
     for row in front:
         axes.annotate(
-            row.label, (row.products, row.error), xytext=offset, textcoords="offset points",
-            fontsize="x-small", color=colour, horizontalalignment=alignment,
+            row.label, (row.products, row.error), xytext=(3, 4) if above else (-3, -4), textcoords="offset points",
+            fontsize="x-small", color=colour, rotation=40, rotation_mode="anchor",
+            horizontalalignment="left" if above else "right", verticalalignment="bottom" if above else "top",
         )  # fmt: skip

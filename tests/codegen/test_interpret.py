@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winograd.algebra.toom_cook import toom_cook
-from winograd.codegen.interpret import Contraction, interpret
+from winograd.codegen.interpret import Contraction, interpret, multiply_add
 from winograd.codegen.lower import lower_axis
 from winograd.codegen.program import Node, Op, Program
 
@@ -109,3 +109,13 @@ def test_fused_in_16_bits_rounds_the_exact_value_once(name: str) -> None:
         unit = Fraction(2) ** (int(np.frexp(float(exact))[1]) - digits)
         assert Fraction(value) == round(exact / unit) * unit
     assert (fused != interpret(FMA, [a, b])[0]).any()
+
+
+def test_fused_float32_rounds_twice_within_the_stated_excess() -> None:
+    # Exactly 1 + 2^-24 + 2^-60: float64 loses the last bit, and the middle between two numbers goes to the even one.
+    a, b, c = np.float32(1 + 2**-12), np.float32((1 - 2**-12 + 2**-24) * 2**-24), np.float32(1)
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    assert exact == 1 + Fraction(1, 2**24) + Fraction(1, 2**60)
+    fused = Fraction(float(multiply_add(a, b, c)))
+    assert fused == 1
+    assert abs(fused - exact) <= exact / 2**24 * (1 + Fraction(1, 2**28))

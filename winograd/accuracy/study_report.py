@@ -6,27 +6,21 @@ Refused, with the extra that helps: machines without matplotlib.
 
 from __future__ import annotations
 
-import contextlib
-import math
 from collections.abc import Iterator
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from winograd.accuracy.html_report import heading, html_page, paragraph, picture
-from winograd.accuracy.model import predict_error
 from winograd.accuracy.plots.canvas import svg_bytes
+from winograd.accuracy.plots.fronts import draw_front
 from winograd.accuracy.plots.histograms import draw_histogram
 from winograd.accuracy.plots.places import draw_places
-from winograd.accuracy.plots.tiles import Source, TileSeries, draw_error_by_tile
+from winograd.accuracy.plots.tiles import draw_error_by_tile
+from winograd.accuracy.plots.valleys import draw_valley
 from winograd.accuracy.study import HEADER, SHARES, ErrorStudy
+from winograd.accuracy.surroundings import front_rows, tile_series, valley
 from winograd.accuracy.table import html_table
-from winograd.algebra.nesting import nest
-from winograd.algebra.toom_cook import toom_cook
-
-_SIZES: Final = range(2, 9)
-"""Outputs per axis of the algorithms that one is shown beside."""
 
 
 def study_page(study: ErrorStudy, errors: NDArray[np.float64]) -> bytes:
@@ -76,30 +70,35 @@ def _pictures(study: ErrorStudy, errors: NDArray[np.float64]) -> Iterator[str]:
         svg_bytes(draw_histogram(errors, rms, quantiles)),
         f"Left: errors of all outputs, and the model's density. Right: the largest error of a tile. {shown}",
     )
-    if len(set(study.report.algorithm.m)) == 1:
-        yield heading("Beside other tile sizes")
-        yield picture(
-            svg_bytes(draw_error_by_tile(tile_series(study), error="relative L2 error")),
-            f"Relative L2 error at other tile sizes, with default points, as the model has it. {study.conditions}",
-        )
     yield heading("Where in the tile the error sits")
     yield picture(
         svg_bytes(draw_places(np.sqrt((errors**2).mean(axis=0)), rms)),
         f"Root mean square error of every output of a tile. {shown}",
     )
+    yield from _surroundings(study)
 
 
-def tile_series(study: ErrorStudy) -> tuple[TileSeries, TileSeries]:
-    """Return the predicted errors of default points at several tile sizes, and the study's own measured one."""
-    report, nested = study.report, study.report.algorithm
-    predicted = {}
-    for m in sorted({*_SIZES, nested.m[0]}):
-        with contextlib.suppress(OverflowError, ValueError):  # constants that the dtype does not hold
-            others = nest(*(toom_cook(m, r) for r in nested.r))
-            found = predict_error(others, report.dtype, report.protocol, report.order).relative_l2
-            if math.isfinite(found):
-                predicted[m] = found
-    return (
-        TileSeries("default points, predicted", tuple(predicted), tuple(predicted.values()), source=Source.PREDICTED),
-        TileSeries(f"{nested.label}, measured", nested.m[:1], (report.relative_l2,), (report.relative_l2_interval,)),
-    )
+def _surroundings(study: ErrorStudy) -> Iterator[str]:
+    series, moved, front = tile_series(study), valley(study), front_rows(study)
+    if series is not None:
+        yield heading("Beside other tile sizes")
+        yield picture(
+            svg_bytes(draw_error_by_tile(series, error="relative L2 error")),
+            f"Relative L2 error at other tile sizes, with default points, as the model has it. {study.conditions}",
+        )
+    if moved is not None:
+        yield heading(f"With the point {moved.name} elsewhere")
+        measured = (moved.at, study.report.relative_l2, study.report.relative_l2_interval)
+        drawn = draw_valley(
+            moved.values, moved.predicted, moved.kappas, [measured], error="relative L2 error", point=moved.name
+        )
+        yield picture(
+            svg_bytes(drawn), f"Relative L2 error predicted, and kappa, as one point moves. {study.conditions}"
+        )
+    if front is not None:
+        yield heading("Beside the catalogue")
+        yield picture(
+            svg_bytes(draw_front(front, error="relative L2 error, predicted")),
+            "The best known algorithms of 2 to 8 outputs per axis: layer experiment, float32, lowered order, "
+            f"64 channels, {study.report.algorithm.ndim}D",
+        )

@@ -66,8 +66,8 @@ def _draw(axes: Axes, name: str, rows: Sequence[FrontRow], number: int) -> None:
         [row.products for row in front], [row.error for row in front], color=colour, marker=marker,
         drawstyle="steps-post", linestyle=("solid", "dashed", "dashdot")[number % 3], linewidth=1.2, label=name,
     )  # fmt: skip
-    # The labels of one series stand above its points, those of the next below; slanted, neighbours do not meet.
-    above = number % 2 == 0
+    # The labels of the first series stand below its points, those of the next above; slanted, neighbours do not meet.
+    above = number % 2 == 1
     for row in front:
         axes.annotate(
             row.label, (row.products, row.error), xytext=(3, 4) if above else (-3, -4), textcoords="offset points",

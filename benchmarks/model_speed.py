@@ -1,11 +1,11 @@
-"""Candidates a second on one core: kappa of Toom-Cook F(m, 3), and the full second-moment model of it in two dimensions.
+"""Candidates a second on one core: kappa of Toom-Cook F(m, 3), and its full second-moment model in two dimensions.
 
     pip install -e .
     OMP_NUM_THREADS=1 python benchmarks/model_speed.py [--json FILE]
 
-Rates are per second of processor time. Candidates are 0, infinity and pairs +-a of fractions up to 20 / 20, drawn at random. "first" times a run that lowers
-every shape of program, "again" one that knows them, as all but the first batches of a search do. "one by one" is
-`predict_error` on a few of them, algorithms built beforehand.
+Rates are per second of processor time. Candidates are 0, infinity and pairs +-a of fractions up to 20 / 20, drawn at
+random. "first" times a run that lowers every shape of program, "again" one that knows them, as most
+batches of a search do. "one by one" is `predict_error` on a few of them, algorithms built beforehand.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from winograd.console import Console
 
 _CONSOLE: Final = Console("python -m winograd.search")
 _COST: Final = "cost"
-_BUDGET: Final = 20_000
+_BUDGET: Final = 100_000
 _DEFAULTS: Final = {"standard": (Order.HUFFMAN, Norm.MEAN_ABS), "layer": (Order.LOWERED, Norm.RELATIVE_L2)}
 """Order and norm of the two protocols."""
 
@@ -90,7 +90,7 @@ def _add_conditions(parser: LineParser) -> None:
 
 
 def _add_work(parser: LineParser) -> None:
-    parser.add_argument("--budget", type=integer(0), help="evaluations of kappa (default: 20000)")
+    parser.add_argument("--budget", type=integer(0), help="evaluations of kappa (default: 100000)")
     parser.add_argument("--seed", type=integer(0), default=0, help="of the search and the measurements (default: 0)")
     parser.add_argument("--storage", metavar="FILE", help="SQLite file to resume from and to keep results in")
     parser.add_argument("--workers", type=integer(1), default=1, help="processes (default: 1)")

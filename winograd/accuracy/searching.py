@@ -17,7 +17,7 @@ from winograd.accuracy.recipe import Recipe, Scaling
 from winograd.accuracy.running import Running
 from winograd.accuracy.search_result import Candidate, SearchResult
 from winograd.accuracy.search_task import SearchTask
-from winograd.accuracy.selection import best_by_kappa, ordered, with_every_scaling
+from winograd.accuracy.selection import Identity, best_and_simple, best_by_kappa, identity, ordered, with_every_scaling
 from winograd.accuracy.stages import kappa_stage, measurement_stage, model_stage, report_of
 from winograd.accuracy.trials import Result
 
@@ -41,6 +41,7 @@ class Searching:
         self._evaluated = self._failed = 0
         self._reasons: set[str] = set()
         self._kappas: dict[str, float] = {}
+        self._seen: set[Identity] = set()
         self._predicted: dict[str, float] = {}
         self._measured: dict[str, Result] = {}
 
@@ -91,17 +92,25 @@ class Searching:
         for _ in range(_REFINEMENTS):
             best = [Recipe.parse(text) for text in ordered(self._predicted)[:_REFINED]]
             near = dict.fromkeys(one.text for recipe in best for one in neighbours(recipe, task.max_height))
-            self._predict(text for text in near if text not in self._predicted)
+            self._predict(near)
 
     def _predict(self, recipes: Iterable[str]) -> None:
-        for unit, found in self._running.results(model_stage(self._task, recipes)):
+        """Predict the errors of recipes, but of those that differ by the order of their moduli, of the first alone."""
+        new: dict[Identity, str] = {}
+        for text in recipes:
+            if (same := identity(text)) not in self._seen:
+                new.setdefault(same, text)
+        self._seen |= new.keys()
+        for unit, found in self._running.results(model_stage(self._task, new.values())):
             self._count(found)
             for text, error in zip(unit["recipes"], found.get("errors", []), strict=False):
                 if error is not None:
                     self._predicted[text] = error
 
     def _contenders(self) -> list[str]:
-        """Return recipes, those that deserve to be measured first: by kappa or predicted error."""
+        """Return recipes, those that deserve to be measured first: by kappa, predicted error, or simplicity."""
+        if isinstance(self._task.objective, Cost):
+            return best_and_simple(self._predicted)
         if self._task.objective is not Objective.KAPPA:
             return ordered(self._predicted)
         best: dict[str, str] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 from winograd.accuracy.recipe import Recipe, Scaling
@@ -22,6 +23,9 @@ BEST_OF_A_SHAPE: Final = 150
 Shape = tuple[bool, bool, tuple[str, ...]]
 """Whether 0 and infinity are points, and the moduli that are no points, with their products."""
 
+Identity = tuple[frozenset[tuple[str, str]], Scaling]
+"""Moduli with their products in no order, and the scaling."""
+
 
 def best_by_kappa(kappas: Mapping[str, float]) -> list[str]:
     """Return the recipes whose error is worth predicting.
@@ -32,14 +36,38 @@ def best_by_kappa(kappas: Mapping[str, float]) -> list[str]:
     ['x,x+1,inf filter', 'x,x-1,inf filter']
     """
     seen: Counter[Shape] = Counter()
-    chosen: dict[frozenset[tuple[str, str]], str] = {}
+    chosen: dict[Identity, str] = {}
     for text in ordered(kappas):
         recipe = Recipe.parse(text)
-        moduli, shape = frozenset(zip(recipe.moduli, recipe.products, strict=True)), _shape(recipe)
-        if moduli not in chosen and (len(chosen) < BEST or seen[shape] < BEST_OF_A_SHAPE):
+        same, shape = identity(text), _shape(recipe)
+        if same not in chosen and (len(chosen) < BEST or seen[shape] < BEST_OF_A_SHAPE):
             seen[shape] += 1
-            chosen[moduli] = text
+            chosen[same] = text
     return list(chosen.values())
+
+
+def best_and_simple(predicted: Mapping[str, float]) -> list[str]:
+    """Return the recipes of least predicted error and those of the shortest text, in turn: simple numbers cost less.
+
+    Examples
+    --------
+    >>> best_and_simple({"x,x-5/8,inf filter": 1.0, "x,x-3/8,inf filter": 2.0, "x,x-1,inf filter": 3.0})
+    ['x,x-5/8,inf filter', 'x,x-1,inf filter', 'x,x-3/8,inf filter']
+    """
+    simple = sorted(predicted, key=lambda text: (len(text), predicted[text], text))
+    return list(dict.fromkeys(chain.from_iterable(zip(ordered(predicted), simple, strict=True))))
+
+
+def identity(text: str) -> Identity:
+    """Return what two recipes that differ by the order of their moduli have in common.
+
+    Examples
+    --------
+    >>> identity("x,x-1,inf data") == identity("x-1,x,inf data") != identity("x,x-1,inf filter")
+    True
+    """
+    recipe = Recipe.parse(text)
+    return frozenset(zip(recipe.moduli, recipe.products, strict=True)), recipe.scaling
 
 
 def with_every_scaling(recipes: Iterable[str]) -> Iterator[str]:

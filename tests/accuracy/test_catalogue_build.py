@@ -14,6 +14,7 @@ from winograd.accuracy.catalogue import catalogue, catalogue_text, read_catalogu
 from winograd.accuracy.catalogue_build import build_catalogue, least_error, search_stage, write_catalogue
 from winograd.accuracy.catalogue_choice import (
     Candidate,
+    found_candidates,
     known_candidates,
     nearest,
     products_of,
@@ -129,10 +130,23 @@ def test_sums_have_the_mean_kappa_and_all_products_of_their_parts() -> None:
     assert (found["outputs 1:2 + 2:3"].kappa, found["outputs 1:2 + 2:3"].rank) == ((1 * 1 + 2 * 3) / 3, 5)
 
 
-def test_scalings_are_three_or_one() -> None:
-    assert [Recipe.parse(text).scaling.value for text in scalings("x,x-1,inf filter")] == ["filter", "data", "integer"]
-    assert scalings(DIRECT) == (DIRECT,)
-    assert scalings("taps 1:2 + 1:2") == ("taps 1:2 + 1:2",)
+def test_scalings_that_were_not_compared_are_three() -> None:
+    paper = Candidate(1.0, 3, "x,x-1,inf filter", "a paper")
+    assert [Recipe.parse(text).scaling.value for text in scalings(paper)] == ["filter", "data", "integer"]
+    assert scalings(replace(paper, source="search")) == (paper.construction,)
+    assert len(scalings(replace(paper, source="search", construction="transposed x,x-1,inf filter"))) == 3
+    assert scalings(Candidate(1.0, 4, DIRECT, DIRECT)) == (DIRECT,)
+    assert scalings(Candidate(1.0, 4, "taps 1:2 + 1:2", "sum of rows")) == ("taps 1:2 + 1:2",)
+
+
+def test_recipes_are_compared_in_both_orientations() -> None:
+    recipes = [
+        Recipe.parse(f"{points} filter") for points in ("x,x-1,x+1,x-2,x+2,inf", "x,x-5/8,x+5/8,x-3/2,x+3/2,inf")
+    ]
+    found = found_candidates(4, 3, recipes)
+    assert [one.construction.startswith("transposed") for _, _, one in found] == [False, True, False] * 2
+    assert {(m, r) for m, r, _ in found} == {(4, 3), (3, 4)}
+    assert all("5/8" in one.construction for _, _, one in found)
 
 
 def test_the_least_error_wins_unless_it_overflows() -> None:
@@ -141,3 +155,6 @@ def test_the_least_error_wins_unless_it_overflows() -> None:
     huge = scaled(good, at=["1/100000000000000"] * 6, g=[1] * 6)
     assert least_error({"huge": huge, "bad": bad}) == ("bad", bad)
     assert least_error({"direct": direct(4, 3), "good": good})[0] == "direct"
+    # In 3D "good" is the best; "bad" is no limit to it, but it is one to "bad".
+    assert least_error({"bad": bad, "good": good}, ["bad"])[0] == "good"
+    assert least_error({"bad": bad, "good": good}, ["good"])[0] == "good"

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import groupby
+from operator import le
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +21,10 @@ from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.assembly import DIRECT, assemble
 from winograd.accuracy.catalogue import MAX_TILE, Catalogue, Key, catalogue_text, key_of
 from winograd.accuracy.catalogue_choice import (
-    FINALISTS,
+    NEAR,
     SUM,
     Candidate,
-    both_orientations,
+    found_candidates,
     known_candidates,
     nearest,
     products_of,
@@ -32,17 +33,16 @@ from winograd.accuracy.catalogue_choice import (
     sums,
 )
 from winograd.accuracy.catalogue_figures import figures_of, measured_errors, overflows, predicted_error
-from winograd.accuracy.catalogue_row import CatalogueRow, row_as_json, row_from_json
-from winograd.accuracy.kappa_search import kappa_units, run_kappa_unit
+from winograd.accuracy.catalogue_row import NDIMS, CatalogueRow, row_as_json, row_from_json
+from winograd.accuracy.kappa_search import minimise_kappa
 from winograd.accuracy.model import kappa
-from winograd.accuracy.recipe import Recipe
 from winograd.accuracy.running import Running
-from winograd.accuracy.stages import Stage, Unit, attempt
+from winograd.accuracy.stages import Stage, Unit
 from winograd.accuracy.trials import Result, Trials
 from winograd.accuracy.workers import Workers
 from winograd.algebra.bilinear import BilinearAlgorithm
 
-DEFAULT_BUDGET: Final = 100_000
+DEFAULT_BUDGET: Final = 50_000
 """Evaluations of kappa for each size and number of products."""
 
 MAX_HEIGHT: Final = 20
@@ -57,6 +57,7 @@ TRIALS: Final = 300
 """Tiles of a measurement."""
 
 _IN_3D: Final = 4
+_KEPT: Final = 12
 
 Size = tuple[int, int]
 
@@ -157,11 +158,11 @@ def search_stage(sizes: Iterable[Size], budget: int, seed: int) -> Stage:
 def search(unit: Unit) -> Result:
     """Run one search, in any process: what was found for F(m, r) and F(r, m)."""
     m, r = unit["m"], unit["r"]
-    parts = kappa_units(m, r, unit["rank"], max_height=MAX_HEIGHT, budget=unit["budget"], seed=unit["seed"])
-    results = [attempt(run_kappa_unit, part) for part in parts]
-    found = {text: value for result in results for text, value in result.get("found", ())}
-    best = sorted(found, key=lambda text: (found[text], len(text), text))[:FINALISTS]
-    both = both_orientations(m, r, map(Recipe.parse, best))
+    found = minimise_kappa(
+        m, r, unit["rank"], budget=unit["budget"], max_height=MAX_HEIGHT, seed=unit["seed"], keep=_KEPT
+    )
+    near = [recipe for recipe, value in found if value <= NEAR * found[0][1]]
+    both = found_candidates(m, r, near)
     return {"found": [[m, r, one.kappa, one.rank, one.construction, one.source] for m, r, one in both]}
 
 
@@ -201,7 +202,7 @@ def row_units(
         near = nearest(one for one in listed if one.rank == products)
         refers = any(one.source == SUM for one in near)
         if near:
-            candidates = [[one.construction, one.source] for one in near]
+            candidates = [[text, one.source] for one in near for text in scalings(one)]
             units.append({"key": [m, r, products], "candidates": candidates, "smaller": texts if refers else []})
     return tuple(units)
 
@@ -223,8 +224,9 @@ def fill(unit: Unit) -> Result:
         text = DIRECT if 1 in (outputs, taps) else texts[outputs, taps, count]
         return assemble(outputs, taps, text, smaller)
 
-    scaled = {text: source for construction, source in unit["candidates"] for text in scalings(construction)}
-    text, axis = least_error({text: assemble(m, r, text, smaller) for text in scaled})
+    sources = dict(unit["candidates"])
+    limits = [one.construction for one in known_candidates(m, r) if one.construction in sources]
+    text, axis = least_error({text: assemble(m, r, text, smaller) for text in sources}, limits)
     figures = figures_of(axis)
     row = CatalogueRow(
         m=m,
@@ -232,7 +234,7 @@ def fill(unit: Unit) -> Result:
         products=products,
         rank=axis.rank,
         construction=text,
-        source=scaled[text],
+        source=sources[text],
         kappa=kappa(axis),
         instructions=figures.instructions,
         largest=figures.largest,
@@ -243,11 +245,21 @@ def fill(unit: Unit) -> Result:
     return row_as_json(row)
 
 
-def least_error(options: Mapping[str, BilinearAlgorithm]) -> tuple[str, BilinearAlgorithm]:
-    """Return the text and algorithm with the least predicted error in 3D float32 among the four best in 2D."""
+def least_error(options: Mapping[str, BilinearAlgorithm], limits: Sequence[str] = ()) -> tuple[str, BilinearAlgorithm]:
+    """Return the text and algorithm with the least predicted error in 3D float32 among those that are best in 2D.
+
+    It is one that is no worse than any of ``limits``, texts among the options, in any number of axes, if there is one.
+    """
     in_range = {text: axis for text, axis in options.items() if not overflows(axis, 3, "float32")} or options
     in_2d = sorted(in_range, key=lambda text: (predicted_error(in_range[text], 2, "float32"), len(text), text))
-    best = min(in_2d[:_IN_3D], key=lambda text: (predicted_error(in_range[text], 3, "float32"), len(text), text))
+    known = [text for text in limits if text in in_range]
+    errors = {
+        text: [predicted_error(in_range[text], ndim, "float32") for ndim in NDIMS]
+        for text in dict.fromkeys([*in_2d[:_IN_3D], *known])
+    }
+    least = [min(same) for same in zip(*(errors[text] for text in known), strict=True)]
+    allowed = [text for text in errors if all(map(le, errors[text], least))]
+    best = min(allowed or errors, key=lambda text: (errors[text][-1], len(text), text))
     return best, in_range[best]
 
 

@@ -6,14 +6,18 @@ the search found in both orientations, and two smaller algorithms side by side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
+import numpy as np
+
 from winograd.accuracy.assembly import DIRECT, Along, spell_sum, spell_transposed
+from winograd.accuracy.batch import predict_batch
 from winograd.accuracy.catalogue import EXTRA, MAX_TILE, TAPS, Key
 from winograd.accuracy.model import kappa
+from winograd.accuracy.protocol import LAYER
 from winograd.accuracy.published import published_sets
 from winograd.accuracy.recipe import Recipe, Scaling
 
@@ -23,11 +27,14 @@ SEARCH: Final = "search"
 SUM: Final = "sum of rows"
 """Source of two smaller algorithms side by side."""
 
-FINALISTS: Final = 5
-"""Recipes of one search that are built."""
+FINALISTS: Final = 2
+"""Recipes of one search and size that are kept."""
 
-_NEAR: Final = 1.003
+NEAR: Final = 1.005
+"""What the search found is compared by its error where its kappa is within this factor of the least."""
+
 _NEAR_PUBLISHED: Final = 1.1
+_TRANSPOSED: Final = "transposed "
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +63,28 @@ def products_of(m: int, r: int) -> range:
     return range(m + r - 1, m + r + EXTRA)
 
 
-def both_orientations(m: int, r: int, recipes: Iterable[Recipe]) -> list[tuple[int, int, Candidate]]:
-    """Return what recipes for F(m, r) give for it and for F(r, m), with m and r.
+def found_candidates(m: int, r: int, recipes: Sequence[Recipe]) -> list[tuple[int, int, Candidate]]:
+    """Return the best of what recipes for F(m, r), the one of least kappa first, give for it and for F(r, m).
+
+    For each of the two, recipes of nearly the least kappa are compared with all scalings by their predicted 3D error;
+    and the best for the one is transposed for the other.
 
     Examples
     --------
-    >>> found = both_orientations(3, 2, [Recipe.parse("x,x-1,x+1,inf filter")])
-    >>> [(m, r, one.construction) for m, r, one in found][:2]
-    [(3, 2, 'x,x-1,x+1,inf filter'), (2, 3, 'transposed x,x-1,x+1,inf filter')]
+    >>> found = found_candidates(3, 2, [Recipe.parse("x,x-1,x+1,inf filter")])
+    >>> [(m, r, one.construction) for m, r, one in found if m == 2]
+    [(2, 3, 'transposed x,x-1,x+1,inf filter'), (2, 3, 'x,x-1,x+1,inf filter'), (2, 3, 'x,x-1,x+1,inf data')]
     """
     found = []
-    for recipe in recipes:
-        for outputs, taps in {(m, r): None, (r, m): None}:
-            algorithm = recipe.build(outputs, taps)
+    for outputs, taps in {(m, r): None, (r, m): None}:
+        options = [recipe.with_scaling(scaling) for recipe in recipes for scaling in Scaling]
+        errors = predict_batch(outputs, taps, options, ndim=3, experiment=LAYER)
+        for place, number in enumerate(np.argsort(errors, kind="stable")[:FINALISTS]):
+            algorithm = options[number].build(outputs, taps)
             figures = kappa(algorithm), algorithm.rank
-            found.append((outputs, taps, Candidate(*figures, recipe.text, SEARCH)))
-            found.append((taps, outputs, Candidate(*figures, spell_transposed(recipe), SEARCH)))
+            found.append((outputs, taps, Candidate(*figures, options[number].text, SEARCH)))
+            if place == 0 and m != r:
+                found.append((taps, outputs, Candidate(*figures, spell_transposed(options[number]), SEARCH)))
     return found
 
 
@@ -110,24 +123,26 @@ def _parts(along: Along, size: int, m: int, r: int, rows: Mapping[Key, Candidate
 
 
 def nearest(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Return the candidates whose kappa is within 0.3 % of the least, or 10 % if somebody published them.
+    """Return the candidates whose kappa is within 0.5 % of the least, or 10 % if somebody published them.
 
     Kappa leaves out the roundings of the transforms, of which simple numbers have fewer.
     """
     listed = list(candidates)
     least = min((one.kappa for one in listed), default=0.0)
-    return [one for one in listed if one.kappa <= least * (_NEAR if one.source in (SEARCH, SUM) else _NEAR_PUBLISHED)]
+    return [one for one in listed if one.kappa <= least * (NEAR if one.source in (SEARCH, SUM) else _NEAR_PUBLISHED)]
 
 
-def scalings(construction: str) -> tuple[str, ...]:
-    """Return a construction with each scaling, which changes neither its products nor its kappa.
+def scalings(candidate: Candidate) -> tuple[str, ...]:
+    """Return the construction of a candidate with the scalings that were not compared yet.
 
     Examples
     --------
-    >>> scalings("transposed x,x-1,x+1,inf filter")[1]
+    >>> scalings(Candidate(1.0, 4, "transposed x,x-1,x+1,inf filter", SEARCH))[1]
     'transposed x,x-1,x+1,inf data'
     """
-    if construction == DIRECT or construction.startswith(tuple(f"{along.value} " for along in Along)):
-        return (construction,)
-    listed, _, _ = construction.rpartition(" ")
+    text = candidate.construction
+    compared = candidate.source == SEARCH and not text.startswith(_TRANSPOSED)
+    if compared or candidate.source in (SUM, DIRECT):
+        return (text,)
+    listed, _, _ = text.rpartition(" ")
     return tuple(f"{listed} {scaling.value}" for scaling in Scaling)

@@ -9,12 +9,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.strategies import algorithms
-from winograd.accuracy import ranges
+from winograd.accuracy import range_stages
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.orders import Order, axis_programs
 from winograd.accuracy.pipeline import run_tiles, transform
 from winograd.accuracy.protocol import Experiment, FilterRounding
-from winograd.accuracy.ranges import safe_range, without_fused
+from winograd.accuracy.range_stages import without_fused
+from winograd.accuracy.ranges import safe_range
 from winograd.accuracy.subnormals import subnormal_loss
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm, nest
@@ -68,12 +69,14 @@ def test_results_alone_would_miss_what_overflows_on_the_way(monkeypatch: pytest.
     axis = toom_cook(4, 3, INTEGER_POINTS[4])
     program = axis_programs(axis, Order.LOWERED).filter
     true_limit = safe_range(axis, "float16").filter
-    bound = ranges.transform_bound
-    monkeypatch.setattr(ranges, "_transform", lambda one, fmt: ranges._Transform(bound(one, fmt), bound(one, fmt)))
-    ranges._axis_values.cache_clear()
-    monkeypatch.setattr(ranges, "_sizes_in_inverse", lambda _: [np.inf])
+    bound = range_stages.transform_bound
+    monkeypatch.setattr(
+        range_stages, "_transform", lambda one, fmt: range_stages.TransformValues(bound(one, fmt), bound(one, fmt))
+    )
+    range_stages.axis_values.cache_clear()
+    monkeypatch.setattr(range_stages, "_sizes_in_inverse", lambda _: [np.inf])
     limit_of_results = safe_range(axis, "float16").filter
-    ranges._axis_values.cache_clear()
+    range_stages.axis_values.cache_clear()
     assert limit_of_results > 1.1 * true_limit
     signs = np.array(list(product((-1.0, 1.0), repeat=3))).T
     with np.errstate(all="ignore"):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from winograd import error, measure_error, nest, toom_cook
+from winograd import best, error, measure_error, nest, toom_cook
+from winograd.accuracy.protocol import as_experiment
 from winograd.accuracy.study import study_error
 from winograd.algebra.crt import crt
 
@@ -70,6 +73,39 @@ def test_which_algorithm_is_studied(arguments: list[str], label: str, command: C
     assert command.out.startswith(label)
 
 
+def test_storage_is_part_of_the_experiment(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "error.json"
+    assert command(*F23, "--experiment", "layer", "--storage", "float16", "--json", str(file)) == 0
+    assert "layer (float16 storage) experiment" in command.out
+    figures = json.loads(file.read_text())
+    assert figures["experiment"]["storage"] == "float16"
+    half = replace(as_experiment("layer"), storage="float16")
+    assert figures["measured"]["rms"]["value"] == measure_error(toom_cook(2, 3), "float32", half, 50, "lowered").rms
+
+
+def test_the_best_known_algorithm_is_that_of_the_catalogue(command: Command) -> None:
+    assert command("--m", "4", "--r", "3", "--ndim", "2", "--trials", "20", "--best") == 0
+    assert command.out == f"{study_error(best(4, 3, ndim=2), trials=20)}\n"
+    assert command("--m", "2,4", "--r", "3,2", "--trials", "20", "--best") == 0
+    axes = (best(2, 3), best(4, 2))
+    assert command.out == f"{study_error(nest(*axes), trials=20)}\n"
+
+
+def test_what_the_dtype_leaves_nothing_of_is_warned_of(command: Command) -> None:
+    assert command("--m", "10", "--r", "3", "--ndim", "2", "--dtype", "float16", "--trials", "2", "--best") == 0
+    assert command.error.startswith("python -m winograd.error: warning: F(10,3) in 2D float16")
+    assert command.error.count("\n") == 1
+
+
+def test_the_documentation_shows_what_is_printed(command: Command) -> None:
+    page = (ROOT / "docs" / "error-command.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ python -m winograd\.error (.*)\n((?:.+\n)*?)(?:\.\.\.\n)?```", page, re.MULTILINE)
+    assert len(commands) == 2
+    for words, shown in commands:
+        assert command(*words.replace(" --report error.html", "").split()) == 0
+        assert command.out.startswith(shown)
+
+
 def test_json_has_the_measured_figures(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "error.json"
     assert command(*F23, "--moduli=x,x-1,x^2+1", "--dtype", "float16", "--json", str(file)) == 0
@@ -103,6 +139,8 @@ def test_the_same_command_writes_the_same_bytes(command: Command, tmp_path: Path
         ["--dtype", "tf32"],
         ["--experiment", "<script>"],
         ["--channels", "0"],
+        ["--channels", "65537"],
+        ["--storage", "float32"],
         ["--channels", "1.5"],
         ["--order", "random"],
         ["--trials", "1"],

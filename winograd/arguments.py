@@ -60,12 +60,13 @@ def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
     return parsed
 
 
-def integer(least: int) -> Callable[[str], int]:
-    """Return a parser of integers of at least ``least``, for argparse."""
+def integer(least: int, most: int = 10**18 - 1) -> Callable[[str], int]:
+    """Return a parser of integers from ``least`` to ``most``, for argparse."""
 
     def parse(text: str) -> int:
-        if not _INTEGER.fullmatch(text) or int(text) < least:
-            raise ValueError(f"{text[:40]!a} must be an integer of at least {least}, with 18 digits at most")
+        if not _INTEGER.fullmatch(text) or not least <= int(text) <= most:
+            limit = "with 18 digits at most" if most == 10**18 - 1 else f"at most {most}"
+            raise ValueError(f"{text[:40]!a} must be an integer of at least {least}, {limit}")
         return int(text)
 
     return argument(parse)

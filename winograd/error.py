@@ -20,7 +20,7 @@ import numpy as np
 
 from winograd.accuracy.catalogue import best
 from winograd.accuracy.experiment import sample_errors
-from winograd.accuracy.formats import ALLOWED
+from winograd.accuracy.formats import ALLOWED, STORED
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment, as_experiment
 from winograd.accuracy.study import ErrorStudy, study_error
@@ -41,13 +41,14 @@ from winograd.console import Console
 
 _CONSOLE: Final = Console("python -m winograd.error")
 _EXPERIMENTS: Final = ("standard", "layer")
+_MOST_CHANNELS: Final = 2**16
 _PICTURED: Final = 2**21
 """Errors of a report's pictures, at most."""
 
 _EPILOG: Final = f"""\
 {POINTS_EPILOG} Examples:
   {_CONSOLE.program} --m 4 --r 3 --ndim 2
-  {_CONSOLE.program} --m 6 --r 3 --ndim 3 --moduli=x,x-1,x+1,x-2,x+2,x^2+1,inf --experiment layer
+  {_CONSOLE.program} --m 6 --r 3 --ndim 3 --moduli=x,x-1,x+1,x-2/5,x+2/5,x^2+1,inf --experiment layer
   {_CONSOLE.program} --m 4 --r 3 --ndim 2 --best --dtype float16 --report error.html
 """
 
@@ -82,7 +83,10 @@ def _parser() -> LineParser:
         help="standard: one channel, every step in the dtype; layer: 64 channels, filters transformed in float64, "
         "fused multiply-add (default: standard)",
     )
-    parser.add_argument("--channels", type=integer(1), help="input channels, instead of the experiment's")
+    parser.add_argument(
+        "--channels", type=integer(1, _MOST_CHANNELS), help="input channels, instead of the experiment's"
+    )
+    parser.add_argument("--storage", choices=STORED, help="transformed data and filters are rounded to this format")
     parser.add_argument(
         "--order",
         choices=[order.value for order in Order],
@@ -131,8 +135,12 @@ def _best(m: Sequence[int], r: Sequence[int], dtype: str) -> NestedAlgorithm:
 
 
 def _experiment(options: argparse.Namespace) -> Experiment:
-    preset = as_experiment(options.experiment)
-    return preset if options.channels is None else replace(preset, channels=options.channels)
+    chosen = as_experiment(options.experiment)
+    if options.channels is not None:
+        chosen = replace(chosen, channels=options.channels)
+    if options.storage is not None:
+        chosen = replace(chosen, storage=options.storage, name=f"{chosen.name} ({options.storage} storage)")
+    return chosen
 
 
 def _report(study: ErrorStudy) -> bytes:

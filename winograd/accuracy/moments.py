@@ -23,6 +23,7 @@ from winograd.accuracy.linear import (
     with_rounded_constants,
 )
 from winograd.accuracy.orders import Order, axis_programs
+from winograd.accuracy.proportions import Multiple, multiples
 from winograd.accuracy.protocol import FilterRounding, Inputs
 from winograd.accuracy.rounding import PHI, UNIFORM_KURTOSIS, phi
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
@@ -133,14 +134,26 @@ def _passed_on(passed: Matrix, other: Matrix) -> Matrix:
 
 
 def roundings(program: Program, contraction: Contraction) -> Iterator[tuple[Matrix, Matrix]]:
-    """Yield form and response of every value that is rounded, products of unfused instructions included."""
+    """Yield form and response of every value that is rounded, products of unfused instructions included.
+
+    Values that are equal up to a sign and a power of two have one error: they are one, with all that they change.
+    """
     forms, response = as_float(forms_exact(program)), responses(program)
-    for number, node in enumerate(program.nodes, start=program.inputs):
+    found: dict[object, tuple[Matrix, Matrix]] = {}
+
+    def add(multiple: Multiple, form: Matrix, passed: Matrix) -> None:
+        factor, key = float(multiple[0]), multiple[1]
+        before = found[key][1] if key in found else 0.0
+        found[key] = form / factor, before + factor * passed
+
+    both = zip(program.nodes, multiples(program), strict=True)
+    for number, (node, (product, value)) in enumerate(both, start=program.inputs):
         multiplies = node.constant is not None and not is_power_of_two(node.constant)
         if multiplies and (node.op is Op.SCALE or contraction is Contraction.SEPARATE):
-            yield float(node.constant or 0) * forms[node.args[0]], response[number]
+            add(product, float(node.constant or 0) * forms[node.args[0]], response[number])
         if len(node.args) == 2:
-            yield forms[number], response[number]
+            add(value, forms[number], response[number])
+    yield from found.values()
 
 
 def _changed_tensor(

@@ -55,6 +55,19 @@ def grouped(labels: Labels) -> dict[bytes, NDArray[np.intp]]:
     return {key: np.array(rows) for key, rows in found.items()}
 
 
+def mantissas(values: Matrix) -> tuple[Matrix, Matrix]:
+    """Return size and power of two of numbers, with its sign: sizes from 1 to 2, exactly 1 within `CLOSE` of it.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in mantissas(np.array([-0.75, 4.0, 1 - 2.0**-53, 0.0]))]
+    [[1.5, 1.0, 1.0, 0.0], [-0.5, 4.0, 1.0, 0.5]]
+    """
+    sizes, exponents = np.frexp(np.abs(values) * (1 + CLOSE))
+    sizes = 2 * sizes / (1 + CLOSE)
+    return np.where(sizes <= 1 + CLOSE, np.sign(sizes), sizes), np.copysign(np.ldexp(0.5, exponents), values)
+
+
 def powers_of_two(values: Matrix) -> NDArray[np.bool_]:
     """Say which numbers are plus or minus a power of two, those within `CLOSE` of one included.
 
@@ -63,5 +76,4 @@ def powers_of_two(values: Matrix) -> NDArray[np.bool_]:
     >>> powers_of_two(np.array([-0.25, 3.0, 0.0])).tolist()
     [True, False, False]
     """
-    size = np.abs(np.frexp(values)[0])
-    return np.asarray((np.abs(size - 0.5) <= 0.5 * CLOSE) | (size >= 1 - CLOSE))
+    return np.asarray(mantissas(values)[0] == 1)

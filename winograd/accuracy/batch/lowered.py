@@ -50,11 +50,11 @@ class LoweredTransform:
         """See `Transform`."""
 
         def found(replay: Replay) -> Matrix:
-            forms, responses = replay.roundings(self.contraction)
-            rows = responses.transpose(1, 0, 2)
-            columns = rows.swapaxes(1, 2)
-            variances = rounded_twice_over((forms**2).sum(axis=2), (forms**4).sum(axis=2), inputs)
-            return np.stack([columns @ (part.T[:, :, None] * rows) for part in variances], axis=1)
+            rounded = replay.roundings(self.contraction)
+            squares, fourths = (rounded.forms**2).sum(axis=2), (rounded.forms**4).sum(axis=2)
+            columns, ratios = rounded.responses.swapaxes(1, 2), rounded.ratios
+            variances = rounded_twice_over(squares, fourths, inputs)
+            return np.stack([columns @ (part[:, :, None] * (ratios @ rounded.responses)) for part in variances], axis=1)
 
         both = self._joined(found)
         return both[:, 0], both[:, 1]
@@ -63,10 +63,10 @@ class LoweredTransform:
         """See `Transform`."""
 
         def found(replay: Replay, inside: Matrix) -> Matrix:
-            forms, responses = replay.roundings(self.contraction)
-            rows = forms.transpose(1, 0, 2)
-            squares = ((rows @ inside) * rows).sum(axis=2)
-            return np.asarray(PHI * (squares * (responses**2).mean(axis=2).T).sum(axis=1))
+            rounded = replay.roundings(self.contraction)
+            squares = ((rounded.forms @ inside) * rounded.forms).sum(axis=2)
+            passed = (rounded.responses * (rounded.ratios @ rounded.responses)).mean(axis=2)
+            return np.asarray(PHI * (squares * passed).sum(axis=1))
 
         parts = [(numbers, found(replay, covariance[numbers])) for numbers, replay in self.replays]
         return _in_order(parts, self.count)

@@ -12,7 +12,8 @@ import numpy as np
 
 from winograd.accuracy.batch.constants import rounding_change
 from winograd.accuracy.batch.entry import Entry
-from winograd.accuracy.batch.equality import powers_of_two
+from winograd.accuracy.batch.equality import Labels, equal_classes, mantissas, powers_of_two
+from winograd.accuracy.batch.names import Names, mixed, product_names, same_error, sum_names
 from winograd.accuracy.formats import FloatFormat
 from winograd.accuracy.linear import Matrix
 from winograd.codegen.interpret import Contraction
@@ -20,6 +21,30 @@ from winograd.codegen.program import Node, Op, Program
 
 _SIGNS = {Op.ZERO: (), Op.NEG: (-1,), Op.ADD: (1, 1), Op.SUB: (1, -1), Op.SCALE: (1,), Op.FMA: (1, 1), Op.FMS: (1, -1)}
 """Signs of the arguments of each operation; the first of those with a constant is multiplied by it besides."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roundings:
+    """What is rounded in a program.
+
+    Parameters
+    ----------
+    forms : ndarray of shape (candidates, roundings, columns)
+        0 for candidates that do not round it.
+    responses : ndarray of shape (candidates, roundings, rows)
+    names, factors : ndarray of shape (candidates, roundings)
+        What has one name in a candidate has one relative error.
+    """
+
+    forms: Matrix
+    responses: Matrix
+    names: Names
+    factors: Matrix
+
+    @property
+    def ratios(self) -> Matrix:
+        """The ratio of the errors of every two, the second by the first; 0 where they are independent."""
+        return same_error(self.names, self.factors, self.names, self.factors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,23 +102,59 @@ class Replay:
                 found[argument] += sign * passed
         return found
 
-    def roundings(self, contraction: Contraction) -> tuple[Matrix, Matrix]:
-        """Return form and response of every value that is rounded, 0 for candidates that do not round it.
+    @cached_property
+    def names(self) -> tuple[list[tuple[Names, Matrix]], list[tuple[Names, Matrix]]]:
+        """Names and factors of the product of every node, and of every value, of shape (candidates,) each."""
+        count = len(self.values)
+        places = mixed(np.arange(self.program.inputs, dtype=np.uint64))
+        values = [(np.full(count, place), np.ones(count)) for place in places]
+        products = []
+        labels = self._constant_labels()
+        for number, node in enumerate(self.program.nodes):
+            signs = _SIGNS[node.op]
+            arguments = [(values[a][0], sign * values[a][1]) for a, sign in zip(node.args, signs, strict=True)]
+            product = arguments[0] if arguments else (np.zeros(count, dtype=np.uint64), np.ones(count))
+            if number in labels:
+                label, factor = labels[number]
+                named = np.where(label == 0, product[0], product_names(label, product[0]))
+                product = (named, factor * product[1])
+            products.append(product)
+            values.append(sum_names(product, arguments[1]) if len(arguments) == 2 else product)
+        return products, values
 
-        Products of unfused instructions are included. Shapes are those of `forms` and `responses`.
-        """
+    def _constant_labels(self) -> dict[int, tuple[Labels, Matrix]]:
+        """Return label and factor of every constant; label 0 is that of powers of two."""
+        constants = self.constants
+        if not constants:
+            return {}
+        sizes, factors = mantissas(np.concatenate(list(constants.values()), axis=1))
+        labels = equal_classes(np.concatenate([np.ones((len(sizes), 1)), sizes], axis=1))[:, 1:]
+        return {place: (labels[:, column], factors[:, column]) for column, place in enumerate(constants)}
+
+    def roundings(self, contraction: Contraction) -> Roundings:
+        """Return every value that is rounded, products of unfused instructions included."""
         columns = self.program.inputs
-        forms, numbers = [], []
+        products, values = self.names
+        forms, numbers, names = [], [], []
         for place, node in enumerate(self.program.nodes):
             if place in self.constants and (node.op is Op.SCALE or contraction is Contraction.SEPARATE):
                 constant = self.constants[place]
                 forms.append(np.where(powers_of_two(constant), 0.0, constant) * self.forms[node.args[0]])
                 numbers.append(columns + place)
+                names.append(
+                    (np.where(powers_of_two(constant[:, 0]), np.uint64(0), products[place][0]), products[place][1])
+                )
             if len(node.args) == 2:
                 forms.append(self.forms[columns + place])
                 numbers.append(columns + place)
+                names.append(values[columns + place])
         count = len(self.values)
-        return np.array(forms).reshape(-1, count, columns), self.responses[np.array(numbers, dtype=int)]
+        return Roundings(
+            forms=np.array(forms).reshape(-1, count, columns).transpose(1, 0, 2),
+            responses=self.responses[np.array(numbers, dtype=int)].transpose(1, 0, 2),
+            names=np.array([name for name, _ in names], dtype=np.uint64).reshape(-1, count).T,
+            factors=np.array([factor for _, factor in names]).reshape(-1, count).T,
+        )
 
     def change(self, fmt: FloatFormat) -> Matrix:
         """Return what rounding the constants to a format adds to the matrices, of shape (candidates, rows, columns)."""

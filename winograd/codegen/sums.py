@@ -94,6 +94,14 @@ def program_of(sums: Sums, *, fused: bool) -> Program:
     return builder.build([values[output] for output in sums.outputs])
 
 
+def product(first: Fraction, second: Fraction) -> Fraction:
+    """Return the product; where one of the factors is 1 or -1 it is the other or its negative, of the same type."""
+    for unit, other in ((first, second), (second, first)):
+        if abs(unit) == 1:
+            return other if unit == 1 else -other
+    return first * second
+
+
 def instructions_when_fused(program: Program) -> int:
     """Return the instructions of the program, or of its sums with fused multiply-add where those are fewer."""
     return min(program.counts.instructions, program_of(sums_of(program), fused=True).counts.instructions)
@@ -111,14 +119,14 @@ def _factors_of_readers(program: Program) -> dict[int, Fraction]:
 def _part(factor: Fraction, argument: int, kept: dict[int, int], inlined: dict[int, Sum]) -> list[Term]:
     if argument in kept:
         return [(factor, kept[argument])]
-    return [(factor * coefficient, value) for coefficient, value in inlined[argument]]
+    return [(product(factor, coefficient), value) for coefficient, value in inlined[argument]]
 
 
 def _merged(terms: Sequence[Term]) -> Sum:
     """Add up the coefficients of equal values, in the order in which they come first."""
     totals: dict[int, Fraction] = {}
     for coefficient, value in terms:
-        totals[value] = totals.get(value, Fraction(0)) + coefficient
+        totals[value] = totals[value] + coefficient if value in totals else coefficient
     return tuple((coefficient, value) for value, coefficient in totals.items() if coefficient)
 
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from winograd.codegen.passes.repetition import repeated
 from winograd.codegen.program import Program
-from winograd.codegen.sums import Sum, Sums, instructions_when_fused, is_fused, program_of, sums_of
+from winograd.codegen.sums import Sum, Sums, instructions_when_fused, is_fused, product, program_of, sums_of
 
 
 @repeated
@@ -36,10 +36,11 @@ def normalised(sums: Sums) -> Sums:
     scales: dict[int, Fraction] = {}
     found: list[Sum] = []
     for number, terms in enumerate(sums.sums, start=sums.inputs):
-        scaled = tuple((coefficient * scales.get(value, Fraction(1)), value) for coefficient, value in terms)
-        if number not in sums.outputs and scaled:
-            scales[number] = _commonest(scaled)
-            scaled = tuple((coefficient / scales[number], value) for coefficient, value in scaled)
+        scaled = tuple((product(coefficient, scales.get(value, Fraction(1))), value) for coefficient, value in terms)
+        scale = _commonest(scaled) if number not in sums.outputs and scaled else Fraction(1)
+        if scale != 1:
+            scales[number] = scale
+            scaled = tuple((coefficient / scale, value) for coefficient, value in scaled)
         found.append(scaled)
     changed = replace(sums, sums=tuple(found))
     return changed if changed.cost < sums.cost else sums

@@ -89,11 +89,11 @@ def transpose(rows: Sequence[Form]) -> tuple[Form, ...]:
 
 
 def _paired_forms(rows: Sequence[Form]) -> list[Sums]:
-    columns, outputs = find_pairs(transpose(rows)), find_pairs(rows)
-    return [_paired(rows, chosen, paired) for chosen in ((), columns) for paired in ((), outputs)]
+    chosen = find_pairs(transpose(rows))
+    return [_paired(rows, pairs, rows_too) for pairs in ((), chosen) for rows_too in (False, True)]
 
 
-def _paired(rows: Sequence[Form], column_pairs: Sequence[Pair], row_pairs: Sequence[Pair]) -> Sums:
+def _paired(rows: Sequence[Form], column_pairs: Sequence[Pair], rows_too: bool) -> Sums:
     collected = _Collected(len(rows[0]))
     columns, values = list(transpose(rows)), list(range(len(rows[0])))
     one = Fraction(1)
@@ -103,7 +103,7 @@ def _paired(rows: Sequence[Form], column_pairs: Sequence[Pair], row_pairs: Seque
         values[found.second] = collected.add(((one, found.first), (-one, found.second)))
     core = transpose(columns)
     outputs: dict[int, int] = {}
-    for found in row_pairs:
+    for found in find_pairs(core) if rows_too else ():  # paired columns may tell apart what was a pair of rows
         parts = [
             collected.add(_terms(part, values)) for part in split(core[found.first], core[found.second]) if any(part)
         ]

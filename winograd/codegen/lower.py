@@ -5,13 +5,14 @@ In: a rational matrix. Out: its program, row by row or after all passes of `wino
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy
 
 from winograd.algebra.bilinear import BilinearAlgorithm, FractionRows, fraction_rows
-from winograd.codegen.pipeline import run_passes
+from winograd.codegen.pipeline import PASSES, run_passes
 from winograd.codegen.program import Program
 from winograd.codegen.sums import Sums, program_of
 
@@ -52,9 +53,9 @@ def lower_matrix(matrix: sympy.ImmutableMatrix) -> Program:
     return lower_rows(fraction_rows(matrix))
 
 
-def lower_rows(rows: FractionRows) -> Program:
-    """Return the program that `lower_matrix` does, for a matrix given as rows."""
-    return run_passes(row_by_row(rows))[0]
+def lower_rows(rows: FractionRows, passes: Sequence[str] = tuple(PASSES)) -> Program:
+    """Return the program that `lower_matrix` does, for a matrix given as rows, after the passes of the given names."""
+    return run_passes(row_by_row(rows), passes)[0]
 
 
 def row_by_row(rows: FractionRows) -> Program:

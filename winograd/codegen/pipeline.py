@@ -33,6 +33,9 @@ PASSES: Final = MappingProxyType[str, Pass](
 )
 """All passes by name, in the order in which they run."""
 
+STRUCTURAL: Final = ("pairing", "factoring", "fusing")
+"""Passes that ask of the entries of a matrix only which of them, and of their ratios, are equal, and their signs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gain:

@@ -67,7 +67,9 @@ def sums_of(program: Program) -> Sums:
     sums: list[Sum] = []
     reading = _factors_of_readers(program)
     for number, node in enumerate(program.nodes, start=program.inputs):
-        terms = _merged([term for factor, argument in factors(node) for term in _part(factor, argument, kept, inlined)])
+        parts = [_part(factor, argument, kept, inlined) for factor, argument in factors(node)]
+        parts.sort(key=lambda part: len(part) == 1)  # what was added up first stays first
+        terms = _merged([term for part in parts for term in part])
         alone = readers[number] == 1 and abs(reading.get(number, 0)) == 1
         if number not in program.outputs and (alone or len(terms) == 1):
             inlined[number] = terms

@@ -51,10 +51,19 @@ def factors(node: Node) -> tuple[tuple[Fraction, int], ...]:
     return tuple(zip((node.constant, *second), node.args, strict=True))
 
 
+def product(first: Fraction, second: Fraction) -> Fraction:
+    """Return the product; where one of the factors is 1 or -1 it is the other or its negative, of the same type."""
+    for unit, other in ((first, second), (second, first)):
+        if abs(unit) == 1:
+            return other if unit == 1 else -other
+    return first * second
+
+
 def _form(node: Node, forms: list[Form], inputs: int) -> Form:
     total = [Fraction(0)] * inputs
     for factor, argument in factors(node):
         for place, coefficient in enumerate(forms[argument]):
             if coefficient:
-                total[place] += factor * coefficient
+                added = product(factor, coefficient)
+                total[place] = total[place] + added if total[place] else added
     return tuple(total)

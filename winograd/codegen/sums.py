@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from winograd.codegen.forms import factors
+from winograd.codegen.forms import factors, product
 from winograd.codegen.program import Op, Program, ProgramBuilder
 
 Term = tuple[Fraction, int]
@@ -94,14 +94,6 @@ def program_of(sums: Sums, *, fused: bool) -> Program:
         named = [(coefficient, values[value]) for coefficient, value in terms]
         values.append(builder.combination(named) if fused else _separately(builder, named))
     return builder.build([values[output] for output in sums.outputs])
-
-
-def product(first: Fraction, second: Fraction) -> Fraction:
-    """Return the product; where one of the factors is 1 or -1 it is the other or its negative, of the same type."""
-    for unit, other in ((first, second), (second, first)):
-        if abs(unit) == 1:
-            return other if unit == 1 else -other
-    return first * second
 
 
 def instructions_when_fused(program: Program) -> int:

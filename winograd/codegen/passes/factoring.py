@@ -9,9 +9,10 @@ from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 
+from winograd.codegen.forms import product
 from winograd.codegen.passes.repetition import repeated
 from winograd.codegen.program import Program
-from winograd.codegen.sums import Sum, Sums, instructions_when_fused, is_fused, product, program_of, sums_of
+from winograd.codegen.sums import Sum, Sums, instructions_when_fused, is_fused, program_of, sums_of
 
 
 @repeated

@@ -67,8 +67,8 @@ def sums_of(program: Program) -> Sums:
     sums: list[Sum] = []
     reading = _factors_of_readers(program)
     for number, node in enumerate(program.nodes, start=program.inputs):
-        parts = [_part(factor, argument, kept, inlined) for factor, argument in factors(node)]
-        parts.sort(key=lambda part: len(part) == 1)  # what was added up first stays first
+        added = sorted(factors(node), key=lambda term: term[1] in kept)  # what was added up first stays first
+        parts = [_part(factor, argument, kept, inlined) for factor, argument in added]
         terms = _merged([term for part in parts for term in part])
         alone = readers[number] == 1 and abs(reading.get(number, 0)) == 1
         if number not in program.outputs and (alone or len(terms) == 1):

@@ -1,6 +1,7 @@
 """One shape of program, run for many candidates at once: forms, responses and roundings of all its values.
 
-In: a program whose constants are `Entry`, or numbers that all candidates have, and float64 matrices. Out: arrays that begin with the values of the program.
+In: a program whose constants are `Entry`, or numbers that all candidates have, and float64 matrices. Out: arrays that
+begin with the values of the program.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from winograd.accuracy.model import predict_error
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import LAYER, STANDARD, Inputs
 from winograd.accuracy.recipe import Recipe, Scaling
-from winograd.codegen.lower import _lower
+from winograd.codegen.lower import lower_rows
 
 
 def agreement(dtype):
@@ -101,10 +101,12 @@ def test_the_comparison_notices_what_is_not_shared(order, monkeypatch):
     if order is Order.HUFFMAN:
         monkeypatch.setattr(ordered, "equal_classes", lambda values: np.argsort(np.ones(values.shape), axis=1))
     else:
-        monkeypatch.setattr(shape, "lower_rows", lambda rows: _lower(rows, (), ()))
+        monkeypatch.setattr(shape, "lower_rows", lambda rows, passes=(): lower_rows(rows, ["fusing"]))
     shape.program_of.cache_clear()
+    shape.is_shared.cache_clear()
     (found,) = predict_batch(4, 3, [recipe], ndim=1, experiment="standard", order=order)
     shape.program_of.cache_clear()
+    shape.is_shared.cache_clear()
     expected = predicted(recipe, (4, 3), 1, "float32", "standard", order)
     assert abs(found / expected - 1) > 1000 * agreement("float32")
 

@@ -16,13 +16,14 @@ from winograd.accuracy.batch.entry import Place
 from winograd.accuracy.batch.equality import equal_classes, grouped
 from winograd.accuracy.batch.matrices import MatrixBatch
 from winograd.accuracy.batch.replay import Replay, signature
-from winograd.accuracy.batch.shape import Case, program_of, ratios_of
+from winograd.accuracy.batch.shape import Case, is_shared, program_of, ratios_of
 from winograd.accuracy.batch.transform import rounded_twice_over
 from winograd.accuracy.formats import FloatFormat
 from winograd.accuracy.linear import Matrix
 from winograd.accuracy.protocol import Inputs
 from winograd.accuracy.rounding import PHI
 from winograd.codegen.interpret import Contraction
+from winograd.codegen.lower import lower_rows
 from winograd.codegen.program import Program
 
 Numbers = NDArray[np.intp]
@@ -87,7 +88,10 @@ def _in_order(parts: list[tuple[Numbers, Matrix]], count: int) -> Matrix:
 
 
 def _programs(matrix: MatrixBatch) -> Iterator[tuple[Numbers, Program]]:
-    """Yield the candidates of each shape with their program; its constants are places of the matrix."""
+    """Yield the candidates of each shape with their program; its constants are places of the matrix.
+
+    Where values are shared further, every candidate comes alone, with its own constants.
+    """
     count = len(matrix.values)
     entries = matrix.values.reshape(count, -1)
     sizes = np.concatenate([np.ones((count, 1)), np.abs(entries)], axis=1)
@@ -97,7 +101,12 @@ def _programs(matrix: MatrixBatch) -> Iterator[tuple[Numbers, Program]]:
         quotients = [_quotient(matrix.values[numbers], *ratio) for ratio in ratios]
         finer = equal_classes(np.stack([*sizes[numbers].T, *quotients], axis=1))
         for key, places in grouped(finer).items():
-            yield numbers[places], program_of(_case(matrix, pattern + key, numbers[places[0]]))
+            case = _case(matrix, pattern + key, numbers[places[0]])
+            if not is_shared(case):
+                yield numbers[places], program_of(case)
+                continue
+            for number in numbers[places]:
+                yield np.array([number]), lower_rows(matrix.exact(int(number)))
 
 
 def _case(matrix: MatrixBatch, pattern: bytes, number: np.intp) -> Case:

@@ -1,11 +1,13 @@
 """One shape of program, run for many candidates at once: forms, responses and roundings of all its values.
 
-In: a program whose constants are `Entry`, and float64 matrices. Out: arrays that begin with the values of the program.
+In: a program whose constants are `Entry`, or numbers that all candidates have, and float64 matrices. Out: arrays that
+begin with the values of the program.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -65,9 +67,11 @@ class Replay:
     def constants(self) -> dict[int, Matrix]:
         """The constant of every node that has one, by its place among the nodes, of shape (candidates, 1)."""
         nodes = enumerate(self.program.nodes)
-        return {place: self._constant(node.constant) for place, node in nodes if isinstance(node.constant, Entry)}
+        return {place: self._constant(node.constant) for place, node in nodes if node.constant is not None}
 
-    def _constant(self, entry: Entry) -> Matrix:
+    def _constant(self, entry: Fraction) -> Matrix:
+        if not isinstance(entry, Entry):
+            return np.full((len(self.values), 1), float(entry))
         above, below = entry.source
         found = entry.sign * self.values[:, above[0], above[1]]
         return np.asarray(found if below is None else found / self.values[:, below[0], below[1]])[:, None]
@@ -171,8 +175,9 @@ class Replay:
 
 def signature(program: Program) -> tuple[object, ...]:
     """Return what two programs have in common when they are replayed in the same way."""
-    nodes = (
-        (node.op, node.args, (node.constant.source, node.constant.sign) if isinstance(node.constant, Entry) else None)
-        for node in program.nodes
-    )
+    nodes = ((node.op, node.args, _identity(node.constant)) for node in program.nodes)
     return (program.inputs, program.outputs, *nodes)
+
+
+def _identity(constant: Fraction | None) -> object:
+    return (constant.source, constant.sign) if isinstance(constant, Entry) else constant

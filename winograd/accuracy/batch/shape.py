@@ -1,8 +1,8 @@
 """The shape of a lowered program: its instructions, with each constant as an entry of the matrix or a ratio of two.
 
 In: exact rows of one candidate. Out: `Shape`, and the ratios that decided it. Candidates whose entries and these ratios
-agree in their signs and in which of them are equal to each other and to 1 have programs of one shape: `lower_rows` asks
-its numbers nothing else.
+agree in their signs and in which of them are equal to each other and to 1 have programs of one shape, unless values are
+shared further: the other passes that change anything ask their numbers nothing else.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import lru_cache
 from winograd.accuracy.batch.entry import Entry, Ratio
 from winograd.algebra.bilinear import FractionRows
 from winograd.codegen.lower import lower_rows
+from winograd.codegen.pipeline import STRUCTURAL
 from winograd.codegen.program import Program
 
 
@@ -38,7 +39,14 @@ def ratios_of(case: Case) -> tuple[Ratio, ...]:
     return _lowered(case.example())[1]
 
 
+@lru_cache(maxsize=16384)
+def is_shared(case: Case) -> bool:
+    """Say whether the example's values are shared further: then nothing is known of other candidates' programs."""
+    rows = case.example()
+    return lower_rows(rows).counts != lower_rows(rows, STRUCTURAL).counts
+
+
 def _lowered(rows: FractionRows) -> tuple[Program, tuple[Ratio, ...]]:
     ratios: dict[Ratio, None] = {}
     traced = tuple(tuple(Entry.of(value, (i, j), ratios) for j, value in enumerate(row)) for i, row in enumerate(rows))
-    return lower_rows(traced), tuple(ratios)
+    return lower_rows(traced, STRUCTURAL), tuple(ratios)

@@ -1,0 +1,81 @@
+"""Sharing: a value that takes several instructions of its own is computed in one from values that others need anyway.
+
+In: a program. Out: one with no more instructions. Multiples count as the same value (negations and powers of two among
+them), and two outputs e + o and e - o share whatever is s e + c o for any c. No sum is made of parts that are more than
+`LARGEST_PART` times its own size: what is saved in instructions is not paid for with cancellation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, combinations
+from typing import Final
+
+from winograd.codegen.forms import forms_of
+from winograd.codegen.graph import Graph
+from winograd.codegen.passes.reach import LARGEST_PART, Line, Reach, Vector, vectors_of
+from winograd.codegen.passes.repetition import repeated
+from winograd.codegen.program import Node, Program
+
+__all__ = ["LARGEST_PART", "share"]
+
+_MOST_NODES: Final = 200
+"""Of larger programs nothing is looked for: it would take seconds."""
+
+
+@repeated
+def share(program: Program) -> Program | None:
+    """Return the program after the first replacement that saves an instruction.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> from winograd.codegen.program import Op, ProgramBuilder
+    >>> builder = ProgramBuilder(inputs=3)
+    >>> first = builder.emit(Op.ADD, builder.emit(Op.ADD, 0, 1), 2)
+    >>> second = builder.scaled(Fraction(2), builder.emit(Op.ADD, 1, builder.emit(Op.ADD, 0, 2)))
+    >>> builder.build([first, second]).counts.instructions, share(builder.build([first, second])).counts.instructions
+    (5, 4)
+    """
+    if len(program.nodes) > _MOST_NODES:
+        return None
+    graph, vectors = Graph.of(program), vectors_of(forms_of(program))
+    targets = [number for number in range(program.inputs, len(vectors)) if graph.is_kept(number)]
+    alone = (_alone(graph, vectors, target) for target in targets)
+    together = (_together(graph, vectors, pair) for pair in _mirrored(vectors, targets))
+    found = next((nodes for nodes in chain(alone, together) if nodes is not None), None)
+    return None if found is None else graph.replaced(found)
+
+
+def _alone(graph: Graph, vectors: Sequence[Vector], target: int) -> dict[int, Node] | None:
+    own = graph.own((target,))
+    if len(own) < 2:
+        return None
+    node = Reach(vectors, graph.available(own)).instruction(vectors[target])
+    return None if node is None else {target: node}
+
+
+def _mirrored(vectors: Sequence[Vector], targets: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of values whose coefficients differ in signs only."""
+    sizes = {number: tuple(map(abs, vectors[number])) for number in targets}
+    return (pair for pair in combinations(targets, 2) if sizes[pair[0]] == sizes[pair[1]])
+
+
+def _together(graph: Graph, vectors: Sequence[Vector], pair: tuple[int, int]) -> dict[int, Node] | None:
+    """Look for z = s e + c o in one instruction, and both outputs in one from z and a multiple of o; or e for o."""
+    own = graph.own(pair)
+    if len(own) < 4 or graph.depends(pair[0], pair[1]) or graph.depends(pair[1], pair[0]):
+        return None
+    both = list(zip(vectors[pair[0]], vectors[pair[1]], strict=True))
+    even, odd = tuple((a + b) // 2 for a, b in both), tuple((a - b) // 2 for a, b in both)
+    reach, number = Reach(vectors, graph.available(own)), graph.next_number
+    for wanted, along in ((even, odd), (odd, even)):
+        line = Line.of(along)
+        middle = reach.instruction_along(wanted, line) if line and any(wanted) else None
+        if middle is None:
+            continue
+        wider, scale = reach.with_value(number, middle)
+        outputs = [wider.instruction(tuple(scale * entry for entry in vectors[target]), number) for target in pair]
+        if None not in outputs:
+            return {number: middle, **dict(zip(pair, outputs, strict=True))}  # type: ignore[arg-type]
+    return None

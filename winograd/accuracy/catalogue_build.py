@@ -41,6 +41,7 @@ from winograd.accuracy.stages import Stage, Unit
 from winograd.accuracy.trials import Result, Trials
 from winograd.accuracy.workers import Workers
 from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.codegen.lower import lower_axis
 
 DEFAULT_BUDGET: Final = 50_000
 """Evaluations of kappa for each size and number of products."""
@@ -55,6 +56,9 @@ MEASURED: Final = frozenset(
 
 TRIALS: Final = 300
 """Tiles of a measurement."""
+
+EQUAL: Final = 1.015
+"""Predicted errors that differ by less are equal: the model is not surer than that of two algorithms."""
 
 _IN_3D: Final = 4
 _KEPT: Final = 12
@@ -250,7 +254,8 @@ def fill(unit: Unit) -> Result:
 def least_error(options: Mapping[str, BilinearAlgorithm], limits: Sequence[str] = ()) -> tuple[str, BilinearAlgorithm]:
     """Return the text and algorithm with the least predicted error in 3D float32 among those that are best in 2D.
 
-    It is one that is no worse than any of ``limits``, texts among the options, in any number of axes, if there is one.
+    Errors up to `EQUAL` times the least count as equal: then the instructions of data and inverse transform decide. It
+    is one that is no worse than any of ``limits``, texts among the options, in any number of axes, if there is one.
     """
     in_range = {text: axis for text, axis in options.items() if not overflows(axis, 3, "float32")} or options
     in_2d = sorted(in_range, key=lambda text: (predicted_error(in_range[text], 2, "float32"), len(text), text))
@@ -261,8 +266,15 @@ def least_error(options: Mapping[str, BilinearAlgorithm], limits: Sequence[str] 
     }
     least = [min(same) for same in zip(*(errors[text] for text in known), strict=True)]
     allowed = [text for text in errors if all(map(le, errors[text], least))]
-    best = min(allowed or errors, key=lambda text: (errors[text][-1], len(text), text))
+    bound = EQUAL * min(errors[text][-1] for text in allowed or errors)
+    equal = [text for text in allowed or errors if errors[text][-1] <= bound]
+    best = min(equal, key=lambda text: (_instructions(in_range[text]), errors[text][-1], len(text), text))
     return best, in_range[best]
+
+
+def _instructions(axis: BilinearAlgorithm) -> int:
+    programs = lower_axis(axis)
+    return programs.data.counts.instructions + programs.inverse.counts.instructions
 
 
 def _versions() -> str:

@@ -92,7 +92,7 @@ class Variances:
         return contracted([axis.at**2 for axis in self.axes], products)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8)  # the arrays of a large nest have a million entries
 def variances(nested: NestedAlgorithm, fmt: FloatFormat, experiment: Experiment, order: Order) -> Variances:
     """Return the parts of the variance. Arrays are shared: they are not to be written."""
     inside = float_format(experiment.transforms) if experiment.transforms else fmt

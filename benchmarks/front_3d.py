@@ -23,6 +23,7 @@ import scipy
 
 from winograd import __version__, measure_error, search_points
 from winograd.accuracy.protocol import LAYER
+from winograd.conv.timing import measured_on
 
 ALLOWED = 1.03
 
@@ -73,7 +74,7 @@ def main() -> int:
             "scipy": scipy.__version__,
             "winograd": __version__,
         },
-        "machine": platform.processor() or platform.machine(),
+        "machine": measured_on()["processor"],
         "date": date.today().isoformat(),
         "places": [],
     }

@@ -14,7 +14,7 @@ import pytest
 
 from winograd import best, error, measure_error, nest, toom_cook
 from winograd.accuracy.protocol import as_experiment
-from winograd.accuracy.study import study_error
+from winograd.accuracy.showing.study import study_error
 from winograd.algebra.crt import crt
 
 F23 = ("--m", "2", "--r", "3", "--trials", "50")

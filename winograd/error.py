@@ -22,9 +22,9 @@ from winograd.accuracy.catalogue import best
 from winograd.accuracy.experiment import sample_errors
 from winograd.accuracy.formats import ALLOWED, STORED
 from winograd.accuracy.orders import Order
-from winograd.accuracy.plots.canvas import require_matplotlib
 from winograd.accuracy.protocol import Experiment, as_experiment
-from winograd.accuracy.study import ErrorStudy, study_error
+from winograd.accuracy.showing.plots.canvas import require_matplotlib
+from winograd.accuracy.showing.study import ErrorStudy, study_error
 from winograd.algebra.nesting import NestedAlgorithm, as_nested, nest
 from winograd.arguments import (
     POINTS_EPILOG,
@@ -147,7 +147,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 
 
 def _report(study: ErrorStudy) -> bytes:
-    from winograd.accuracy.study_report import study_page
+    from winograd.accuracy.showing.study_report import study_page
 
     report = study.report
     outputs = int(np.prod(report.algorithm.m))

@@ -19,12 +19,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from winograd import search_points, toom_cook
-from winograd.accuracy import searching, stages
 from winograd.accuracy.experiment import measure_error
-from winograd.accuracy.objective import Cost
 from winograd.accuracy.protocol import Experiment
-from winograd.accuracy.search_result import SearchResult
-from winograd.accuracy.workers import Workers
+from winograd.accuracy.searching import stages
+from winograd.accuracy.searching import work as searching
+from winograd.accuracy.searching.objective import Cost
+from winograd.accuracy.searching.result import SearchResult
+from winograd.accuracy.searching.workers import Workers
 from winograd.algebra.growth import kappa
 
 ROOT = Path(__file__).resolve().parents[2]

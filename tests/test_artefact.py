@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from winograd.artefact import first_difference, write_atomically
+from winograd.artefact import checked_targets, first_difference, write_atomically
 
 
 def test_new_files_get_ordinary_permissions(tmp_path: Path) -> None:
@@ -139,3 +139,31 @@ def test_devices_and_pipes_are_written_to(tmp_path: Path) -> None:
 )
 def test_the_first_difference_is_one_line(expected: bytes, found: bytes, message: str | None) -> None:
     assert first_difference(expected, found) == message
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (["."], "is a directory, must be a file"),
+        (["missing/file"], "its directory does not exist"),
+        (["new", None, "./new"], "is named twice, must be one file for each output"),
+    ],
+)
+def test_targets_are_checked_beforehand(
+    paths: list[str | None], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        checked_targets(*paths)
+    assert os.listdir(tmp_path) == []
+
+
+def test_targets_that_cannot_be_written_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ValueError, match="new: is not writable"):
+        checked_targets(str(tmp_path / "new"))
+
+
+def test_good_targets_pass(tmp_path: Path) -> None:
+    (tmp_path / "old").touch()
+    checked_targets(str(tmp_path / "old"), str(tmp_path / "new"), None, os.devnull, os.devnull)

@@ -128,6 +128,10 @@ def test_a_budget_of_0_is_an_empty_table(command: Command) -> None:
         (("--m", "4", "--r", "3", "--weight", "2"), "argument --weight: is for --objective cost alone"),
         (("--m", "4", "--r", "3", "--scheduler", "tcp://a"), "argument --scheduler: is for --backend dask alone"),
         (("--m", "4", "--r", "3", "--worker", "2"), "unrecognized arguments: --worker 2"),
+        (("--m", "4", "--r", "3", "--backend", "multiprocessing"), "argument --backend: invalid choice"),
+        (("--catalogue", "c.json", "--m", "9"), "argument --m: is not for --catalogue"),
+        (("--catalogue", "c.json", "--max-height", "5"), "argument --max-height: is not for --catalogue"),
+        (("--catalogue", "c.json", "-o", "table.txt"), "argument -o: is not for --catalogue"),
     ],
 )
 def test_a_wrong_command_is_one_line_and_2(command: Command, words: tuple[str, ...], message: str) -> None:
@@ -161,10 +165,29 @@ def test_no_words_are_help_and_2(command: Command) -> None:
     assert "--storage" in command.error
 
 
-def test_an_output_that_cannot_be_written_is_one_line(command: Command, tmp_path: Path) -> None:
-    assert command(*QUICK, "-o", str(tmp_path)) == 1
+@pytest.mark.parametrize("option", ["-o", "--json", "--catalogue"])
+def test_an_output_that_cannot_be_written_is_one_line_before_the_work(
+    option: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "search_points", None)
+    monkeypatch.setattr(catalogue_build, "build_catalogue", None)
+    sizes = () if option == "--catalogue" else QUICK
+    assert command(*sizes, option, str(tmp_path)) == 1
     assert command.error_is_one_line
+    assert "is a directory" in command.error
+    assert command(*sizes, option, str(tmp_path / "missing" / "file")) == 1
+    assert "its directory does not exist" in command.error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_died_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise RuntimeError("a worker process ended; what was finished is kept")
+
+    monkeypatch.setattr(search, "search_points", die)
+    assert command(*QUICK) == 1
+    assert command.error_is_one_line
+    assert "a worker process ended" in command.error
 
 
 def run(*words: str, **options: object) -> subprocess.CompletedProcess[bytes]:

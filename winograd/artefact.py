@@ -35,19 +35,28 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
-def checked_target(path: str) -> str:
-    """Refuse a path that cannot be written before minutes are spent on what goes there.
+def checked_targets(*paths: str | None) -> None:
+    """Refuse paths that cannot be written, before minutes are spent on what goes there; None stands for no file.
 
     Raises
     ------
     ValueError
-        If it is a directory, or in no directory.
+        If one is a directory, in no directory or not writable, or two are the same file.
     """
-    if Path(path).is_dir():
-        raise ValueError(f"{path}: is a directory, must be a file")
-    if not Path(path).parent.is_dir():
-        raise ValueError(f"{path}: its directory does not exist")
-    return path
+    seen: set[Path] = set()
+    for path in paths:
+        if path is None:
+            continue
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
+            raise ValueError(f"{path}: is a directory, must be a file")
+        if not target.parent.is_dir():
+            raise ValueError(f"{path}: its directory does not exist")
+        if not os.access(target if target.exists() else target.parent, os.W_OK):
+            raise ValueError(f"{path}: is not writable")
+        if target in seen and (target.is_file() or not target.exists()):
+            raise ValueError(f"{path}: is named twice, must be one file for each output")
+        seen.add(target)
 
 
 def first_difference(expected: bytes, found: bytes) -> str | None:

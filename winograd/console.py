@@ -36,24 +36,26 @@ class Console:
         except BrokenPipeError:  # whoever reads stdout has seen enough
             return 1
         except OSError as error:
-            where = "stdout" if error.filename is None else repr(error.filename)
-            return self.failed(f"{where}: {error.strerror or error}")
+            where = "" if error.filename is None else f"{error.filename!r}: "
+            return self.failed(f"{where}{error.strerror or error or type(error).__name__}")
         except KeyboardInterrupt:
             return self.failed("interrupted")
-        except (ArithmeticError, ImportError, MemoryError, NotImplementedError, TypeError, ValueError) as error:
+        except (ArithmeticError, ImportError, MemoryError, RuntimeError, TypeError, ValueError) as error:
             return self.failed(str(error) or type(error).__name__)
 
     def print(self, artefact: bytes) -> int:
-        """Write to stdout and return the exit status; an OSError where that cannot be done."""
+        """Write to stdout and return the exit status; a BrokenPipeError where nobody reads it."""
         if sys.stdout is None:
             return self.failed("stdout is closed")
         try:
             sys.stdout.buffer.write(artefact)
             sys.stdout.buffer.flush()
-        except OSError:
+        except OSError as error:
             # What could not be written must not be tried again when Python exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise
+            if isinstance(error, BrokenPipeError):
+                raise
+            return self.failed(f"stdout: {error.strerror or error}")
         return 0
 
     def failed(self, message: str) -> int:

@@ -37,7 +37,7 @@ from winograd.arguments import (
     parse_words,
     sizes_per_axis,
 )
-from winograd.artefact import checked_target, write_atomically
+from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
 
 _CONSOLE: Final = Console("python -m winograd.error")
@@ -101,9 +101,7 @@ def _parser() -> LineParser:
 
 
 def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int:
-    for path in (options.json, options.report):
-        if path is not None:
-            checked_target(path)
+    checked_targets(options.json, options.report)
     if options.report is not None:
         require_matplotlib()
     nested = _algorithm(options, m, r)
@@ -125,7 +123,7 @@ def _algorithm(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) 
         return build(m, r, options.points, options.moduli)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        nested = _best(m, r, options.dtype)
+        nested = _best(m, r, "float32" if options.storage == "tf32" else options.storage or options.dtype)
     for warning in caught:
         _CONSOLE.tell(f"warning: {warning.message}")
     return nested
@@ -134,7 +132,7 @@ def _algorithm(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) 
 def _best(m: Sequence[int], r: Sequence[int], dtype: str) -> NestedAlgorithm:
     if len(set(m)) == len(set(r)) == 1:
         return as_nested(best(m[0], r[0], len(m), dtype))
-    return nest(*(as_nested(best(*size, 1, dtype)).axes[0] for size in zip(m, r, strict=True)))
+    return nest(*(as_nested(best(*size, len(m), dtype)).axes[0] for size in zip(m, r, strict=True)))
 
 
 def _experiment(options: argparse.Namespace) -> Experiment:

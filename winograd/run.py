@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from winograd.artefact import checked_target, write_atomically
+from winograd.artefact import checked_targets, write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -119,8 +119,9 @@ def _run(options: argparse.Namespace) -> str | None:
 
     with torch.device("meta"):  # sizes only
         outline = create(options.network)
-    json_path = checked_target(options.json or f"winograd-{options.network}.json")
-    plot_path = checked_target(options.plot or f"winograd-{options.network}.png")
+    json_path = options.json or f"winograd-{options.network}.json"
+    plot_path = options.plot or f"winograd-{options.network}.png"
+    checked_targets(json_path, plot_path)
     if not plot_path.lower().endswith(".png"):
         raise ValueError(f"argument --plot: {plot_path}, must end in .png")
     if options.threads:

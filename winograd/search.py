@@ -20,7 +20,7 @@ from winograd.accuracy.searching.objective import Cost, Norm, Objective
 from winograd.accuracy.searching.result import SearchResult
 from winograd.accuracy.showing.table import text_table
 from winograd.arguments import LineParser, integer, parse_words
-from winograd.artefact import write_atomically
+from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
 
 _CONSOLE: Final = Console("python -m winograd.search")
@@ -28,6 +28,7 @@ _COST: Final = "cost"
 _BUDGET: Final = 100_000
 _DEFAULTS: Final = {"standard": (Order.HUFFMAN, Norm.MEAN_ABS), "layer": (Order.LOWERED, Norm.RELATIVE_L2)}
 """Order and norm of the two protocols."""
+_FOR_CATALOGUE: Final = frozenset({"catalogue", "budget", "seed", "storage", "workers", "backend", "scheduler"})
 
 _EPILOG: Final = f"""\
 The budget counts evaluations of kappa, from which the best are predicted, and of these the best are measured. With
@@ -47,6 +48,8 @@ def _read(parser: LineParser, words: Sequence[str]) -> argparse.Namespace:
     options = parse_words(parser, words)
     if options.catalogue is None and None in (options.m, options.r):
         parser.error("the following arguments are required: --m, --r, or --catalogue")
+    if options.catalogue is not None:
+        _refuse_others(parser, options)
     order, norm = _DEFAULTS[options.experiment]
     options.order, options.norm = options.order or order.value, options.norm or norm.value
     if options.weight is not None and options.objective != _COST:
@@ -54,6 +57,14 @@ def _read(parser: LineParser, words: Sequence[str]) -> argparse.Namespace:
     if options.scheduler is not None and options.backend != "dask":
         parser.error("argument --scheduler: is for --backend dask alone")
     return options
+
+
+def _refuse_others(parser: LineParser, options: argparse.Namespace) -> None:
+    """Exit with the line that names an option which says nothing about a catalogue."""
+    for name, value in vars(options).items():
+        if name not in _FOR_CATALOGUE and value != parser.get_default(name):
+            flag = f"-{name[0]}" if name == "output" else f"--{name.replace('_', '-')}"
+            parser.error(f"argument {flag}: is not for --catalogue, which searches every size in its own way")
 
 
 def _parser() -> LineParser:
@@ -94,13 +105,14 @@ def _add_work(parser: LineParser) -> None:
     parser.add_argument("--seed", type=integer(0), default=0, help="of the search and the measurements (default: 0)")
     parser.add_argument("--storage", metavar="FILE", help="SQLite file to resume from and to keep results in")
     parser.add_argument("--workers", type=integer(1), default=1, help="processes (default: 1)")
-    parser.add_argument("--backend", choices=("loky", "threading", "multiprocessing", "dask"), help="of joblib")
+    parser.add_argument("--backend", choices=("loky", "threading", "dask"), help="of joblib")
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="of a dask cluster (default: a local one of so many workers)"
     )
 
 
 def _run(options: argparse.Namespace) -> int:
+    checked_targets(options.output, options.json, options.catalogue)
     with _cluster(options):
         if options.catalogue is not None:
             return _build_catalogue(options)
@@ -128,14 +140,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _deliver(options: argparse.Namespace, result: SearchResult) -> int:
-    if options.json is not None:
-        write_atomically(options.json, as_json(result).encode("ascii"))
     header, *rows = result.table
     table = f"{text_table(header, rows)}\n".encode("ascii")
     if options.output is not None:
         write_atomically(options.output, table)
     elif status := _CONSOLE.print(table):
         return status
+    if options.json is not None:
+        write_atomically(options.json, as_json(result).encode("ascii"))
     _CONSOLE.tell(repr(result))
     for reason in result.reasons:
         _CONSOLE.tell(f"a candidate failed: {reason}")

@@ -1,6 +1,6 @@
 """Candidates for a row of the catalogue, and which of them are near enough to the least kappa to be looked at.
 
-In: sizes, what the search found, rows of smaller tiles. Out: `Candidate`s: published sets, the direct algorithm, what
+In: sizes, what the search found, rows of smaller tiles. Out: `Candidate` objects: published sets, the direct algorithm, what
 the search found in both orientations, and two smaller algorithms side by side.
 """
 

@@ -1,6 +1,6 @@
 """Successive halving: many candidates are measured with few trials, and a few of them with many.
 
-In: a `SearchTask`. Out: `Rung`s. All candidates of a rung are measured with the same random numbers, so that they
+In: a `SearchTask`. Out: the rungs. All candidates of a rung are measured with the same random numbers, so that they
 differ by less than their intervals say.
 """
 

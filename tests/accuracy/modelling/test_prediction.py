@@ -37,6 +37,7 @@ EXPERIMENTS = [
     ("float32", replace(STANDARD, transforms="float64", filter_rounding=FilterRounding.ONCE)),
     ("float32", replace(STANDARD, storage="tf32")),
     ("float16", STANDARD),
+    ("float16", replace(STANDARD, storage="float16")),
 ]
 
 
@@ -65,6 +66,13 @@ def test_every_order_is_predicted_as_measured(order: str, m: int, ndim: int) -> 
     assert abs(predicted.relative_l2 / measured.relative_l2 - 1) <= ONE + (high - low) / measured.relative_l2
     low, high = measured.mean_abs_interval
     assert abs(predicted.mean_abs / measured.mean_abs - 1) <= ONE + (high - low) / measured.mean_abs
+
+
+def test_what_keeps_the_dtype_rounds_nothing_again() -> None:
+    nested = nest(*[toom_cook(2, 3)] * 2)
+    usual = predict_error(nested, "float16", STANDARD)
+    for name in ("storage", "transforms", "interface"):
+        assert predict_error(nested, "float16", replace(STANDARD, **{name: "float16"})).rms == usual.rms
 
 
 def test_float64_is_float32_with_more_digits() -> None:

@@ -67,7 +67,7 @@ def _constants(axis: AxisFigures, ndim: int) -> Matrix:
 def _storage(axis: AxisFigures, ndim: int, fmt: FloatFormat, experiment: Experiment) -> Matrix:
     """Return the variance from rounding transformed taps and data before the products."""
     stored = stored_format(experiment.storage) if experiment.storage else fmt
-    again = experiment.storage is not None or experiment.transforms is not None
+    again = not stored.contains(float_format(experiment.transforms) if experiment.transforms else fmt)
     filter_rounds = again or experiment.filter_rounding is FilterRounding.ONCE
     scale, kurtosis = DEVIATIONS[experiment.inputs], KURTOSES[experiment.inputs]
     total = np.zeros_like(axis.products)
@@ -90,7 +90,7 @@ def _outer(part: Matrix, ndim: int) -> Matrix:
 
 def _output_rounding(fmt: FloatFormat, experiment: Experiment) -> float:
     """Return the relative variance from rounding the outputs to a narrower dtype."""
-    if experiment.interface is None and experiment.transforms is None:
-        return 0.0
     outside = float_format(experiment.interface) if experiment.interface else fmt
+    if outside.contains(float_format(experiment.transforms) if experiment.transforms else fmt):
+        return 0.0
     return PHI / 3 * outside.roundoff**2

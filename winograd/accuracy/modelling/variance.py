@@ -160,7 +160,7 @@ def _kron(first: Matrix, second: Matrix) -> Matrix:
 def _storage(axes: Sequence[AxisMoments], fmt: FloatFormat, experiment: Experiment) -> tuple[Matrix, Matrix]:
     """Return the variance of the rounding of each transformed tap and datum, per unit variance of the inputs."""
     stored = stored_format(experiment.storage) if experiment.storage else fmt
-    again = experiment.storage is not None or experiment.transforms is not None
+    again = not stored.contains(float_format(experiment.transforms) if experiment.transforms else fmt)
     filter_rounds = again or experiment.filter_rounding is FilterRounding.ONCE
     scale, kurtosis = DEVIATIONS[experiment.inputs], KURTOSES[experiment.inputs]
     found = []
@@ -175,9 +175,9 @@ def _storage(axes: Sequence[AxisMoments], fmt: FloatFormat, experiment: Experime
 
 def _output_rounding(fmt: FloatFormat, experiment: Experiment) -> float:
     """Return the relative variance from rounding the outputs to a narrower dtype."""
-    if experiment.interface is None and experiment.transforms is None:
-        return 0.0
     outside = float_format(experiment.interface) if experiment.interface else fmt
+    if outside.contains(float_format(experiment.transforms) if experiment.transforms else fmt):
+        return 0.0
     return PHI / 3 * outside.roundoff**2
 
 

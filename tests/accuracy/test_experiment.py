@@ -14,6 +14,7 @@ import pytest
 
 from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.experiment import measure_error, sample_errors
+from winograd.accuracy.formats import float_format
 from winograd.accuracy.measuring import measurement as module
 from winograd.accuracy.model import kappa
 from winograd.accuracy.protocol import LAYER, STANDARD, ChannelSum, Experiment, FilterRounding, Inputs
@@ -265,6 +266,41 @@ def test_a_function_is_measured_under_its_name() -> None:
     assert exact.mean_abs < 1e-3 * report.mean_abs
     with pytest.raises(ValueError, match=r"order <lambda> returned shape \(4, 1, 10\), must return \(4, 10\)"):
         measure_error(toom_cook(4, 3), trials=10, order=lambda d, w: direct(d, w)[:, None])
+
+
+def test_a_function_may_compute_in_place() -> None:
+    def careless(data: Any, filters: Any) -> Any:
+        result = direct_ref(data, filters)
+        data *= 2
+        filters[:] = 0
+        return result
+
+    report = measure_error(toom_cook(4, 3), trials=20, order=careless)
+    assert report.mean_abs == measure_error(toom_cook(4, 3), trials=20, order=direct_ref).mean_abs
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (np.ones((4, 10), complex), "order <lambda> returned dtype complex128, must return one of float16, bfloat16, "),
+        (np.ones((4, 10), object), "order <lambda> returned dtype object, must return one of float16"),
+        (np.ones((4, 10), int), "order <lambda> returned dtype int64, must return one of float16"),
+        (None, "order <lambda> returned dtype object, must return one of float16"),
+        ([[1.0], [1.0, 2.0]], "what order <lambda> returned is a list that is no array"),
+    ],
+)
+def test_what_a_function_returns_must_be_floating_point_numbers(returned: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=f"^{message}") as caught:
+        measure_error(toom_cook(4, 3), trials=10, order=lambda *_: returned)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_a_function_may_return_every_format(dtype: str) -> None:
+    fmt = float_format(dtype)
+    wide = [toom_cook(4, 3), "float16", "standard", 30]
+    report = measure_error(*wide, lambda d, w: fmt.round(direct_ref(*(x.astype(float) for x in (d, w)))))
+    assert report.max_abs <= 3 * fmt.roundoff
 
 
 class Terminal(io.StringIO):

@@ -51,7 +51,9 @@ def measure_error(
     order : str, Order or function
         "huffman" or "sequential" order of every matrix row, or "lowered" for the generated programs. A function
         computes outputs (*m, trials) from data (*tile, channels, trials) and filters (*taps, channels, trials), in its
-        own arithmetic; `winograd.accuracy.measuring.kernel_order.kernel_order` makes it of a generated kernel.
+        own arithmetic: dtype and experiment then say which inputs it is given, and nothing else. It returns float16,
+        bfloat16, float32 or float64. `winograd.accuracy.measuring.kernel_order.kernel_order` makes it of a generated
+        kernel.
     seed : int
         Of NumPy's default generator, at least 0.
     data : array_like of shape (N, channels, *sizes), optional
@@ -71,8 +73,8 @@ def measure_error(
     ------
     TypeError, ValueError
         For something that is no algorithm, an unknown dtype, experiment or order, too few trials, a negative seed,
-        constants that overflow the dtype, fused experiments in float64, formats that do not contain each other, and
-        arrays that do not fit.
+        constants that overflow the dtype, fused experiments in float64, formats that do not contain each other, arrays
+        that do not fit, a kernel of another algorithm, and a function that returns another shape or dtype.
     NotImplementedError
         If an entry of the matrices is not rational.
     ModuleNotFoundError

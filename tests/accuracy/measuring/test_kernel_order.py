@@ -4,17 +4,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from winograd.accuracy.experiment import measure_error, sample_errors
+from winograd.accuracy.measuring.compiled_kernel import CompiledKernel
 from winograd.accuracy.measuring.kernel_order import kernel_order
 from winograd.accuracy.protocol import LAYER, Experiment, FilterRounding
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.emit import emit
 
+F23, F45 = toom_cook(2, 3), toom_cook(4, 5)
 LINE = nest(toom_cook(4, 3))
 COMPILED_LINE = emit(LINE, "c", name="line")
 PLANE = nest(toom_cook(4, 3), toom_cook(4, 3))
@@ -79,3 +82,47 @@ def test_other_targets_and_dtypes_are_refused() -> None:
         kernel_order(emit(LINE, "torch"))
     with pytest.raises(ValueError, match="dtype is float64, must be float32 for a compiled kernel"):
         measure_error(LINE, "float64", trials=2, order=kernel_order(COMPILED_LINE))
+
+
+def test_what_is_no_kernel_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"^kernel is a NestedAlgorithm, must be a Kernel, as winograd\.emit returns$"):
+        kernel_order(LINE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", ["c", "numpy"])
+@pytest.mark.parametrize(
+    ("made_for", "measured"),
+    [(F23, LINE), (LINE, F23), (F45, LINE), (PLANE, LINE), (toom_cook(4, 3, "0,1,-1,2,-2,inf"), LINE)],
+    ids=["smaller tile", "larger tile", "more taps", "more axes", "other points"],
+)
+def test_a_kernel_is_not_measured_as_another_algorithm(target: str, made_for: Any, measured: Any) -> None:
+    kernel = kernel_order(emit(made_for, target))
+    with pytest.raises(ValueError, match=r"^order computes <F\(.*\), .*>, must compute the algorithm, <F\(.*>$"):
+        measure_error(measured, experiment="layer", trials=2, order=kernel)
+
+
+@pytest.mark.parametrize("target", ["c", "numpy"])
+@pytest.mark.parametrize(
+    ("data", "filters", "message"),
+    [
+        ((4, 2, 3), (3, 2, 3), r"data has shape \(4, 2, 3\), must be \(6, channels, trials\) for .* of F\(4,3\)"),
+        ((8, 2, 3), (3, 2, 3), r"data has shape \(8, 2, 3\), must be \(6, channels, trials\)"),
+        ((6, 2, 3), (5, 2, 3), r"filters has shape \(5, 2, 3\), must be \(3, channels, trials\)"),
+        ((6, 6, 2, 3), (3, 2, 3), r"data has shape \(6, 6, 2, 3\), must be \(6, channels, trials\)"),
+        ((6,), (3,), r"data has shape \(6,\), must be \(6, channels, trials\)"),
+        ((6, 2, 3), (3, 1, 3), r"filters has shape \(3, 1, 3\), must end in \(2, 3\) as data does"),
+        ((6, 2, 3), (3, 2, 4), r"filters has shape \(3, 2, 4\), must end in \(2, 3\) as data does"),
+    ],
+)
+def test_arrays_that_a_kernel_would_read_beyond_are_refused(
+    monkeypatch: pytest.MonkeyPatch, target: str, data: tuple[int, ...], filters: tuple[int, ...], message: str
+) -> None:
+    order = kernel_order(COMPILED_LINE if target == "c" else emit(LINE, target))
+    monkeypatch.setattr(CompiledKernel, "__call__", None)  # before any C is called
+    with pytest.raises(ValueError, match=f"^{message}"):
+        order(np.ones(data, np.float32), np.ones(filters, np.float32))
+
+
+def test_filters_in_another_dtype_are_refused() -> None:
+    with pytest.raises(ValueError, match="dtype is float64, must be float32 for a compiled kernel"):
+        kernel_order(COMPILED_LINE)(np.ones((6, 1, 2), np.float32), np.ones((3, 1, 2)))

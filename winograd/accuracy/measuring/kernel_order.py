@@ -2,47 +2,77 @@
 
 In: a `Kernel` for C or NumPy. Out: a function of data and filters. Every trial is a convolution of its own tile with
 its own filter: trials run together as images and outputs of one convolution, of which the diagonal is kept.
+Refused: other targets; data and filters of another size, count or dtype than the kernel is made for.
 """
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
-from math import prod
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from winograd.accuracy.measuring.measurement import TileFunction
+from winograd.accuracy.measuring.compiled_kernel import compiled_kernel
 from winograd.accuracy.measuring.sums import Array
-from winograd.codegen.build import load
+from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.kernel import Kernel
 from winograd.codegen.module import python_module
 
 Convolve = Callable[[Array, Array], Array]
 """Images (N, C, *tile) and filters (N, C, *taps) to outputs (N, N, *m)."""
 
-_Triple = ctypes.c_int64 * 3
-_ALIGNMENT: Final = 64
 _NUMPY_GROUP: Final = 8
 
 
-class _Shape(ctypes.Structure):
-    """The C structure of the same name in the generated code."""
+@dataclass(frozen=True, slots=True)
+class KernelOrder:
+    """A kernel as a function of data (*tile, channels, trials) and filters (*taps, channels, trials).
 
-    _fields_ = (
-        ("batch", ctypes.c_int64),
-        ("channels", ctypes.c_int64),
-        ("outputs", ctypes.c_int64),
-        ("size", _Triple),
-        ("low", _Triple),
-        ("high", _Triple),
-        ("block", ctypes.c_int64),
-        ("task", ctypes.c_int64),
-    )
+    Parameters
+    ----------
+    kernel : Kernel
+    convolve : function
+        The kernel itself.
+    group : int
+        How many trials it is given at a time.
+    """
+
+    kernel: Kernel
+    convolve: Convolve
+    group: int
+
+    @property
+    def __name__(self) -> str:
+        return f"{self.kernel.target} kernel {self.kernel.name}"
+
+    @property
+    def algorithm(self) -> NestedAlgorithm:
+        """What the kernel computes: `winograd.measure_error` refuses to measure it as anything else."""
+        return self.kernel.algorithm
+
+    def __call__(self, data: Array, filters: Array) -> Array:
+        """Return outputs (*m, trials)."""
+        self._check(data, filters)
+        images, weights = (np.ascontiguousarray(np.moveaxis(x, (-1, -2), (0, 1))) for x in (data, filters))
+        parts = (slice(start, start + self.group) for start in range(0, len(images), self.group))
+        outputs = [self.convolve(images[part], weights[part]) for part in parts]
+        own = [np.moveaxis(np.diagonal(values), -1, 0) for values in outputs]
+        return np.moveaxis(np.concatenate(own), 0, -1)
+
+    def _check(self, data: Array, filters: Array) -> None:
+        nested, name = self.algorithm, self.__name__
+        for what, given, sizes in (("data", data, nested.tile), ("filters", filters, nested.r)):
+            if given.shape[:-2] != sizes:
+                wanted = ", ".join(map(str, (*sizes, "channels", "trials")))
+                raise ValueError(f"{what} has shape {given.shape}, must be ({wanted}) for {name} of {nested.label}")
+            if self.kernel.target == "c" and given.dtype != np.float32:
+                raise ValueError(f"dtype is {given.dtype}, must be float32 for a compiled kernel")
+        if data.shape[-2:] != filters.shape[-2:]:
+            raise ValueError(f"filters has shape {filters.shape}, must end in {data.shape[-2:]} as data does")
 
 
-def kernel_order(kernel: Kernel) -> TileFunction:
+def kernel_order(kernel: Kernel) -> KernelOrder:
     """Return the function that computes tiles with a generated kernel.
 
     Parameters
@@ -52,13 +82,16 @@ def kernel_order(kernel: Kernel) -> TileFunction:
 
     Returns
     -------
-    function
-        Of data (*tile, channels, trials) and filters (*taps, channels, trials); returns outputs (*m, trials).
+    KernelOrder
+        A function of data (*tile, channels, trials) and filters (*taps, channels, trials); returns outputs (*m,
+        trials), and raises ValueError for other sizes, and for a dtype other than float32 with C.
 
     Raises
     ------
+    TypeError
+        For something that is no kernel.
     ValueError
-        For another target; when called, for a dtype other than float32 with C.
+        For another target.
     BuildError
         If C cannot be compiled.
 
@@ -69,72 +102,11 @@ def kernel_order(kernel: Kernel) -> TileFunction:
     >>> measure_error(axis, order=kernel_order(emit(axis, "numpy")), trials=100).order
     'numpy kernel winograd'
     """
+    if not isinstance(kernel, Kernel):
+        raise TypeError(f"kernel is a {type(kernel).__name__}, must be a Kernel, as winograd.emit returns")
     if kernel.target == "c":
-        library = load(kernel)
-        group = int(getattr(library, f"{kernel.name}_panel")())
-        convolve = _compiled(kernel, library)
-    elif kernel.target == "numpy":
-        group, convolve = _NUMPY_GROUP, python_module(kernel).convolve
-    else:
-        raise ValueError(f"kernel is {kernel.target} code, must be c or numpy")
-
-    def order(data: Array, filters: Array) -> Array:
-        return _diagonal(convolve, data, filters, group)
-
-    order.__name__ = f"{kernel.target} kernel {kernel.name}"
-    return order
-
-
-def _diagonal(convolve: Convolve, data: Array, filters: Array, group: int) -> Array:
-    """Convolve trial by trial, so many at once."""
-    images, weights = (np.ascontiguousarray(np.moveaxis(values, (-1, -2), (0, 1))) for values in (data, filters))
-    starts = range(0, len(images), group)
-    outputs = [convolve(images[start : start + group], weights[start : start + group]) for start in starts]
-    own = [np.moveaxis(np.diagonal(values), -1, 0) for values in outputs]
-    return np.moveaxis(np.concatenate(own), 0, -1)
-
-
-def _compiled(kernel: Kernel, library: ctypes.CDLL) -> Convolve:
-    """Return the convolution of a library that was made from this kernel, which has three axes: missing ones lead."""
-    nested = kernel.algorithm
-    pack, convolve, floats, workspace = (
-        getattr(library, f"{kernel.name}_{part}")
-        for part in ("filter", "convolve", "filter_floats", "workspace_floats")
-    )
-    floats.restype = workspace.restype = ctypes.c_int64
-    tile = (1,) * (3 - nested.ndim) + nested.tile
-
-    def run(images: Array, weights: Array) -> Array:
-        if images.dtype != np.float32:
-            raise ValueError(f"dtype is {images.dtype}, must be float32 for a compiled kernel")
-        count, channels = images.shape[:2]
-        shape = _Shape(count, channels, count, _Triple(*tile), _Triple(0, 0, 0), _Triple(0, 0, 0), count, count)
-        sizes = ctypes.c_int64(channels), ctypes.c_int64(count)
-        packed = _floats(floats(*sizes))
-        if pack(_pointer(weights), *sizes, _pointer(packed), ctypes.c_int64(1)):
-            raise MemoryError("no memory to transform the filter")
-        last = np.ascontiguousarray(np.moveaxis(images, 1, -1))
-        outputs = np.empty((count, prod(nested.m), count), dtype=np.float32)
-        scratch = _floats(workspace(ctypes.byref(shape), ctypes.c_int64(1)))
-        convolve(
-            ctypes.byref(shape),
-            *map(_pointer, (last, packed)),
-            None,
-            0,
-            *map(_pointer, (outputs, scratch)),
-            ctypes.c_int64(1),
-        )
-        return np.moveaxis(outputs, -1, 1).reshape(count, count, *nested.m)
-
-    return run
-
-
-def _floats(count: int) -> Array:
-    """Return uninitialised float32 numbers on a boundary that vectors may be loaded from."""
-    memory = np.empty(4 * count + _ALIGNMENT, dtype=np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    return memory[start : start + 4 * count].view(np.float32)
-
-
-def _pointer(values: Array) -> ctypes.c_void_p:
-    return ctypes.c_void_p(values.ctypes.data)
+        compiled = compiled_kernel(kernel)
+        return KernelOrder(kernel, compiled, compiled.panel)
+    if kernel.target == "numpy":
+        return KernelOrder(kernel, python_module(kernel).convolve, _NUMPY_GROUP)
+    raise ValueError(f"kernel is {kernel.target} code, must be c or numpy")

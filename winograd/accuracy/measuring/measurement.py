@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.bounds import error_bound
-from winograd.accuracy.formats import FloatFormat, float_format, stored_format
+from winograd.accuracy.formats import ALLOWED, FloatFormat, float_format, stored_format
 from winograd.accuracy.measuring.pipeline import run_tiles
 from winograd.accuracy.measuring.samples import as_array, open_source
 from winograd.accuracy.measuring.sums import Array
@@ -28,7 +28,11 @@ from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.codegen.interpret import Contraction
 
 TileFunction = Callable[[Array, Array], Array]
-"""Computes outputs (*m, trials) from data (*tile, channels, trials) and filters (*taps, channels, trials)."""
+"""Computes outputs (*m, trials) from data (*tile, channels, trials) and filters (*taps, channels, trials).
+
+It is given arrays of its own, may write on them, and returns float16, bfloat16, float32 or float64. Where it has an
+attribute `algorithm`, that must be what is measured.
+"""
 
 _CHUNK_VALUES = 2**16
 """Transformed values that are held at once, at most, unless one trial has more: what the cache of a core holds.
@@ -106,8 +110,14 @@ class Measurement:
     def _run(self, data: Array, filters: Array) -> Array:
         if isinstance(self.order, Order):
             return run_tiles(self.nested, data, filters, self.order, self.experiment)
-        result = np.asarray(self.order(data, filters))
-        expected = (*self.nested.m, data.shape[-1])
+        # Copies, since a function may compute in place: the reference is of what it was given.
+        return self._checked_result(self.order(data.copy(), filters.copy()), (*self.nested.m, data.shape[-1]))
+
+    def _checked_result(self, returned: object, expected: tuple[int, ...]) -> Array:
+        result = as_array(f"what order {self.order_name} returned", returned)
+        if result.dtype.name not in ALLOWED:
+            allowed = ", ".join(ALLOWED)
+            raise TypeError(f"order {self.order_name} returned dtype {result.dtype}, must return one of {allowed}")
         if result.shape != expected:
             raise ValueError(f"order {self.order_name} returned shape {result.shape}, must return {expected}")
         return result
@@ -129,7 +139,7 @@ def plan(
     protocol = as_experiment(experiment)
     if is_preset(protocol) and not (data is None and weights is None):
         protocol = replace(protocol, channels=_channels(data, weights, protocol.channels))
-    chosen = order if callable(order) else as_order(order)
+    chosen = _checked_function(order, nested) if callable(order) else as_order(order)
     _check_formats(protocol, fmt, fused_here=not callable(order))
     return Measurement(
         nested=nested,
@@ -141,6 +151,14 @@ def plan(
         data=data,
         weights=weights,
     )
+
+
+def _checked_function(order: TileFunction, nested: NestedAlgorithm) -> TileFunction:
+    """Return the function, unless it says that it computes another algorithm, as kernels do."""
+    computed = getattr(order, "algorithm", nested)
+    if computed != nested:
+        raise ValueError(f"order computes {computed!r}, must compute the algorithm, {nested!r}")
+    return order
 
 
 def _channels(data: object, weights: object, otherwise: int) -> int:

@@ -5,6 +5,7 @@ In: sizes, a family, a seed, and the number of evaluations of kappa allowed. Out
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class _Spent(Exception):
     """The evaluations allowed are used up."""
 
 
-def descend(m: int, r: int, family: Family, seed: int, allowed: int) -> RealMember:
+def descend(m: int, r: int, family: Family, seed: int | np.random.SeedSequence, allowed: int) -> RealMember:
     """Return the best real member that one descent from a random start meets.
 
     Examples
@@ -43,8 +44,7 @@ def descend(m: int, r: int, family: Family, seed: int, allowed: int) -> RealMemb
     >>> round(found.kappa, 3)
     4.742
     """
-    from scipy.optimize import minimize
-
+    minimize = _minimize()
     descent = _Descent(m, r, family, allowed)
     start = _start(family, np.random.default_rng(seed))
     if start.size and allowed > 2 * start.size:
@@ -53,6 +53,16 @@ def descend(m: int, r: int, family: Family, seed: int, allowed: int) -> RealMemb
     elif allowed:
         descent.logarithms(start[None])
     return descent.result()
+
+
+def _minimize() -> Callable[..., object]:
+    try:
+        from scipy.optimize import minimize
+    except ModuleNotFoundError:
+        message = "a search needs scipy, which is not installed: pip install 'winograd[search]'"
+        raise ModuleNotFoundError(message, name="scipy") from None
+    found: Callable[..., object] = minimize
+    return found
 
 
 def _start(family: Family, rng: np.random.Generator) -> NDArray[np.float64]:

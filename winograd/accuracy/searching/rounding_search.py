@@ -71,7 +71,15 @@ class Rounded:
 
 
 def round_member(
-    m: int, r: int, family: Family, knobs: Floats, numbers: Sequence[Fraction], *, seed: int, allowed: int, keep: int
+    m: int,
+    r: int,
+    family: Family,
+    knobs: Floats,
+    numbers: Sequence[Fraction],
+    *,
+    seed: int | np.random.SeedSequence,
+    allowed: int,
+    keep: int,
 ) -> Rounded:
     """Return members of small kappa around one with real knobs, at most ``keep``, least kappa first.
 

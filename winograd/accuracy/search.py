@@ -14,6 +14,8 @@ from winograd.accuracy.experiment import Experiment
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.orders import Order, as_order
 from winograd.accuracy.protocol import as_experiment
+from winograd.accuracy.searching.families import families
+from winograd.accuracy.searching.kappa_search import checked_height
 from winograd.accuracy.searching.objective import Cost, Norm, Objective, as_norm, as_objective
 from winograd.accuracy.searching.result import Candidate, SearchResult
 from winograd.accuracy.searching.running import Running
@@ -75,7 +77,8 @@ def search_points(
     seed : int
         Of the search and of the measurements.
     products : int, optional
-        Multiplications on each axis, from m + r - 1, the least number and the default, to four more.
+        Multiplications on each axis, from m + r - 1, the least number and the default, to four more, or as many as any
+        family has.
     experiment, order : str or Experiment, str or Order
         As of `winograd.measure_error`.
     objective : str or Objective or Cost
@@ -83,7 +86,7 @@ def search_points(
     norm : str or Norm
         "mean_abs", "rms" or "relative_l2": of the measured error. The model predicts relative L2.
     max_height : int
-        Largest numerator or denominator.
+        Largest numerator or denominator, 1 to 256.
     workers : int
         Processes.
     backend : str, optional
@@ -118,13 +121,13 @@ def search_points(
         m=m,
         r=r,
         ndim=checked_integer("ndim", ndim, 1),
-        rank=_rank(m + r - 1, products),
+        rank=_rank(m, r, products),
         dtype=fmt.name,
         experiment=as_experiment(experiment),
         order=as_order(order),
         norm=as_norm(norm),
         objective=as_objective(objective),
-        max_height=checked_integer("max_height", max_height, 1),
+        max_height=checked_height(max_height),
         budget=checked_integer("budget", budget, 0),
         seed=checked_integer("seed", seed, 0),
     )
@@ -142,10 +145,13 @@ def search_points(
     return searching.result(interrupted)
 
 
-def _rank(least: int, products: int | None) -> int:
+def _rank(m: int, r: int, products: int | None) -> int:
+    least = m + r - 1
     if products is None:
         return least
-    rank, most = checked_integer("products", products, least), least + MOST_EXTRA_PRODUCTS
+    rank = checked_integer("products", products, least)
+    most = max(one for one in range(least, least + MOST_EXTRA_PRODUCTS + 1) if families(m, r, one))
     if rank > most:
-        raise ValueError(f"products is {rank}, must be {least} to {most}")
+        allowed = f"{least} to {most}" if most > least else str(least)
+        raise ValueError(f"products is {rank}, must be {allowed}: no family of F({m},{r}) that is searched has more")
     return rank

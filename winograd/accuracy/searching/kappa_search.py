@@ -59,7 +59,7 @@ class KappaUnits(Sequence[KappaUnit]):
     height, seed : int
     allowed : int
         Evaluations of each unit.
-    count : int
+    size : int
         How many units there are.
     """
 
@@ -69,10 +69,10 @@ class KappaUnits(Sequence[KappaUnit]):
     height: int
     seed: int
     allowed: int
-    count: int
+    size: int
 
     def __len__(self) -> int:
-        return self.count
+        return self.size
 
     @overload
     def __getitem__(self, place: int) -> KappaUnit: ...
@@ -81,7 +81,7 @@ class KappaUnits(Sequence[KappaUnit]):
     def __getitem__(self, place: slice) -> list[KappaUnit]: ...
 
     def __getitem__(self, place: int | slice) -> KappaUnit | list[KappaUnit]:
-        numbers = range(self.count)[place]
+        numbers = range(self.size)[place]
         return self._unit(numbers) if isinstance(numbers, int) else list(map(self._unit, numbers))
 
     def _unit(self, number: int) -> KappaUnit:

@@ -1,7 +1,8 @@
 """Stages of a search: units of work that are independent of each other, made from what earlier stages have found.
 
 In: a `SearchTask`, and recipes. Out: a `Stage`, whose work turns a unit into a result. Both are of JSON's types, and a
-result depends on nothing but the stage's conditions and the unit. A unit that raises an error has it as its result.
+result depends on nothing but our source, the versions of what it calls, the stage's conditions and the unit. A unit
+that raises an error has it as its result.
 """
 
 from __future__ import annotations
@@ -15,18 +16,17 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-import numpy as np
-
-from winograd import __version__
 from winograd.accuracy.batch import predict_batch
 from winograd.accuracy.experiment import measure_error
 from winograd.accuracy.model import kappa, predict_error
 from winograd.accuracy.recipe import Recipe
 from winograd.accuracy.report import ErrorReport
+from winograd.accuracy.searching.balanced_batch import predict_balanced
 from winograd.accuracy.searching.kappa_search import kappa_units, run_kappa_unit
 from winograd.accuracy.searching.objective import operations_per_output
 from winograd.accuracy.searching.task import SearchTask
 from winograd.accuracy.searching.trials import Result
+from winograd.accuracy.searching.versions import provenance
 
 Unit = dict[str, Any]
 """What is to be done, of JSON's types."""
@@ -37,6 +37,9 @@ RECIPES_PER_UNIT: Final = 200
 _CONDITIONS_OF_A_REPORT: Final = frozenset({"trials", "seed", "dtype", "order", "protocol", "algorithm"})
 _LONGEST_REASON: Final = 200
 
+PASSING: Final = "passing"
+"""Key of a result that another run may not have: it is not kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -46,8 +49,8 @@ class Stage:
     ----------
     title : str
         What is done, for the progress bar.
-    units : tuple of dict
-        In order.
+    units : sequence of dict
+        In order; they may be made when they are asked for.
     work : callable
         From a unit to its result, in any process.
     conditions : tuple of str
@@ -55,14 +58,13 @@ class Stage:
     """
 
     title: str
-    units: tuple[Unit, ...]
+    units: Sequence[Unit]
     work: Callable[[Unit], Result]
     conditions: tuple[str, ...] = ()
 
     def words(self, unit: Unit) -> str:
         """Return everything that determines the result of a unit, as one line."""
-        versions = [f"winograd {__version__}", f"numpy {np.__version__}"]
-        return json.dumps([*versions, self.title, *self.conditions, unit], sort_keys=True)
+        return json.dumps([*provenance(), self.title, *self.conditions, unit], sort_keys=True)
 
     def key(self, unit: Unit) -> str:
         """Return SHA-256 of `words` as hexadecimal text."""
@@ -71,6 +73,8 @@ class Stage:
 
 def attempt(work: Callable[[Unit], Result], unit: Unit) -> Result:
     """Return the result of a unit; an error that it raises is one: failed 1, with the reason.
+
+    An error that the candidate does not explain, such as one of memory or of a file, is `PASSING`.
 
     Examples
     --------
@@ -81,8 +85,10 @@ def attempt(work: Callable[[Unit], Result], unit: Unit) -> Result:
         return work(unit)
     except ImportError:  # nothing that another candidate could mend
         raise
-    except Exception as error:
+    except (ArithmeticError, ValueError) as error:
         return _failure(reason(error))
+    except Exception as error:
+        return {**_failure(reason(error)), PASSING: True}
 
 
 def reason(error: Exception) -> str:
@@ -94,7 +100,7 @@ def reason(error: Exception) -> str:
 def kappa_stage(task: SearchTask) -> Stage:
     """Return the stage that finds recipes of small kappa."""
     units = kappa_units(task.m, task.r, task.rank, max_height=task.max_height, budget=task.budget, seed=task.seed)
-    return Stage("kappa", tuple(units), partial(attempt, run_kappa_unit))
+    return Stage("kappa", units, partial(attempt, run_kappa_unit))
 
 
 def model_stage(task: SearchTask, recipes: Iterable[str]) -> Stage:
@@ -138,7 +144,7 @@ def _predict(task: SearchTask, unit: Unit) -> Result:
     """Return the predicted errors, None for recipes that have none."""
     recipes = [Recipe.parse(text) for text in unit["recipes"]]
     try:
-        errors = list(predict_batch(task.m, task.r, recipes, ndim=task.ndim, **task.arithmetic))
+        errors = _batched(task, recipes)
     except (ArithmeticError, ValueError):  # one of them is at fault
         errors = [math.nan] * len(recipes)
     reasons = set()
@@ -150,6 +156,14 @@ def _predict(task: SearchTask, unit: Unit) -> Result:
                 reasons.add(reason(error))
     finite = [float(error) if math.isfinite(error) else None for error in errors]
     return {"errors": finite, "failed": finite.count(None), "reasons": sorted(reasons)}
+
+
+def _batched(task: SearchTask, recipes: Sequence[Recipe]) -> list[float]:
+    """Return the predicted errors of the algorithms that `SearchTask.build` builds."""
+    if not task.is_balanced:
+        return list(predict_batch(task.m, task.r, recipes, ndim=task.ndim, **task.arithmetic))
+    algorithms = [recipe.build(task.m, task.r) for recipe in recipes]
+    return list(predict_balanced(algorithms, ndim=task.ndim, **task.arithmetic))
 
 
 def _measure(task: SearchTask, unit: Unit) -> Result:

@@ -76,7 +76,7 @@ def test_intervals_hold_95_percent_of_the_time() -> None:
         expected = getattr(truth, name)
         intervals = [getattr(report, f"{name}_interval") for report in reports]
         held = sum(low <= expected <= high for low, high in intervals)
-        # 285 are expected with a standard deviation of 3.8; the normal approximation costs a few.
+        # 285 are expected with a standard deviation of 3.8; that errors are skewed costs a few.
         assert 267 <= held <= 297
         narrow = sum(abs(expected - (low + high) / 2) <= (high - low) / 8 for low, high in intervals)
         assert narrow < 267
@@ -253,6 +253,44 @@ def test_where_all_outputs_are_zero_nothing_is_divided_by_them() -> None:
     assert 0 < wrong.max_abs <= error_bound(toom_cook(4, 3), order="huffman").max_abs * 2
     assert wrong.relative_l2 == math.inf
     assert "relative_l2 inf" in repr(wrong)
+
+
+@pytest.mark.parametrize("exponent", [-700, -540, -330, 330, 540, 700])
+def test_the_size_of_the_inputs_moves_no_figure(exponent: int) -> None:
+    rng = np.random.default_rng(0)
+    data, weights = rng.normal(size=(3, 2, 12)), rng.normal(size=(3, 2, 3))
+    experiment = Experiment("two", 2)
+
+    def measured(factor: float) -> Any:
+        return measure_error(toom_cook(4, 3), "float64", experiment, 40, data=data * factor, weights=weights)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain, scaled = measured(1.0), measured(2.0**exponent)
+    for (_, value, interval), (name, found, bounds) in zip(plain.figures, scaled.figures, strict=True):
+        factor = 1.0 if name == "relative_l2" else 2.0**exponent
+        assert found == value * factor
+        # The largest possible error is scaled only where it is more than that of inputs up to 1.
+        assert bounds[0] == interval[0] * factor
+        assert name == "max_abs" or bounds[1] == interval[1] * factor
+
+
+def test_trials_of_very_different_sizes_are_scaled_by_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = np.random.default_rng(0).normal(size=(2, 1, 9)) * np.array([1e-160, 1e160])[:, None, None]
+    whole = measure_error(toom_cook(2, 3), "float64", trials=30, data=data)
+    monkeypatch.setattr(module, "_CHUNK_VALUES", 4)
+    assert measure_error(toom_cook(2, 3), "float64", trials=30, data=data) == whole
+    assert 1e-17 < whole.relative_l2 < 1e-15
+
+
+def test_outputs_beyond_float64_are_infinite_errors_without_a_warning() -> None:
+    data, weights = (np.random.default_rng(seed).normal(size=(2, 1, size)) * 1e200 for seed, size in ((0, 9), (1, 3)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = measure_error(toom_cook(2, 3), "float64", trials=10, data=data, weights=weights)
+        finite = measure_error(toom_cook(2, 3), "float64", "standard", 10, lambda d, _: d[:2, 0], data=data)
+    assert math.inf == report.mean_abs == report.max_abs == report.rms == report.relative_l2
+    assert finite.relative_l2 > 0.1
 
 
 def test_a_function_is_measured_under_its_name() -> None:

@@ -6,13 +6,11 @@ themselves, the same for the same arguments. No global state is read or changed.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from winograd.accuracy.measuring.intervals import mean, root_mean, root_ratio
-from winograd.accuracy.measuring.measurement import Measurement, TileFunction, plan
+from winograd.accuracy.measuring.figures import figures_of
+from winograd.accuracy.measuring.measurement import TileFunction, plan
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment
 from winograd.accuracy.report import ErrorReport
@@ -94,17 +92,15 @@ def measure_error(
     """
     measurement = plan(algorithm, dtype, experiment, trials, order, seed, data=data, weights=weights)
     worst = measurement.worst_case
-    sums, squares, sizes, largest = _figures(measurement, progress=progress)
-    outputs = math.prod(measurement.nested.m)
-    max_abs = float(largest.max())
-    mean_abs, mean_abs_interval = mean(sums / outputs)
-    rms, rms_interval = root_mean(squares / outputs)
-    relative_l2, relative_l2_interval = root_ratio(squares, sizes)
+    figures = figures_of(measurement.chunks(progress=progress))
+    mean_abs, mean_abs_interval = figures.mean_abs
+    rms, rms_interval = figures.rms
+    relative_l2, relative_l2_interval = figures.relative_l2
     return ErrorReport(
         mean_abs=mean_abs,
         mean_abs_interval=mean_abs_interval,
-        max_abs=max_abs,
-        max_abs_interval=(max_abs, max(worst, max_abs)),
+        max_abs=figures.max_abs,
+        max_abs_interval=(figures.max_abs, max(worst, figures.max_abs)),
         rms=rms,
         rms_interval=rms_interval,
         relative_l2=relative_l2,
@@ -154,13 +150,3 @@ def sample_errors(
     measurement = plan(algorithm, dtype, experiment, trials, order, seed, data=data, weights=weights)
     parts = [errors for errors, _ in measurement.chunks(progress=progress)]
     return np.ascontiguousarray(np.moveaxis(np.concatenate(parts, axis=-1), -1, 0))
-
-
-def _figures(measurement: Measurement, *, progress: bool) -> list[NDArray[np.float64]]:
-    """Return per trial: sums of absolute errors, of squared errors and of squared outputs, largest absolute error."""
-    parts = []
-    for errors, outputs in measurement.chunks(progress=progress):
-        sizes, flat = np.abs(errors).reshape(-1, errors.shape[-1]), outputs.reshape(-1, outputs.shape[-1])
-        with np.errstate(over="ignore"):
-            parts.append((sizes.sum(axis=0), (sizes**2).sum(axis=0), (flat**2).sum(axis=0), sizes.max(axis=0)))
-    return [np.concatenate(column) for column in zip(*parts, strict=True)]

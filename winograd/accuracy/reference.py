@@ -6,7 +6,9 @@ Out: outputs of shape (*m, trials): Fractions, mpmath numbers of a context of ou
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -81,7 +83,7 @@ def compare(result: Array, data: Array, filters: Array) -> tuple[NDArray[np.floa
     """Return ``result`` minus the exact outputs, to within `SHORTCUT_MARGIN` of its mean size, and the outputs.
 
     The float64 reference is tried first. Where its bound is not far enough below what it finds, Fractions decide.
-    Errors are inf where the result is not finite.
+    Errors are inf where the result is not finite, or that far away.
     """
     finite = np.isfinite(result)
     known = np.where(finite, result, result.dtype.type(0)).astype(np.float64)
@@ -90,9 +92,18 @@ def compare(result: Array, data: Array, filters: Array) -> tuple[NDArray[np.floa
     errors = known - outputs
     if not _far_below(*wide, errors):
         as_fractions = np.frompyfunc(Fraction, 1, 1)
-        errors = (as_fractions(known) - direct_exact(*wide)).astype(np.float64)
+        errors = np.asarray(_as_float(as_fractions(known) - direct_exact(*wide)), dtype=np.float64)
     errors[~finite] = np.inf
     return errors, outputs
+
+
+@partial(np.frompyfunc, nin=1, nout=1)
+def _as_float(exact: Fraction) -> float:
+    """Return the nearest float64 number, inf beyond the largest."""
+    try:
+        return float(exact)
+    except OverflowError:
+        return math.inf
 
 
 def _far_below(data: Array, filters: Array, errors: Array) -> bool:

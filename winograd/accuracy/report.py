@@ -24,7 +24,8 @@ class ErrorReport:
     mean_abs : float
         Mean absolute error per output.
     mean_abs_interval : tuple of float
-        95 % confidence interval, from the spread over the trials.
+        95 % confidence interval, from the spread over the trials by Student's distribution: approximate below about
+        100 trials, whose errors are skewed.
     max_abs : float
         Largest absolute error of any output.
     max_abs_interval : tuple of float
@@ -33,11 +34,11 @@ class ErrorReport:
     rms : float
         Root mean square error per output.
     rms_interval : tuple of float
-        95 % confidence interval, from the spread over the trials.
+        Likewise.
     relative_l2 : float
         sqrt(sum of squared errors / sum of squared exact outputs) over all outputs and trials.
     relative_l2_interval : tuple of float
-        95 % confidence interval, from the spread over the trials.
+        Likewise.
     trials, seed : int
         Number of tiles, and the seed of their data.
     dtype, order : str

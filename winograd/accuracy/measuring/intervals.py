@@ -1,21 +1,39 @@
 """Means and ratios over trials with their 95 % confidence intervals, from the spread over the trials.
 
 In: one figure per trial. Out: the estimate and its interval; inf where a trial is not finite.
+The intervals are Student's, exact for normal figures. Errors are skewed: below about 100 trials they hold a little less.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from winograd.accuracy.report import Interval
 
-_NORMAL_95 = 1.959964
-"""Quantile of the normal distribution for two-sided 95 %."""
+_FEW: Final = (12.706205, 4.302653, 3.182446, 2.776445)
+"""Quantiles of Student's distribution for two-sided 95 %, of 1 to 4 degrees of freedom."""
+
+_EXPANSION: Final = (1.959964, 2.372271, 2.822499, 2.555850, 1.589534)
+"""Those of n degrees are these times 1, 1/n, ..., 1/n^4 (Abramowitz and Stegun, 26.7.5)."""
 
 Estimate = tuple[float, Interval]
+
+
+def student_95(degrees: int) -> float:
+    """Return how many standard errors a two-sided 95 % interval reaches to either side, within 2e-4 of itself.
+
+    Examples
+    --------
+    >>> [round(student_95(degrees), 2) for degrees in (1, 10, 10**6)]
+    [12.71, 2.23, 1.96]
+    """
+    if degrees <= len(_FEW):
+        return _FEW[degrees - 1]
+    return sum(coefficient / degrees**power for power, coefficient in enumerate(_EXPANSION))
 
 
 def mean(values: NDArray[np.float64]) -> Estimate:
@@ -29,7 +47,7 @@ def mean(values: NDArray[np.float64]) -> Estimate:
     found = float(values.mean())
     if not math.isfinite(found):
         return _everywhere(math.inf)
-    half = _NORMAL_95 * float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = student_95(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
     return found, (max(0.0, found - half), found + half)
 
 
@@ -55,7 +73,7 @@ def root_ratio(squares: NDArray[np.float64], sizes: NDArray[np.float64]) -> Esti
     if not math.isfinite(ratio):
         return _everywhere(math.inf)
     spread = float((squares - ratio * sizes).std(ddof=1))
-    half = _NORMAL_95 * spread / (math.sqrt(len(squares)) * float(sizes.mean()))
+    half = student_95(len(squares) - 1) * spread / (math.sqrt(len(squares)) * float(sizes.mean()))
     return _root((ratio, (max(0.0, ratio - half), ratio + half)))
 
 

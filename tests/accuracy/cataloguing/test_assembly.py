@@ -16,7 +16,7 @@ from winograd.accuracy.cataloguing.assembly import (
     side_by_side,
     spell_sum,
     spell_transposed,
-    transposed,
+    transposed_algorithm,
 )
 from winograd.accuracy.recipe import Recipe
 from winograd.algebra.bilinear import BilinearAlgorithm
@@ -37,10 +37,10 @@ def test_the_direct_algorithm_amplifies_nothing(m: int, r: int) -> None:
 
 @given(algorithms())
 def test_transposing_keeps_rank_and_kappa_and_is_undone_by_itself(algorithm: BilinearAlgorithm) -> None:
-    other = transposed(algorithm)
+    other = transposed_algorithm(algorithm)
     assert (other.m, other.r, other.rank) == (algorithm.r, algorithm.m, algorithm.rank)
     assert kappa(other) == kappa(algorithm)
-    assert transposed(other) == algorithm
+    assert transposed_algorithm(other) == algorithm
 
 
 @given(st.sampled_from(Along), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))

@@ -11,9 +11,15 @@ import pytest
 from winograd.accuracy.catalogue import catalogue, catalogue_text, read_catalogue
 from winograd.accuracy.cataloguing import build as catalogue_build
 from winograd.accuracy.cataloguing.assembly import DIRECT, direct
-from winograd.accuracy.cataloguing.build import build_catalogue, least_error, search_stage, write_catalogue
+from winograd.accuracy.cataloguing.build import (
+    build_catalogue,
+    is_no_worse,
+    least_error,
+    search_stage,
+    write_catalogue,
+)
 from winograd.accuracy.cataloguing.choice import (
-    Candidate,
+    Contender,
     found_candidates,
     known_candidates,
     nearest,
@@ -22,6 +28,7 @@ from winograd.accuracy.cataloguing.choice import (
     sizes_up_to,
     sums,
 )
+from winograd.accuracy.cataloguing.row import CatalogueRow
 from winograd.accuracy.recipe import Recipe
 from winograd.algebra.forms import scaled
 from winograd.algebra.toom_cook import toom_cook
@@ -111,32 +118,32 @@ def test_every_unordered_pair_is_searched_once_where_there_is_something_to_find(
 
 
 def test_candidates_near_the_least_kappa_are_kept_and_published_ones_further_off() -> None:
-    listed = [Candidate(kappa, 5, str(kappa), source) for kappa, source in ((1.0, "search"), (1.002, "search"))]
-    far = [Candidate(1.01, 5, "1.01", "search"), Candidate(1.01, 5, "1.01", "a paper"), Candidate(1.2, 5, "", "paper")]
+    listed = [Contender(kappa, 5, str(kappa), source) for kappa, source in ((1.0, "search"), (1.002, "search"))]
+    far = [Contender(1.01, 5, "1.01", "search"), Contender(1.01, 5, "1.01", "a paper"), Contender(1.2, 5, "", "paper")]
     assert nearest([*listed, *far]) == [*listed, far[1]]
     assert nearest([]) == []
 
 
 def test_known_candidates_have_the_kappa_they_say() -> None:
     found = list(known_candidates(4, 3))
-    assert found[0] == Candidate(1.0, 12, DIRECT, DIRECT)
+    assert found[0] == Contender(1.0, 12, DIRECT, DIRECT)
     assert any(one.source.startswith("A. Lavin and S. Gray") and abs(one.kappa - 10.773) < 1e-3 for one in found)
 
 
 def test_sums_have_the_mean_kappa_and_all_products_of_their_parts() -> None:
-    rows = {(2, 2, products): Candidate(3.0, 3, "x", "search") for products in products_of(2, 2)}
+    rows = {(2, 2, products): Contender(3.0, 3, "x", "search") for products in products_of(2, 2)}
     found = {one.construction: one for one in sums(3, 2, rows)}
     assert list(found) == ["outputs 1:2 + 2:3", "taps 1:3 + 1:3"]
     assert (found["outputs 1:2 + 2:3"].kappa, found["outputs 1:2 + 2:3"].rank) == ((1 * 1 + 2 * 3) / 3, 5)
 
 
 def test_scalings_that_were_not_compared_are_three() -> None:
-    paper = Candidate(1.0, 3, "x,x-1,inf filter", "a paper")
+    paper = Contender(1.0, 3, "x,x-1,inf filter", "a paper")
     assert [Recipe.parse(text).scaling.value for text in scalings(paper)] == ["filter", "data", "integer"]
     assert scalings(replace(paper, source="search")) == (paper.construction,)
     assert len(scalings(replace(paper, source="search", construction="transposed x,x-1,inf filter"))) == 3
-    assert scalings(Candidate(1.0, 4, DIRECT, DIRECT)) == (DIRECT,)
-    assert scalings(Candidate(1.0, 4, "taps 1:2 + 1:2", "sum of rows")) == ("taps 1:2 + 1:2",)
+    assert scalings(Contender(1.0, 4, DIRECT, DIRECT)) == (DIRECT,)
+    assert scalings(Contender(1.0, 4, "taps 1:2 + 1:2", "sum of rows")) == ("taps 1:2 + 1:2",)
 
 
 def test_recipes_are_compared_in_both_orientations() -> None:
@@ -158,3 +165,28 @@ def test_the_least_error_wins_unless_it_overflows() -> None:
     # In 3D "good" is the best; "bad" is no limit to it, but it is one to "bad".
     assert least_error({"bad": bad, "good": good}, ["bad"])[0] == "good"
     assert least_error({"bad": bad, "good": good}, ["good"])[0] == "good"
+
+
+def test_a_row_takes_the_place_of_one_of_fewer_products_where_nothing_gets_worse() -> None:
+    fewer = catalogue().row(4, 3, 7)
+    assert not is_no_worse(fewer, fewer)
+    for place in range(3):
+        for ndim in range(3):
+            better, worse = (_with_error(fewer, place, ndim, factor) for factor in (0.5, 1.001))
+            assert is_no_worse(better, fewer)
+            assert not is_no_worse(worse, fewer)
+            assert not is_no_worse(_with_error(better, (place + 1) % 3, ndim, 1.001), fewer)
+
+
+def _with_error(row: CatalogueRow, dtype: int, ndim: int, factor: float) -> CatalogueRow:
+    errors = [list(same) for same in row.predicted]
+    errors[dtype][ndim] *= factor
+    return replace(row, predicted=tuple((a, b, c) for a, b, c in errors))
+
+
+def test_a_build_keeps_fewer_products_where_more_are_worse_anywhere() -> None:
+    row = catalogue().row(4, 3, 7)
+    fewer = replace(row, products=6, rank=6)
+    assert catalogue_build._better(_with_error(row, 0, 2, 0.5), fewer, 7).rank == 7
+    mixed = _with_error(_with_error(row, 0, 2, 0.5), 0, 0, 1.001)
+    assert catalogue_build._better(mixed, fewer, 7) == replace(fewer, products=7)

@@ -20,7 +20,9 @@ from winograd.algebra.toom_cook import toom_cook
 DIRECT = "direct"
 """The text of the direct algorithm: every output takes all its products."""
 
-_TRANSPOSED = "transposed "
+TRANSPOSED = "transposed "
+"""What the text of a transposed algorithm begins with."""
+
 _SUM = re.compile(r"(outputs|taps) ([0-9]{1,2}):([0-9]{1,3}) \+ ([0-9]{1,2}):([0-9]{1,3})", re.ASCII)
 
 Part = tuple[int, int]
@@ -54,8 +56,8 @@ def assemble(m: int, r: int, text: str, smaller: Smaller) -> BilinearAlgorithm:
     """
     if text == DIRECT:
         return direct(m, r)
-    if text.startswith(_TRANSPOSED):
-        return transposed(Recipe.parse(text.removeprefix(_TRANSPOSED)).build(r, m))
+    if text.startswith(TRANSPOSED):
+        return transposed_algorithm(Recipe.parse(text.removeprefix(TRANSPOSED)).build(r, m))
     match = _SUM.fullmatch(text)
     if match is None:
         return Recipe.parse(text).build(m, r)
@@ -71,7 +73,7 @@ def assemble(m: int, r: int, text: str, smaller: Smaller) -> BilinearAlgorithm:
 
 def spell_transposed(recipe: Recipe) -> str:
     """Return the text of the transposed algorithm of a recipe."""
-    return _TRANSPOSED + recipe.text
+    return TRANSPOSED + recipe.text
 
 
 def spell_sum(along: Along, parts: Sequence[Part]) -> str:
@@ -98,12 +100,12 @@ def direct(m: int, r: int) -> BilinearAlgorithm:
     return side_by_side([toom_cook(1, r)] * m, Along.OUTPUTS)
 
 
-def transposed(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:
+def transposed_algorithm(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:
     """Return F(r, m) of an algorithm F(m, r): ``at`` and ``g`` change places. Rank and kappa stay.
 
     Examples
     --------
-    >>> transposed(toom_cook(4, 3, "0,1,-1,2,-2,inf"))
+    >>> transposed_algorithm(toom_cook(4, 3, "0,1,-1,2,-2,inf"))
     <F(3,4), 6 multiplications>
     """
     return BilinearAlgorithm(m=algorithm.r, r=algorithm.m, at=algorithm.g.T, g=algorithm.at.T, bt=algorithm.bt)

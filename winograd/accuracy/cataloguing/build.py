@@ -14,16 +14,15 @@ from dataclasses import replace
 from importlib.metadata import version
 from itertools import groupby
 from operator import le
-from pathlib import Path
 from typing import Final
 
 from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.catalogue import MAX_TILE, Catalogue, Key, catalogue_text, key_of
-from winograd.accuracy.cataloguing.assembly import DIRECT, assemble
+from winograd.accuracy.cataloguing.assembly import DIRECT, Smaller, assemble
 from winograd.accuracy.cataloguing.choice import (
     NEAR,
     SUM,
-    Candidate,
+    Contender,
     found_candidates,
     known_candidates,
     nearest,
@@ -41,6 +40,7 @@ from winograd.accuracy.searching.stages import Stage, Unit
 from winograd.accuracy.searching.trials import Result, Trials
 from winograd.accuracy.searching.workers import Workers
 from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.artefact import write_atomically
 from winograd.codegen.lower import lower_axis
 
 DEFAULT_BUDGET: Final = 50_000
@@ -133,15 +133,7 @@ def write_catalogue(path: str | os.PathLike[str], built: Catalogue) -> None:
     OSError
         If the directory is missing or cannot be written.
     """
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        partial.write_text(catalogue_text(built.rows, built.header), "utf-8")
-        partial.replace(target)
-    except OSError as error:  # the file at fault may be the temporary one, which says nothing to the caller
-        raise OSError(error.errno, error.strerror, str(target)) from None
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(path, catalogue_text(built.rows, built.header).encode("ascii"))
 
 
 def search_stage(sizes: Iterable[Size], budget: int, seed: int) -> Stage:
@@ -172,17 +164,17 @@ def search(unit: Unit) -> Result:
     return {"found": [[m, r, one.kappa, one.rank, one.construction, one.source] for m, r, one in both]}
 
 
-def _found(running: Running, stage: Stage) -> dict[Size, list[Candidate]]:
+def _found(running: Running, stage: Stage) -> dict[Size, list[Contender]]:
     """Return what was found for each size, of any number of products."""
     results = {json.dumps(unit): result for unit, result in running.results(stage)}
-    by_size: dict[Size, list[Candidate]] = {}
+    by_size: dict[Size, list[Contender]] = {}
     for unit in stage.units:
         for m, r, *figures in results[json.dumps(unit)]["found"]:
-            by_size.setdefault((m, r), []).append(Candidate(*figures))
+            by_size.setdefault((m, r), []).append(Contender(*figures))
     return by_size
 
 
-def _rows(sizes: Iterable[Size], found: Mapping[Size, list[Candidate]], running: Running) -> list[CatalogueRow]:
+def _rows(sizes: Iterable[Size], found: Mapping[Size, list[Contender]], running: Running) -> list[CatalogueRow]:
     """Fill in the rows, tile by tile, as sums refer to smaller ones."""
     rows: dict[Key, CatalogueRow] = {}
     for tile, same in groupby(sizes, key=lambda size: sum(size) - 1):
@@ -197,10 +189,10 @@ def _rows(sizes: Iterable[Size], found: Mapping[Size, list[Candidate]], running:
 
 
 def row_units(
-    keys: Iterable[Key], found: Mapping[Size, list[Candidate]], rows: Mapping[Key, CatalogueRow]
+    keys: Iterable[Key], found: Mapping[Size, list[Contender]], rows: Mapping[Key, CatalogueRow]
 ) -> tuple[Unit, ...]:
     """Return the rows to be filled in, each with its candidates of just so many products."""
-    smaller = {key: Candidate(row.kappa, row.rank, row.construction, row.source) for key, row in rows.items()}
+    smaller = {key: Contender(row.kappa, row.rank, row.construction, row.source) for key, row in rows.items()}
     texts = [[*key, row.construction] for key, row in rows.items()]
     units = []
     for m, r, products in keys:
@@ -214,23 +206,23 @@ def row_units(
 
 
 def _better(row: CatalogueRow | None, fewer: CatalogueRow | None, products: int) -> CatalogueRow:
-    """Return the row of so many products, or that of one fewer if its error in 3D is no larger."""
-    if fewer is not None and (row is None or fewer.error(3) <= row.error(3)):
+    """Return the row of so many products if it is no worse in any dtype and number of axes, else that of one fewer."""
+    if fewer is not None and (row is None or not is_no_worse(row, fewer)):
         return replace(fewer, products=products)
     assert row is not None, "the search finds algorithms of the least number of products for every size"
     return row
 
 
+def is_no_worse(row: CatalogueRow, other: CatalogueRow) -> bool:
+    """Say whether no predicted error of a row is larger than that of another, and one of them is smaller."""
+    pairs = [pair for both in zip(row.predicted, other.predicted, strict=True) for pair in zip(*both, strict=True)]
+    return all(mine <= its for mine, its in pairs) and any(mine < its for mine, its in pairs)
+
+
 def fill(unit: Unit) -> Result:
     """Derive one row, in any process: the best of its candidates, as JSON."""
     m, r, products = unit["key"]
-    texts = {(outputs, taps, count): text for outputs, taps, count, text in unit["smaller"]}
-
-    def smaller(outputs: int, taps: int, count: int) -> BilinearAlgorithm:
-        text = DIRECT if 1 in (outputs, taps) else texts[outputs, taps, count]
-        return assemble(outputs, taps, text, smaller)
-
-    sources = dict(unit["candidates"])
+    smaller, sources = _smaller_of(unit), dict(unit["candidates"])
     limits = [one.construction for one in known_candidates(m, r) if one.construction in sources]
     text, axis = least_error({text: assemble(m, r, text, smaller) for text in sources}, limits)
     figures = figures_of(axis)
@@ -249,6 +241,17 @@ def fill(unit: Unit) -> Result:
         measured=measured_errors(axis, figures.scaled, TRIALS) if (m, r, products) in MEASURED else (),
     )
     return row_as_json(row)
+
+
+def _smaller_of(unit: Unit) -> Smaller:
+    """Return what builds the algorithms that sums among the candidates of a row refer to."""
+    texts = {(outputs, taps, count): text for outputs, taps, count, text in unit["smaller"]}
+
+    def smaller(outputs: int, taps: int, count: int) -> BilinearAlgorithm:
+        text = DIRECT if 1 in (outputs, taps) else texts[outputs, taps, count]
+        return assemble(outputs, taps, text, smaller)
+
+    return smaller
 
 
 def least_error(options: Mapping[str, BilinearAlgorithm], limits: Sequence[str] = ()) -> tuple[str, BilinearAlgorithm]:

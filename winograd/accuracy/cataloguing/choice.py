@@ -1,7 +1,7 @@
 """Candidates for a row of the catalogue, and which of them are near enough to the least kappa to be looked at.
 
-In: sizes, what the search found, rows of smaller tiles. Out: `Candidate` objects: published sets, the direct algorithm, what
-the search found in both orientations, and two smaller algorithms side by side.
+In: sizes, what the search found, rows of smaller tiles. Out: `Contender` objects: published sets, the direct algorithm,
+what the search found in both orientations, and two smaller algorithms side by side.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from winograd.accuracy.batch import predict_batch
 from winograd.accuracy.catalogue import EXTRA, MAX_TILE, TAPS, Key
-from winograd.accuracy.cataloguing.assembly import DIRECT, Along, spell_sum, spell_transposed
+from winograd.accuracy.cataloguing.assembly import DIRECT, TRANSPOSED, Along, spell_sum, spell_transposed
 from winograd.accuracy.cataloguing.published import published_sets
 from winograd.accuracy.model import kappa
 from winograd.accuracy.protocol import LAYER
@@ -34,11 +34,10 @@ NEAR: Final = 1.005
 """What the search found is compared by its error where its kappa is within this factor of the least."""
 
 _NEAR_PUBLISHED: Final = 1.1
-_TRANSPOSED: Final = "transposed "
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Contender:
     """An algorithm that a row may take: its kappa, products, construction, and where it comes from."""
 
     kappa: float
@@ -63,7 +62,7 @@ def products_of(m: int, r: int) -> range:
     return range(m + r - 1, m + r + EXTRA)
 
 
-def found_candidates(m: int, r: int, recipes: Sequence[Recipe]) -> list[tuple[int, int, Candidate]]:
+def found_candidates(m: int, r: int, recipes: Sequence[Recipe]) -> list[tuple[int, int, Contender]]:
     """Return the best of what recipes for F(m, r), the one of least kappa first, give for it and for F(r, m).
 
     For each of the two, recipes of nearly the least kappa are compared with all scalings by their predicted 3D error;
@@ -82,22 +81,22 @@ def found_candidates(m: int, r: int, recipes: Sequence[Recipe]) -> list[tuple[in
         for place, number in enumerate(np.argsort(errors, kind="stable")[:FINALISTS]):
             algorithm = options[number].build(outputs, taps)
             figures = kappa(algorithm), algorithm.rank
-            found.append((outputs, taps, Candidate(*figures, options[number].text, SEARCH)))
+            found.append((outputs, taps, Contender(*figures, options[number].text, SEARCH)))
             if place == 0 and m != r:
-                found.append((taps, outputs, Candidate(*figures, spell_transposed(options[number]), SEARCH)))
+                found.append((taps, outputs, Contender(*figures, spell_transposed(options[number]), SEARCH)))
     return found
 
 
-def known_candidates(m: int, r: int) -> Iterator[Candidate]:
+def known_candidates(m: int, r: int) -> Iterator[Contender]:
     """Yield the direct algorithm F(m, r) and the published ones."""
-    yield Candidate(1.0, m * r, DIRECT, DIRECT)
+    yield Contender(1.0, m * r, DIRECT, DIRECT)
     for one in published_sets(m + r - 1):
         recipe = Recipe(tuple(one.moduli.split(",")), scaling=Scaling.FILTER)
         algorithm = recipe.build(m, r)
-        yield Candidate(kappa(algorithm), algorithm.rank, recipe.text, one.source)
+        yield Contender(kappa(algorithm), algorithm.rank, recipe.text, one.source)
 
 
-def sums(m: int, r: int, rows: Mapping[Key, Candidate]) -> Iterator[Candidate]:
+def sums(m: int, r: int, rows: Mapping[Key, Contender]) -> Iterator[Contender]:
     """Yield two smaller algorithms side by side.
 
     Examples
@@ -111,18 +110,18 @@ def sums(m: int, r: int, rows: Mapping[Key, Candidate]) -> Iterator[Candidate]:
             for pair in product(*(_parts(along, part, m, r, rows) for part in parts)):
                 text = spell_sum(along, [(part, one.rank) for part, one in zip(parts, pair, strict=True)])
                 mean = sum(part * one.kappa for part, one in zip(parts, pair, strict=True)) / size
-                yield Candidate(mean, sum(one.rank for one in pair), text, SUM)
+                yield Contender(mean, sum(one.rank for one in pair), text, SUM)
 
 
-def _parts(along: Along, size: int, m: int, r: int, rows: Mapping[Key, Candidate]) -> list[Candidate]:
+def _parts(along: Along, size: int, m: int, r: int, rows: Mapping[Key, Contender]) -> list[Contender]:
     outputs, taps = (size, r) if along is Along.OUTPUTS else (m, size)
     if 1 in (outputs, taps):
-        return [Candidate(1.0, outputs * taps, DIRECT, DIRECT)]
+        return [Contender(1.0, outputs * taps, DIRECT, DIRECT)]
     found = [rows[outputs, taps, products] for products in products_of(outputs, taps)]
     return list({one.rank: one for one in found}.values())
 
 
-def nearest(candidates: Iterable[Candidate]) -> list[Candidate]:
+def nearest(candidates: Iterable[Contender]) -> list[Contender]:
     """Return the candidates whose kappa is within 0.5 % of the least, or 10 % if somebody published them.
 
     Kappa leaves out the roundings of the transforms, of which simple numbers have fewer.
@@ -132,16 +131,16 @@ def nearest(candidates: Iterable[Candidate]) -> list[Candidate]:
     return [one for one in listed if one.kappa <= least * (NEAR if one.source in (SEARCH, SUM) else _NEAR_PUBLISHED)]
 
 
-def scalings(candidate: Candidate) -> tuple[str, ...]:
+def scalings(candidate: Contender) -> tuple[str, ...]:
     """Return the construction of a candidate with the scalings that were not compared yet.
 
     Examples
     --------
-    >>> scalings(Candidate(1.0, 4, "transposed x,x-1,x+1,inf filter", SEARCH))[1]
+    >>> scalings(Contender(1.0, 4, "transposed x,x-1,x+1,inf filter", SEARCH))[1]
     'transposed x,x-1,x+1,inf data'
     """
     text = candidate.construction
-    compared = candidate.source == SEARCH and not text.startswith(_TRANSPOSED)
+    compared = candidate.source == SEARCH and not text.startswith(TRANSPOSED)
     if compared or candidate.source in (SUM, DIRECT):
         return (text,)
     listed, _, _ = text.rpartition(" ")

@@ -23,7 +23,7 @@ from winograd.accuracy.searching.rounding_search import Grid, Rounded, grid_numb
 from winograd.algebra.bilinear import checked_size, checked_sizes
 from winograd.algebra.growth import kappa
 
-UNIT_EVALUATIONS: Final = 12_000
+UNIT_EVALUATIONS: Final = 8_000
 """Evaluations of kappa that one unit is given where the budget allows."""
 
 MOST_HEIGHT: Final = 256
@@ -38,7 +38,7 @@ _KEPT: Final = 24
 _NEAR: Final = 1.05
 """How far above the least kappa the best of other families and grids are of interest."""
 
-_SPLIT: Final = 3
+_SPLIT: Final = 2
 """The descent of a unit takes at most one part of so many of its evaluations."""
 
 _FULL_SHARE: Final = 3

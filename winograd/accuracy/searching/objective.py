@@ -76,8 +76,17 @@ class Cost:
         return f"{self.error_weight:g} log error + {self.instruction_weight:g} log operations"
 
     def of(self, error: float, operations: float) -> float:
-        """Return the cost of an error and a number of operations per output."""
-        return self.error_weight * math.log(error) + self.instruction_weight * math.log(operations)
+        """Return the cost of an error and a number of operations per output, minus infinity where there is no error.
+
+        Raises
+        ------
+        ValueError
+            For an error below 0 and operations that are not above 0.
+        """
+        if not (error >= 0 and operations > 0):
+            raise ValueError(f"error is {error!r} and operations {operations!r}, must be at least 0 and above 0")
+        accuracy = self.error_weight * (math.log(error) if error else -math.inf) if self.error_weight else 0.0
+        return accuracy + self.instruction_weight * math.log(operations)
 
 
 def as_objective(value: object) -> Objective | Cost:

@@ -172,5 +172,5 @@ class _Walk:
         knobs = self.values[np.arange(len(self.counts)), np.array(fresh, dtype=np.int64)]
         for state, value in zip(fresh, knob_kappas(*self.sizes, self.family, knobs).tolist(), strict=True):
             self.seen[state] = value
-            if np.isfinite(value):
+            if np.isfinite(value) or len(self.seen) == 1:  # of the first the neighbours are looked at in any case
                 heappush(self.waiting, (value, state))

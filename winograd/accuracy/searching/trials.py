@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -57,7 +58,7 @@ class Trials:
     OSError
         If its directory is missing, it is a directory, or it may not be written.
     ValueError
-        If it is not a file of ours, or newer, truncated or damaged; it is not changed.
+        If it is no regular file, not a file of ours, or newer, truncated or damaged; it is not changed.
 
     Examples
     --------
@@ -103,7 +104,7 @@ class Trials:
 
     @contextmanager
     def _connection(self, mode: str) -> Iterator[sqlite3.Connection]:
-        uri = f"file:{quote(str(self.path))}?mode={mode}"
+        uri = f"file:{quote(os.fsencode(self.path))}?mode={mode}"
         try:
             with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:
                 yield connection
@@ -116,6 +117,8 @@ def _check_place(path: Path) -> None:
         raise ValueError(f"storage {str(path)!r} holds a null character")
     if path.is_dir():
         _refuse(errno.EISDIR, path)
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):  # a pipe, on which opening would wait
+        raise ValueError(f"storage {str(path)!r} is no regular file")
     if not path.parent.is_dir():
         _refuse(errno.ENOENT, path.parent)
     if not os.access(path if path.exists() else path.parent, os.W_OK):

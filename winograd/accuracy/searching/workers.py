@@ -8,12 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from winograd.accuracy.arguments import checked_integer
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
+
+_FIT: Final = "loky, threading, sequential or dask"
+_UNFIT: Final = ("multiprocessing",)
+"""Backends that joblib's generators do not work with."""
+
+_LOST: Final = ("KilledWorker", "CommClosedError", "FutureCancelledError")
+"""Names of the errors of dask when a worker or the scheduler is gone; distributed may not be installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +32,13 @@ class Workers:
     count : int
         Processes; 1 without a backend is this one. A dask cluster takes as many as it has.
     backend : str, optional
-        Of joblib: "loky" (the default for several), "threading", "multiprocessing", or "dask" for the cluster that the
-        last `dask.distributed.Client` of this process is connected to.
+        Of joblib: "loky" (the default for several), "threading", "sequential", or "dask" for the cluster that the last
+        `dask.distributed.Client` of this process is connected to.
 
     Raises
     ------
     TypeError, ValueError
-        If count is no integer or below 1, or backend is no text.
+        If count is no integer or below 1, or backend is no text or one that cannot return results as they are finished.
 
     Examples
     --------
@@ -46,6 +53,8 @@ class Workers:
         object.__setattr__(self, "count", checked_integer("workers", self.count, 1))
         if self.backend is not None and not isinstance(self.backend, str):
             raise TypeError(f"backend is {self.backend!r}, must be the name of a joblib backend, or None")
+        if self.backend in _UNFIT:
+            raise ValueError(f"backend is {self.backend!r}, which returns nothing before all is done; must be {_FIT}")
 
     def apply(self, function: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Value]:
         """Yield ``function(item)`` of every item, as they are finished; items are taken when there is a worker for one.
@@ -57,7 +66,7 @@ class Workers:
         ValueError
             If there is no such backend, or no dask client.
         RuntimeError
-            If a worker dies.
+            If a worker dies, or the cluster is lost.
         """
         if self.count == 1 and self.backend is None:
             yield from map(function, items)
@@ -69,6 +78,11 @@ class Workers:
                 yield from parallel(joblib.delayed(function)(item) for item in items)
             except BrokenExecutor:
                 raise RuntimeError("a worker died, killed or out of memory; what was finished is kept") from None
+            except Exception as error:
+                if type(error).__name__ not in _LOST:
+                    raise
+                message = f"the dask cluster lost a worker or its scheduler ({type(error).__name__})"
+                raise RuntimeError(f"{message}; what was finished is kept") from None
 
     def _configured(self, joblib: Any) -> Any:
         name = self.backend or "loky"

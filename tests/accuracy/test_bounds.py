@@ -230,11 +230,11 @@ def patch_programs(
 
 
 def perturb_constant(program: Program) -> Program:
-    """Change the first constant by 2^-18 of itself, 64 roundoffs."""
+    """Change the first constant by 2^-16 of itself, 256 roundoffs."""
     place = next(place for place, node in enumerate(program.nodes) if node.constant is not None)
     node = program.nodes[place]
     assert node.constant is not None
-    wrong = replace(node, constant=node.constant * (1 + Fraction(1, 2**18)))
+    wrong = replace(node, constant=node.constant * (1 + Fraction(1, 2**16)))
     return replace(program, nodes=(*program.nodes[:place], wrong, *program.nodes[place + 1 :]))
 
 
@@ -308,6 +308,54 @@ def test_direct_convolution_has_the_bound_of_a_sum_of_products() -> None:
     # m = 1: three products, two sums; (1 + u)^3 - 1 for the earliest product.
     u = 2.0**-24
     assert error_bound(toom_cook(1, 3)).max_abs == pytest.approx(3 * 3 * u, rel=0.2)
+
+
+@pytest.mark.parametrize("experiment", [None, Experiment("outside", channels=2, interface="float16")], ids=str)
+def test_trailing_axes_broadcast(experiment: Experiment | None) -> None:
+    nested = nest(toom_cook(4, 3), toom_cook(2, 3))
+    bound = error_bound(nested, channels=2, experiment=experiment)
+    data, filters = np.random.default_rng(0).uniform(-1, 1, (2, 6, 4, 2, 5, 7))
+    data, filters = data[..., :3, :1], filters[:3, :3, :, :1, :]
+    whole = bound.componentwise(data, filters)
+    assert whole.shape == (4, 2, 3, 7)
+    for place in np.ndindex(3, 7):
+        alone = bound.componentwise(data[..., place[0], 0], filters[..., 0, place[1]])
+        np.testing.assert_allclose(whole[..., *place], alone, rtol=1e-12)
+    np.testing.assert_allclose(bound.componentwise(data[..., 0, 0], filters[..., 0, :]), whole[..., 0, :], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("data", "filters", "error", "message"),
+    [
+        ([[1.0], [1.0, 2.0]], np.ones((3, 1)), TypeError, "data is a list that is no array: "),
+        (np.ones((4, 1)) * 1j, np.ones((3, 1)), TypeError, "data has dtype complex128, must be real numbers"),
+        (np.ones((4, 1)), np.ones((3, 1), object), TypeError, "filters has dtype object, must be real numbers"),
+        (np.ones((4, 1, 2)), np.ones((3, 1, 3)), ValueError, r"data ends in \(2,\), filters in \(3,\), must broadcast"),
+        (np.ones(4), np.ones((3, 1)), ValueError, r"data of shape \(4,\), must begin with \(4, 1\)"),
+    ],
+)
+def test_inputs_that_no_bound_is_of_are_refused(data: Any, filters: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"^{message}") as caught:
+        error_bound(toom_cook(2, 3)).componentwise(data, filters)
+    assert "\n" not in str(caught.value)
+
+
+def test_lists_have_the_bound_of_arrays() -> None:
+    bound = error_bound(toom_cook(2, 3))
+    found = bound.componentwise([[1], [2], [3], [4]], [[1], [1], [1]])
+    np.testing.assert_array_equal(found, bound.componentwise(np.arange(1.0, 5)[:, None], np.ones((3, 1))))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_storage_in_the_dtype_itself_rounds_nothing(dtype: str) -> None:
+    plain = Experiment("plain", channels=3)
+    same = replace(plain, storage=dtype, transforms=dtype, interface=dtype)
+    nested, fmt = nest(toom_cook(4, 3)), float_format(dtype)
+    assert error_bound(nested, dtype, experiment=same).max_abs == error_bound(nested, dtype, experiment=plain).max_abs
+    rng = np.random.default_rng(0)
+    data, filters = (fmt.round(rng.uniform(-1, 1, (size, 3, 5))) for size in (6, 3))
+    computed = [run_tiles(nested, data, filters, Order.LOWERED, experiment) for experiment in (plain, same)]
+    np.testing.assert_array_equal(*computed)
 
 
 @pytest.mark.parametrize("channels", ["3", 1.5, True, None])

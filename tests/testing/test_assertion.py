@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from fractions import Fraction
 from typing import Any
 
@@ -13,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winograd import conv1d, conv2d, conv3d, error_bound, nest, toom_cook
+from winograd.accuracy.measuring.pipeline import run_tiles
+from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment
 from winograd.conv.reference import convolve_reference
 from winograd.testing import assert_within_bound, nested_algorithms, shapes
 from winograd.testing.convolution import Convolution, as_padding
-from winograd.testing.tolerance import tiles_beyond
+from winograd.testing.tolerance import independent_tiles, tiles_beyond
 
 F23, F43 = toom_cook(2, 3), toom_cook(4, 3)
 F43_2D = nest(F43, F43)
@@ -192,6 +195,25 @@ def test_values_that_are_not_finite_stay_in_their_tiles(value: float) -> None:
         assert_within_bound(poisoned, data, weights, F43, share=share)
 
 
+@pytest.mark.parametrize("share", [None, 0.9])
+def test_inputs_that_are_not_finite_at_all_claim_nothing(share: float | None) -> None:
+    data, weights = np.full((1, 2, 8), np.nan, np.float32), uniform(1, 2, 2, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_within_bound(np.full((1, 2, 6), np.nan, np.float32), data, weights, F43, share=share)
+    with pytest.raises(AssertionError, match="is 0, off by inf"):
+        assert_within_bound(np.zeros((1, 2, 6), np.float32), data, weights, F43, share=share)
+
+
+@pytest.mark.parametrize("exponent", [-600, -300, 300, 600])
+def test_the_quantile_knows_inputs_of_any_size(exponent: int) -> None:
+    data, weights = uniform(0, 4, 8, 18, dtype="float64") * 2.0**exponent, uniform(1, 4, 8, 3, dtype="float64")
+    result = conv1d(data, weights, algorithm=F43)
+    assert_within_bound(result, data, weights, F43, share=0.99, experiment="standard")
+    with pytest.raises(AssertionError, match="quantile"):
+        assert_within_bound(result * (1 + 2.0**-40), data, weights, F43, share=0.99, experiment="standard")
+
+
 def test_the_quantile_covers_its_share_and_refuses_what_the_worst_case_lets_pass() -> None:
     data, weights = uniform(0, 4, 64, 4, 4), uniform(1, 16, 64, 3, 3)
     f23 = nest(F23, F23)
@@ -216,7 +238,7 @@ def test_the_quantile_scales_with_the_inputs_and_knows_the_last_rounding() -> No
 
 @pytest.mark.parametrize("channels", [1, 64])
 def test_a_right_kernel_passes_at_every_share_and_one_half_as_good_at_none(channels: int) -> None:
-    data, weights = uniform(0, 16, channels, 10, 10), uniform(1, 8, channels, 3, 3)
+    data, weights = uniform(0, 16, channels, 10, 10), uniform(1, 24, channels, 3, 3)
     f23 = nest(F23, F23)
     result = conv2d(data, weights, algorithm=f23)
     exact = conv2d(data.astype(np.float64), weights.astype(np.float64), algorithm=f23)
@@ -237,6 +259,43 @@ def test_as_many_tiles_may_be_beyond_as_chance_has_it(tiles: int, share: float) 
     slack = 5 * np.sqrt(share * (1 - share) / 200_000)
     assert np.mean(drawn > most) <= 1 - share + slack
     assert most == 0 or np.mean(drawn > most - 1) >= 1 - share - slack
+
+
+@pytest.mark.parametrize("share", [0.9, 0.99, 0.999])
+@pytest.mark.parametrize(
+    ("batch", "outputs", "channels"), [(1, 1024, 1), (1024, 1, 1), (32, 32, 1), (256, 8, 1), (1, 256, 16), (256, 1, 16)]
+)
+@pytest.mark.parametrize("m", [2, 8])
+def test_a_right_kernel_is_refused_as_rarely_as_stated_whatever_its_tiles_share(
+    m: int, batch: int, outputs: int, channels: int, share: float
+) -> None:
+    algorithm, count = nest(toom_cook(m, 3)), 100
+    experiment = Experiment("any", channels=channels)
+    refused = 0
+    for seed in range(count):
+        data, weights = uniform(2 * seed, batch, channels, m + 2), uniform(2 * seed + 1, outputs, channels, 3)
+        tiles = np.repeat(np.moveaxis(data, (0, 1), (-1, -2)), outputs, axis=-1)
+        filters = np.tile(np.moveaxis(weights, (0, 1), (-1, -2)), batch)
+        result = run_tiles(algorithm, tiles, filters, Order.LOWERED, experiment)
+        try:
+            right = np.moveaxis(result, -1, 0).reshape(batch, outputs, m)
+            assert_within_bound(right, data, weights, algorithm, share=share, experiment=experiment)
+        except AssertionError:
+            refused += 1
+    # Four standard deviations of a count of 100.
+    assert refused <= count * (1 - share) + 4 * (count * share * (1 - share)) ** 0.5
+
+
+def test_tiles_are_as_many_as_are_independent() -> None:
+    def independent(batch: int, outputs: int, channels: int) -> int:
+        data, weights = np.ones((batch, channels, 6)), np.ones((outputs, channels, 3))
+        return independent_tiles(Convolution(data, weights, nest(F43), ((0, 0),)))
+
+    assert independent(1, 1, 1) == 1
+    assert (independent(1, 1024, 1), independent(1024, 1, 1)) == (6, 9)
+    assert independent(2, 1, 1) == independent(1, 2, 1) == 2  # a single verdict of two would be stricter than two
+    assert independent(32, 32, 10**6) == 1024
+    assert independent(32, 32, 1) < independent(32, 32, 4) < independent(32, 32, 64) < 1024
 
 
 DATA, WEIGHTS = uniform(0, 2, 3, 9, 9), uniform(1, 4, 3, 3, 3)
@@ -263,6 +322,22 @@ RESULT = conv2d(DATA, WEIGHTS, algorithm=F43_2D)
         ((RESULT, DATA, WEIGHTS, F43_2D, "int8"), {}, ValueError, "dtype is int8"),
         ((RESULT, DATA, WEIGHTS, F43_2D), {"order": "random"}, ValueError, "order is 'random'"),
         ((RESULT, DATA, WEIGHTS, F43_2D), {"share": 1}, ValueError, "share is 1"),
+        ((RESULT, DATA, WEIGHTS, F43_2D), {"share": float("nan")}, ValueError, "share is nan"),
+        ((RESULT, DATA, WEIGHTS, F43_2D), {"share": "0.9"}, TypeError, "share is '0.9', must be a number"),
+        ((RESULT, DATA, WEIGHTS, F43_2D), {"share": True}, TypeError, "share is True, must be a number"),
+        (([[1.0], [2.0, 3.0]], DATA, WEIGHTS, F43_2D), {}, TypeError, "actual is a list that is no array"),
+        (
+            (RESULT.astype("float16"), DATA, WEIGHTS, F43_2D, "float16"),
+            {"experiment": Experiment("x", storage="bfloat16")},
+            ValueError,
+            "storage of experiment x is bfloat16, must be numbers of dtype float16",
+        ),
+        (
+            (RESULT, DATA, WEIGHTS, F43_2D),
+            {"experiment": Experiment("x", transforms="bfloat16"), "share": 0.9},
+            ValueError,
+            "transforms of experiment x are bfloat16, must hold dtype float32",
+        ),
         ((RESULT, DATA, WEIGHTS, F43_2D), {"share": 0.9, "experiment": "x"}, ValueError, "experiment is 'x'"),
     ],
 )

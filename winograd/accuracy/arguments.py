@@ -1,10 +1,12 @@
-"""Integers that callers pass: counts, seeds and budgets, checked before anything is computed.
+"""Numbers that callers pass: counts, seeds, budgets, sizes and shares, checked before anything is computed.
 
-In: whatever was passed. Out: an int. Refused: what is no integer (a bool is not), and what is too small.
+In: whatever was passed. Out: an int or a float. Refused: what is no number (a bool is not), and what is too small.
 """
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from operator import index
 from typing import Any
 
@@ -39,3 +41,40 @@ def checked_integer(name: str, value: Any, least: int) -> int:
     if number < least:
         raise ValueError(f"{name} is {number}, must be at least {least}")
     return number
+
+
+def checked_number(name: str, value: object) -> float:
+    """Return the value as a float, inf where it is beyond them.
+
+    Raises
+    ------
+    TypeError
+        If it is no real number.
+
+    Examples
+    --------
+    >>> checked_number("share", "0.9")
+    Traceback (most recent call last):
+    ...
+    TypeError: share is '0.9', must be a number
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}, must be a number")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def checked_size(name: str, value: object) -> float:
+    """Return the value as a float above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no real number, or not positive and finite.
+    """
+    size = checked_number(name, value)
+    if not 0 < size < math.inf:
+        raise ValueError(f"{name} is {size!r}, must be positive and finite")
+    return size

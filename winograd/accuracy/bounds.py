@@ -26,7 +26,7 @@ from winograd.accuracy.bounding.transform_bounds import (
 )
 from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.linear import Matrix
-from winograd.accuracy.measuring.sums import Array
+from winograd.accuracy.measuring.samples import real_array
 from winograd.accuracy.model import kappa, predict_experiment
 from winograd.accuracy.orders import Order, as_order, axis_programs
 from winograd.accuracy.protocol import Experiment, FilterRounding, as_experiment
@@ -95,15 +95,15 @@ class ErrorBound:
     predicted_relative_l2: float
     experiment: Experiment | None = None
 
-    def componentwise(self, data: Array, filters: Array) -> Matrix:
+    def componentwise(self, data: object, filters: object) -> Matrix:
         """Return the bound of the error of every output for given inputs.
 
         Parameters
         ----------
-        data : ndarray of shape (*tile, channels, ...)
+        data : array_like of shape (*tile, channels, ...)
             Numbers that the dtype represents; trailing axes are free.
-        filters : ndarray of shape (*taps, channels, ...)
-            Likewise.
+        filters : array_like of shape (*taps, channels, ...)
+            Likewise; its trailing axes broadcast with those of the data.
 
         Returns
         -------
@@ -112,26 +112,41 @@ class ErrorBound:
 
         Raises
         ------
-        ValueError
-            If a shape does not fit.
+        TypeError, ValueError
+            If one holds no real numbers, or a shape does not fit.
         """
-        nested, ndim = self.algorithm, self.algorithm.ndim
-        for name, array, sizes in (("data", data, nested.tile), ("filters", filters, nested.r)):
-            if array.shape[: ndim + 1] != (*sizes, self.channels):
-                raise ValueError(f"{name} of shape {array.shape}, must begin with {(*sizes, self.channels)}")
         stages = self._stages
-        axes = _axis_bounds(nested, as_order(self.order), stages)
-        sizes_of_data, sizes_of_filters = (np.abs(x.astype(np.float64)) for x in (data, filters))
+        axes = _axis_bounds(self.algorithm, as_order(self.order), stages)
+        tiles, taps = (_exact(np.abs(values)) for values in self._checked(data, filters))
         size, error = product_bound(
-            stored_bound(transformed([axis.filter for axis in axes], _exact(sizes_of_filters)), stages.stored_filter),
-            stored_bound(transformed([axis.data for axis in axes], _exact(sizes_of_data)), stages.stored_data),
+            stored_bound(transformed([axis.filter for axis in axes], taps), stages.stored_filter),
+            stored_bound(transformed([axis.data for axis in axes], tiles), stages.stored_data),
             stages,
         )
+        ndim = self.algorithm.ndim
         summed = size.sum(axis=ndim), error.sum(axis=ndim)
         found = transformed([axis.inverse for axis in axes], summed)[1]
         if stages.outputs:
-            found = _as_outputs(found, _direct(sizes_of_data, sizes_of_filters, ndim), stages)
+            found = _as_outputs(found, direct_ref(tiles[0], taps[0], ndim), stages)
         return found * _OWN_ROUNDING
+
+    def _checked(self, data: object, filters: object) -> tuple[Matrix, Matrix]:
+        """Return data and filters in float64, with as many trailing axes each."""
+        nested, ndim = self.algorithm, self.algorithm.ndim
+        given = {"data": real_array("data", data), "filters": real_array("filters", filters)}
+        for (name, array), sizes in zip(given.items(), (nested.tile, nested.r), strict=True):
+            if array.shape[: ndim + 1] != (*sizes, self.channels):
+                raise ValueError(f"{name} of shape {array.shape}, must begin with {(*sizes, self.channels)}")
+        trailing = [array.shape[ndim + 1 :] for array in given.values()]
+        try:
+            count = len(np.broadcast_shapes(*trailing))
+        except ValueError:
+            raise ValueError(f"data ends in {trailing[0]}, filters in {trailing[1]}, must broadcast") from None
+        found = []
+        for array, rest in zip(given.values(), trailing, strict=True):
+            spread = array.reshape(*array.shape[: ndim + 1], *(1,) * (count - len(rest)), *rest)
+            found.append(spread.astype(np.float64))
+        return found[0], found[1]
 
     @property
     def _stages(self) -> RoundingStages:
@@ -192,8 +207,8 @@ def error_bound(
     Raises
     ------
     TypeError, ValueError
-        For something that is no algorithm, another dtype, order or experiment, channels that are no integer, below 1
-        or not those of the experiment, and constants that overflow.
+        For something that is no algorithm, another dtype, order or experiment, formats that do not contain each
+        other, channels that are no integer, below 1 or not those of the experiment, and constants that overflow.
     NotImplementedError
         If an entry of the matrices is not rational.
 
@@ -241,13 +256,6 @@ def _as_outputs(error: Matrix, sizes: Matrix, stages: RoundingStages) -> Matrix:
     for fmt in stages.outputs:
         error = rounded_to((sizes, error), fmt.roundoff, fmt.underflow)[1]
     return error
-
-
-def _direct(data: Matrix, filters: Matrix, ndim: int) -> Matrix:
-    trailing = data.shape[ndim + 1 :]
-    flat = [x.reshape(*x.shape[: ndim + 1], -1) for x in (data, filters)]
-    found = direct_ref(flat[0], flat[1])
-    return np.asarray(found.reshape(*found.shape[:ndim], *trailing))
 
 
 def _max_abs(nested: NestedAlgorithm, axes: Sequence[_AxisBound], stages: RoundingStages) -> float:

@@ -137,8 +137,15 @@ _FORMATS: Final = {
 }
 
 
-def float_format(dtype: object) -> FloatFormat:
+def float_format(dtype: object, name: str = "dtype") -> FloatFormat:
     """Return the format of a dtype.
+
+    Parameters
+    ----------
+    dtype : dtype
+        What NumPy takes for one, or "bfloat16".
+    name : str
+        Of the argument, for the error.
 
     Raises
     ------
@@ -152,13 +159,20 @@ def float_format(dtype: object) -> FloatFormat:
     >>> float_format("bfloat16").largest
     3.3895313892515355e+38
     """
+    found = _dtype_name(dtype)
+    if found not in ALLOWED:
+        raise ValueError(f"{name} is {found}, must be one of {', '.join(ALLOWED)}")
+    return _FORMATS[found]
+
+
+def _dtype_name(dtype: object) -> str:
+    """Return NumPy's name of a dtype, or how something else is written; None is none, though NumPy takes it."""
+    if dtype is None or (isinstance(dtype, str) and dtype == "bfloat16"):
+        return str(dtype)
     try:
-        name = dtype if isinstance(dtype, str) and dtype == "bfloat16" else np.dtype(dtype).name  # type: ignore[call-overload]
-    except TypeError:
-        name = repr(dtype)
-    if name not in ALLOWED:
-        raise ValueError(f"dtype is {name}, must be one of {', '.join(ALLOWED)}")
-    return _FORMATS[name]
+        return np.dtype(dtype).name  # type: ignore[call-overload,no-any-return]
+    except (TypeError, ValueError, KeyError):
+        return repr(dtype)
 
 
 def stored_format(name: object) -> FloatFormat:
@@ -174,9 +188,9 @@ def stored_format(name: object) -> FloatFormat:
     >>> stored_format("tf32").digits
     11
     """
-    if name not in STORED:
+    if not isinstance(name, str) or name not in STORED:
         raise ValueError(f"storage is {name!r}, must be one of {', '.join(STORED)}, or None")
-    return _FORMATS[str(name)]
+    return _FORMATS[name]
 
 
 def tf32() -> FloatFormat:

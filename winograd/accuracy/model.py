@@ -17,7 +17,7 @@ from winograd.accuracy.modelling.accumulation import accumulation
 from winograd.accuracy.modelling.prediction import Prediction, rms_by_output, scale
 from winograd.accuracy.modelling.rounding import PHI
 from winograd.accuracy.orders import Order, as_order
-from winograd.accuracy.protocol import Experiment, FilterRounding, as_experiment
+from winograd.accuracy.protocol import Experiment, FilterRounding, as_experiment, checked_formats
 from winograd.algebra import growth
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
@@ -174,7 +174,8 @@ def predict_error(
     Raises
     ------
     TypeError, ValueError
-        For something that is no algorithm, an unknown dtype, experiment or order, and constants that overflow.
+        For something that is no algorithm, an unknown dtype, experiment or order, formats that do not contain each
+        other, and constants that overflow.
     NotImplementedError
         If an entry of the matrices is not rational.
 
@@ -186,7 +187,7 @@ def predict_error(
     <Prediction F(4x4x4,3x3x3): rms 2.24e-05, relative_l2 1.62e-06; float32, lowered, layer, 64 channels>
     """
     nested, fmt = as_nested(algorithm), float_format(dtype)
-    protocol, chosen = as_experiment(experiment), as_order(order)
+    protocol, chosen = checked_formats(as_experiment(experiment), fmt), as_order(order)
     rms = math.sqrt(float((rms_by_output(nested, fmt, protocol, chosen) ** 2).mean()))
     return Prediction(
         algorithm=nested,

@@ -1,6 +1,7 @@
 """Protocols: what one trial of an error measurement does. The model and the bounds describe the same protocols.
 
-In: the name of a preset or an `Experiment`. Out: an `Experiment`. Refused: unknown names, impossible channel counts.
+In: the name of a preset or an `Experiment`. Out: an `Experiment`. Refused: unknown names, impossible channel counts,
+formats that do not contain each other.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 from winograd.accuracy.arguments import checked_integer
-from winograd.accuracy.formats import float_format, stored_format
+from winograd.accuracy.formats import FloatFormat, float_format, stored_format
 from winograd.codegen.interpret import Contraction
 
 
@@ -108,7 +109,7 @@ class Experiment:
             stored_format(self.storage)
         for name in ("transforms", "interface"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, float_format(getattr(self, name)).name)
+                object.__setattr__(self, name, float_format(getattr(self, name), name).name)
 
     @property
     def blocks(self) -> tuple[range, ...]:
@@ -150,6 +151,36 @@ def as_experiment(value: object) -> Experiment:
     if isinstance(value, str) and value in _PRESETS:
         return _PRESETS[value]
     raise ValueError(f"experiment is {value!r}, must be one of {', '.join(_PRESETS)}, or an Experiment")
+
+
+def checked_formats(experiment: Experiment, fmt: FloatFormat) -> Experiment:
+    """Return the experiment, if its formats and that of the measurement hold each other's numbers.
+
+    Raises
+    ------
+    ValueError
+        If the dtype lacks numbers of storage or interface, or the transforms lack some of the dtype.
+
+    Examples
+    --------
+    >>> checked_formats(Experiment("x", storage="bfloat16"), float_format("float16"))
+    Traceback (most recent call last):
+    ...
+    ValueError: storage of experiment x is bfloat16, must be numbers of dtype float16
+    """
+    narrower = {
+        "interface": experiment.interface and float_format(experiment.interface),
+        "storage": experiment.storage and stored_format(experiment.storage),
+    }
+    for field, inner in narrower.items():
+        if inner and not fmt.contains(inner):
+            raise ValueError(
+                f"{field} of experiment {experiment.name} is {inner.name}, must be numbers of dtype {fmt.name}"
+            )
+    wider = experiment.transforms
+    if wider and not float_format(wider).contains(fmt):
+        raise ValueError(f"transforms of experiment {experiment.name} are {wider}, must hold dtype {fmt.name}")
+    return experiment
 
 
 def is_preset(experiment: Experiment) -> bool:

@@ -7,10 +7,9 @@ Every value of the programs is followed, not only results: its largest size is a
 from __future__ import annotations
 
 import html
-import math
 from dataclasses import dataclass
-from numbers import Real
 
+from winograd.accuracy.arguments import checked_size
 from winograd.accuracy.bounding.range_stages import axis_values, data_stages, filter_values, limits_of
 from winograd.accuracy.bounding.rounding_stages import checked_stages
 from winograd.accuracy.formats import float_format
@@ -112,8 +111,9 @@ def safe_range(
     Raises
     ------
     TypeError, ValueError
-        For something that is no algorithm, another dtype, order or experiment, channels that are no integer or below 1,
-        a largest weight that is no positive finite number, and constants that overflow.
+        For something that is no algorithm, another dtype, order or experiment, formats that do not contain each other,
+        channels that are no integer or below 1, a largest weight that is no positive finite number, and constants that
+        overflow.
     NotImplementedError
         If an entry of the matrices is not rational.
 
@@ -128,7 +128,7 @@ def safe_range(
     """
     nested, chosen = as_nested(algorithm), as_order(order)
     stages = checked_stages(float_format(dtype), channels, experiment)
-    weight = _checked_weight(weights_largest)
+    weight = checked_size("weights_largest", weights_largest)
     axes = [axis_values(axis, chosen, stages.data, stages.filter) for axis in nested.axes]
     none, some = (data_stages(axes, stages, size, weight) for size in (0.0, 1.0))
     filters = limits_of(filter_values(axes, stages, 0.0), filter_values(axes, stages, 1.0))
@@ -144,12 +144,3 @@ def safe_range(
         largest=max(0.0, largest),
         **{name: exact for name, (exact, _) in found.items()},
     )
-
-
-def _checked_weight(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"weights_largest is {value!r}, must be a number")
-    weight = float(value)
-    if not 0 < weight < math.inf:
-        raise ValueError(f"weights_largest is {weight!r}, must be positive and finite")
-    return weight

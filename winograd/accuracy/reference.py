@@ -22,8 +22,10 @@ SHORTCUT_MARGIN = 2.0**-10
 """The float64 reference is used where its own error is at most this fraction of the error that is measured."""
 
 
-def direct_ref(data: Array, filters: Array) -> Array:
+def direct_ref(data: Array, filters: Array, ndim: int | None = None) -> Array:
     """Return sum over channels and taps of filters[k] * data[o + k], in the arithmetic of the dtype.
+
+    The first ``ndim`` axes are spatial and the next one is the channels. Any that follow broadcast; None means one.
 
     Examples
     --------
@@ -31,14 +33,14 @@ def direct_ref(data: Array, filters: Array) -> Array:
     >>> direct_ref(data, filters).ravel()
     array([3., 6.])
     """
-    ndim = data.ndim - 2
+    ndim = data.ndim - 2 if ndim is None else ndim
     taps = filters.shape[:ndim]
     m = [size - tap + 1 for size, tap in zip(data.shape, taps, strict=False)]
     total: Any = 0
     for offset in product(*map(range, taps)):
         window = data[tuple(slice(start, start + size) for start, size in zip(offset, m, strict=True))]
         total = total + window * filters[offset]
-    return np.asarray(total.sum(axis=-2))
+    return np.asarray(total.sum(axis=ndim))
 
 
 def direct_exact(data: Array, filters: Array) -> Array:

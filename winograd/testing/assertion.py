@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from winograd.accuracy.arguments import checked_number
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.protocol import Experiment
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.testing.convolution import Array, Convolution, as_padding
-from winograd.testing.tolerance import tile_quantile, tiles_beyond, worst_case
+from winograd.testing.tolerance import allowed_beyond, tile_quantile, worst_case
 from winograd.testing.values import Values, read_values
 
 
@@ -64,7 +65,8 @@ def assert_within_bound(
         "sequential".
     share : float, optional
         Share of tiles whose largest error the quantile covers, up to 0.9999. As many tiles may exceed it as a right
-        kernel has with a probability of more than 1 - share, were its tiles independent.
+        kernel has with a probability of more than 1 - share, if tiles of the same data, and of the same filter, hang
+        together as they do for independent inputs: many outputs of little data with few channels say little.
     experiment : str or Experiment, optional
         What the kernel does; its channels are those of the data. None is anything that stays in the dtype for the worst
         case, and "layer" for the quantile. Needed where U and V are stored in 16 bits, or transforms are wider.
@@ -74,7 +76,8 @@ def assert_within_bound(
     AssertionError
         Naming the worst output, its error and what is allowed.
     TypeError, ValueError
-        For shapes that do not fit, something that is no algorithm, another dtype, order, share or experiment.
+        For shapes that do not fit, something that is no array or no algorithm, another dtype, order, share or
+        experiment, and an experiment whose formats do not contain each other.
     NotImplementedError
         If an entry of the algorithm's matrices is not rational.
 
@@ -94,6 +97,7 @@ def assert_within_bound(
     AssertionError: output [1, 2, 5] is ..., off by 0.001, at most ... is allowed: worst case of F(4,3) ...
     """
     nested = as_nested(algorithm)
+    wanted = None if share is None else checked_number("share", share)
     computed = read_values("actual", actual)
     inputs, filters = read_values("data", data), read_values("weights", weights)
     convolution = Convolution(inputs.array, filters.array, nested, as_padding(padding, nested.ndim))
@@ -102,13 +106,13 @@ def assert_within_bound(
     working = float_format(_working_dtype(computed) if dtype is None else dtype)
     conditions = f"of {nested.label} in {working.name}, {convolution.channels} channels, order {order}"
     with np.errstate(all="ignore"):
-        if share is None:
+        if wanted is None:
             allowed, most = worst_case(convolution, working, order, computed.fmt, experiment), 0
             what = f"worst case {conditions}"
         else:
-            allowed = tile_quantile(convolution, working, order, computed.fmt, share, experiment)
-            most = tiles_beyond(convolution.tile_count, share)
-            what = f"{share:.4%} quantile {conditions}, which {most} of {convolution.tile_count} tiles may exceed"
+            allowed = tile_quantile(convolution, working, order, computed.fmt, wanted, experiment)
+            most = allowed_beyond(convolution, wanted)
+            what = f"{wanted:.4%} quantile {conditions}, which {most} of {convolution.tile_count} tiles may exceed"
         errors = _errors(convolution, computed, allowed)
         beyond = (errors > allowed) | np.isinf(errors)
         if np.isinf(errors).any() or convolution.largest_of_tiles(beyond).sum() > most:

@@ -117,10 +117,6 @@ class Convolution:
         tiles, filters = self._tiles(), np.moveaxis(self.weights, (0, 1), (-1, -2))
         found = np.empty((*self.algorithm.m, tiles.shape[-1], len(self.weights)))
         width = max(1, _CHUNK_VALUES // (self.algorithm.rank * self.channels))
-        if bound.experiment is not None:  # its last rounding is bounded for one trailing axis alone
-            for rows, place in product(_slices(tiles.shape[-1], width), range(len(self.weights))):
-                found[..., rows, place] = bound.componentwise(tiles[..., rows], filters[..., place, None])
-            return self._untiled(found)
         columns = min(width, len(self.weights))
         for rows, part in product(_slices(tiles.shape[-1], width // columns), _slices(len(self.weights), columns)):
             found[..., rows, part] = bound.componentwise(tiles[..., rows, None], filters[..., None, part])

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winograd.accuracy.formats import FloatFormat, float_format
+from winograd.accuracy.measuring.samples import as_array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,8 +29,8 @@ def read_values(name: str, given: Any) -> Values:
 
     Raises
     ------
-    ValueError
-        If its dtype is none of float16, bfloat16, float32 and float64.
+    TypeError, ValueError
+        If it is no array, or its dtype is none of float16, bfloat16, float32 and float64.
 
     Examples
     --------
@@ -44,7 +45,7 @@ def read_values(name: str, given: Any) -> Values:
         tensor = given.detach()
         dtype, array = str(tensor.dtype).removeprefix("torch."), None
     else:
-        tensor, array = None, np.asarray(given)
+        tensor, array = None, as_array(name, given)
         dtype = array.dtype.name
     try:
         fmt = float_format(dtype)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from winograd.accuracy.measuring.kernel_order import kernel_order
 from winograd.accuracy.protocol import LAYER, Experiment, FilterRounding
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.build import load
 from winograd.codegen.emit import emit
 
 F23, F45 = toom_cook(2, 3), toom_cook(4, 5)
@@ -126,3 +128,12 @@ def test_arrays_that_a_kernel_would_read_beyond_are_refused(
 def test_filters_in_another_dtype_are_refused() -> None:
     with pytest.raises(ValueError, match="dtype is float64, must be float32 for a compiled kernel"):
         kernel_order(COMPILED_LINE)(np.ones((6, 1, 2), np.float32), np.ones((3, 1, 2)))
+
+
+def test_a_library_in_use_elsewhere_is_called_as_ever() -> None:
+    before = kernel_order(COMPILED_LINE)
+    shared = load(COMPILED_LINE)
+    shared.line_filter.argtypes = [ctypes.POINTER(ctypes.c_float)]
+    data, filters = np.ones((6, 2, 3), np.float32), np.ones((3, 2, 3), np.float32)
+    np.testing.assert_array_equal(kernel_order(COMPILED_LINE)(data, filters), before(data, filters))
+    assert shared.line_filter_floats.restype is ctypes.c_int

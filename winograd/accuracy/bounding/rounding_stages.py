@@ -13,7 +13,7 @@ from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.bounding.transform_bounds import Bounded, rounded_to
 from winograd.accuracy.formats import FloatFormat, float_format, stored_format
 from winograd.accuracy.modelling.accumulation import rounded_products
-from winograd.accuracy.protocol import ChannelSum, Experiment, FilterRounding, as_experiment
+from winograd.accuracy.protocol import ChannelSum, Experiment, FilterRounding, as_experiment, checked_formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,13 @@ def checked_stages(fmt: FloatFormat, channels: object, experiment: object) -> Ro
     Raises
     ------
     TypeError, ValueError
-        For an unknown experiment, channels that are no integer or below 1, or neither 1 nor those of the experiment.
+        For an unknown experiment, or one whose formats do not hold each other's numbers, channels that are no integer
+        or below 1, or neither 1 nor those of the experiment.
     """
     count = checked_integer("channels", channels, 1)
     if experiment is None:
         return stages_of_any(fmt, count)
-    protocol = as_experiment(experiment)
+    protocol = checked_formats(as_experiment(experiment), fmt)
     if count not in (1, protocol.channels):
         raise ValueError(f"channels is {count}, must be the {protocol.channels} of experiment {protocol.name}")
     return stages_of(protocol, fmt)
@@ -91,10 +92,9 @@ def stages_of(experiment: Experiment, fmt: FloatFormat) -> RoundingStages:
     inside = float_format(experiment.transforms) if experiment.transforms else fmt
     once = experiment.filter_rounding is FilterRounding.ONCE
     stored = stored_format(experiment.storage) if experiment.storage else fmt
-    again = experiment.storage is not None or experiment.transforms is not None
-    outputs = [fmt] if experiment.transforms else []
-    if experiment.interface:
-        outputs.append(float_format(experiment.interface))
+    again = not stored.contains(inside)
+    outside = float_format(experiment.interface or fmt.name)
+    outputs = [narrower for wider, narrower in ((inside, fmt), (fmt, outside)) if not narrower.contains(wider)]
     return RoundingStages(
         sums=fmt,
         data=inside,

@@ -8,10 +8,10 @@ from __future__ import annotations
 import html
 import math
 from dataclasses import dataclass
-from numbers import Real
 
 import numpy as np
 
+from winograd.accuracy.arguments import checked_size
 from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.linear import Matrix
 from winograd.accuracy.modelling.rounding import rounding_variance
@@ -93,11 +93,7 @@ def subnormal_loss(
     True
     """
     nested, fmt = as_nested(algorithm), float_format(dtype)
-    if isinstance(weights_rms, bool) or not isinstance(weights_rms, Real):
-        raise TypeError(f"weights_rms is {weights_rms!r}, must be a number")
-    size = float(weights_rms)
-    if not 0 < size < math.inf:
-        raise ValueError(f"weights_rms is {size!r}, must be positive and finite")
+    size = checked_size("weights_rms", weights_rms)
     deviations = size * np.sqrt(outer([_row_squares(axis.g) for axis in nested.axes]))
     endless = FloatFormat(fmt.name, fmt.digits, -(10**6), 10**6)
     return SubnormalLoss(

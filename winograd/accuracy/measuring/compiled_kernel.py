@@ -91,7 +91,9 @@ def compiled_kernel(kernel: Kernel) -> CompiledKernel:
     BuildError
         If it cannot be compiled.
     """
-    return CompiledKernel(kernel.name, kernel.algorithm, load(kernel))
+    # Functions of our own: those of `load` are shared, and whoever has them may declare other argument types.
+    library = load(kernel)
+    return CompiledKernel(kernel.name, kernel.algorithm, ctypes.CDLL(library._name, handle=library._handle))
 
 
 def _floats(count: int) -> Array:

@@ -1,7 +1,7 @@
 """Means and ratios over trials with their 95 % confidence intervals, from the spread over the trials.
 
 In: one figure per trial. Out: the estimate and its interval; inf where a trial is not finite.
-The intervals are Student's, exact for normal figures. Errors are skewed: below about 100 trials they hold a little less.
+The intervals are Student's, exact for normal figures. Errors are skewed: below about 100 trials they hold less often.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def student_95(degrees: int) -> float:
     """
     if degrees <= len(_FEW):
         return _FEW[degrees - 1]
-    return sum(coefficient / degrees**power for power, coefficient in enumerate(_EXPANSION))
+    return math.fsum(coefficient / degrees**power for power, coefficient in enumerate(_EXPANSION))
 
 
 def mean(values: NDArray[np.float64]) -> Estimate:

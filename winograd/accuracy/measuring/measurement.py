@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.bounds import error_bound
-from winograd.accuracy.formats import ALLOWED, FloatFormat, float_format, stored_format
+from winograd.accuracy.formats import ALLOWED, FloatFormat, float_format
 from winograd.accuracy.measuring.pipeline import run_tiles
 from winograd.accuracy.measuring.samples import as_array, open_source
 from winograd.accuracy.measuring.sums import Array
 from winograd.accuracy.orders import Order, as_order
 from winograd.accuracy.progress import no_progress, progress_bar
-from winograd.accuracy.protocol import Experiment, as_experiment, is_preset
+from winograd.accuracy.protocol import Experiment, as_experiment, checked_formats, is_preset
 from winograd.accuracy.reference import compare
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
@@ -136,11 +136,12 @@ def plan(
 ) -> Measurement:
     """Return the measurement that these arguments mean; see `winograd.measure_error` for what is raised."""
     nested, fmt = as_nested(algorithm), float_format(dtype)
-    protocol = as_experiment(experiment)
+    protocol = checked_formats(as_experiment(experiment), fmt)
     if is_preset(protocol) and not (data is None and weights is None):
         protocol = replace(protocol, channels=_channels(data, weights, protocol.channels))
     chosen = _checked_function(order, nested) if callable(order) else as_order(order)
-    _check_formats(protocol, fmt, fused_here=not callable(order))
+    if isinstance(chosen, Order):
+        _check_contraction(protocol, fmt)
     return Measurement(
         nested=nested,
         fmt=fmt,
@@ -168,15 +169,7 @@ def _channels(data: object, weights: object, otherwise: int) -> int:
     return next((size for size, *_ in filter(None, sizes) if size > 0), otherwise)
 
 
-def _check_formats(experiment: Experiment, fmt: FloatFormat, *, fused_here: bool) -> None:
-    name = experiment.name
-    if fused_here and fmt.name == "float64" and experiment.contraction is Contraction.FUSED:
+def _check_contraction(experiment: Experiment, fmt: FloatFormat) -> None:
+    if fmt.name == "float64" and experiment.contraction is Contraction.FUSED:
+        name = experiment.name
         raise ValueError(f"experiment {name} in float64 is fused, must be in a narrower dtype, or separate")
-    inner = {"interface": float_format(experiment.interface or fmt.name)}
-    if experiment.storage:
-        inner["storage"] = stored_format(experiment.storage)
-    for field, narrow in inner.items():
-        if not fmt.contains(narrow):
-            raise ValueError(f"{field} of experiment {name} is {narrow.name}, must be numbers of dtype {fmt.name}")
-    if experiment.transforms and not float_format(experiment.transforms).contains(fmt):
-        raise ValueError(f"transforms of experiment {name} are {experiment.transforms}, must hold dtype {fmt.name}")

@@ -141,11 +141,23 @@ def as_array(name: str, values: object) -> Array:
         ) from error
 
 
-def checked_array(name: str, values: object, sizes: tuple[int, ...], grid: FloatFormat, *, exact: bool) -> Array:
-    """Return a given array rounded once to a format, if its spatial axes have these sizes, or more unless ``exact``."""
+def real_array(name: str, values: object) -> Array:
+    """Return what was given as an array of real numbers.
+
+    Raises
+    ------
+    TypeError
+        If it is no array, or one of something else.
+    """
     array = as_array(name, values)
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         raise TypeError(f"{name} has dtype {array.dtype}, must be real numbers")
+    return array
+
+
+def checked_array(name: str, values: object, sizes: tuple[int, ...], grid: FloatFormat, *, exact: bool) -> Array:
+    """Return a given array rounded once to a format, if its spatial axes have these sizes, or more unless ``exact``."""
+    array = real_array(name, values)
     spatial = array.shape[2:]
     fits = len(spatial) == len(sizes) and array.shape[0] > 0 and array.shape[1] > 0
     if not fits or any(have != size if exact else have < size for have, size in zip(spatial, sizes, strict=True)):

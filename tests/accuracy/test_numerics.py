@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from winograd import conv1d, conv2d, conv3d, error_bound, nest, toom_cook
+from winograd.accuracy.bounding.adversarial import adversarial_signs
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.measuring.pipeline import run_tiles
 from winograd.accuracy.orders import Order, axis_programs
@@ -150,7 +151,7 @@ def test_16_bit_storage_keeps_to_its_own_bound_and_not_to_that_of_float32(storag
 def largest_share(nested: NestedAlgorithm, channels: int, trials: int) -> float:
     """Return the largest error over bound of any output for adversarial signs, in float32."""
     rng = np.random.default_rng(0)
-    signs = [part[(..., *(None,) * 2)] for part in strongest_signs(nested)]
+    signs = [part[(..., *(None,) * 2)] for part in adversarial_signs(nested)]
     shapes = (*nested.tile, channels, trials), (*nested.r, channels, trials)
     data, filters = (
         (rng.uniform(0.5, 1, shape) * sign).astype(np.float32) for shape, sign in zip(shapes, signs, strict=True)
@@ -158,17 +159,6 @@ def largest_share(nested: NestedAlgorithm, channels: int, trials: int) -> float:
     result = run_tiles(nested, data, filters, Order.LOWERED, replace(STANDARD, channels=channels))
     errors = np.abs(result.astype(np.float64) - direct_ref(data.astype(np.float64), filters.astype(np.float64)))
     return float((errors / error_bound(nested, channels=channels).componentwise(data, filters)).max())
-
-
-def strongest_signs(nested: NestedAlgorithm) -> tuple[Array, Array]:
-    """Return signs that make all terms of the product with the largest part of the bound positive."""
-    data, filters = [], []
-    for axis in nested.axes:
-        at, g, bt = (np.array(fraction_rows(matrix), dtype=np.float64) for matrix in (axis.at, axis.g, axis.bt))
-        product = int((np.abs(at).max(axis=0) * np.abs(g).sum(axis=1) * np.abs(bt).sum(axis=1)).argmax())
-        data.append(np.where(bt[product] < 0, -1.0, 1.0))
-        filters.append(np.where(g[product] < 0, -1.0, 1.0))
-    return reduce(np.multiply.outer, data), reduce(np.multiply.outer, filters)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +188,7 @@ def uniform(seed: int, *sizes: int) -> torch.Tensor:
 def test_16_bit_inputs_that_a_narrow_transform_would_overflow_are_right(
     ndim: int, axis: Any, magnitude: float, dtype: str
 ) -> None:
-    signs = torch.from_numpy(strongest_signs(nest(*[axis] * ndim))[0])
+    signs = torch.from_numpy(adversarial_signs(nest(*[axis] * ndim))[0])
     data = (magnitude * signs * torch.ones(2, 4, *signs.shape)).to(getattr(torch, dtype))
     weights = uniform(1, 3, 4, *(3,) * ndim).to(data.dtype)
     algorithm = nest(*[axis] * ndim)
@@ -213,7 +203,7 @@ def test_16_bit_inputs_that_a_narrow_transform_would_overflow_are_right(
 
 def test_the_same_inputs_overflow_a_transform_in_float16() -> None:
     nested = nest(*[toom_cook(4, 3, "0,1,-1,2,-2,inf")] * 3)
-    data = (70 * strongest_signs(nested)[0] * np.ones((1, 1, *nested.tile))).astype(np.float16)
+    data = (70 * adversarial_signs(nested)[0] * np.ones((1, 1, *nested.tile))).astype(np.float16)
     weights = np.ones((1, 1, 3, 3, 3), dtype=np.float16)
     assert not np.isfinite(run_pairs(nested, data, weights)).all()
 

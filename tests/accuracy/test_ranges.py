@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from itertools import product
 
 import numpy as np
@@ -12,7 +13,7 @@ from tests.strategies import algorithms
 from winograd.accuracy.bounding import range_stages
 from winograd.accuracy.bounding.range_stages import without_fused
 from winograd.accuracy.bounding.subnormals import subnormal_loss
-from winograd.accuracy.formats import float_format
+from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.measuring.pipeline import run_tiles, transform
 from winograd.accuracy.orders import Order, axis_programs
 from winograd.accuracy.protocol import Experiment, FilterRounding
@@ -50,6 +51,82 @@ def test_largest_input_overflows_nowhere(axis: BilinearAlgorithm, order: Order, 
     experiment = Experiment("corners", contraction=contraction)
     with np.errstate(all="ignore"):
         assert np.isfinite(run_tiles(nested, data, filters, order, experiment)).all()
+
+
+def signs_of_outputs(nested: NestedAlgorithm, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return signs of data and filters that make all terms of one random product positive, and those of its output."""
+    data, filters = [], []
+    for axis in nested.axes:
+        product = rng.integers(axis.rank)
+        for rows, found in ((axis.bt, data), (axis.g, filters)):
+            row = np.array(fraction_rows(rows), dtype=np.float64)[product]
+            found.append(np.where(row == 0, rng.choice([-1.0, 1.0], len(row)), np.sign(row)))
+    return reduce(np.multiply.outer, data), reduce(np.multiply.outer, filters)
+
+
+@given(
+    st.integers(1, 3),
+    st.sampled_from([2, 3, 4]),
+    st.integers(1, 5),
+    st.sampled_from(["float16", "bfloat16", "float32"]),
+    st.sampled_from(Order),
+    st.sampled_from(Contraction),
+    st.sampled_from([None, "float16"]),
+    st.floats(0.01, 100),
+    st.integers(0, 2**32 - 1),
+)
+def test_largest_input_overflows_nowhere_with_axes_channels_and_storage(
+    ndim: int,
+    m: int,
+    channels: int,
+    dtype: str,
+    order: Order,
+    contraction: Contraction,
+    storage: str | None,
+    weights_largest: float,
+    seed: int,
+) -> None:
+    nested, fmt = nest(*[toom_cook(m, 3)] * ndim), float_format(dtype)
+    stored = storage if dtype == "float32" else None
+    experiment = Experiment("largest", channels=channels, contraction=contraction, storage=stored)
+    # Weights rounded towards 0, as the inputs are below.
+    weight = towards_zero(weights_largest, fmt)
+    found = safe_range(nested, dtype, weight, order=order, experiment=experiment)
+    assume(found.largest > fmt.least_normal)
+    rng = np.random.default_rng(seed)
+    signs = [signs_of_outputs(nested, rng) for _ in range(16)]
+    data, filters = (
+        np.repeat(np.stack(part, axis=-1)[..., None, :], channels, axis=-2) for part in zip(*signs, strict=True)
+    )
+    largest = towards_zero(found.largest, fmt)
+    with np.errstate(all="ignore"):
+        result = run_tiles(
+            nested, (largest * data).astype(fmt.dtype), (weight * filters).astype(fmt.dtype), order, experiment
+        )
+    assert np.isfinite(result.astype(np.float64)).all()
+
+
+def towards_zero(value: float, fmt: FloatFormat) -> float:
+    """Return the largest number of the format that is not above a positive one."""
+    found = min(float(fmt.round(np.array(value))), fmt.largest)
+    return found if found <= value else float(fmt.round(np.array(found * (1 - fmt.roundoff * 1.5))))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_a_little_more_overflows_with_axes_and_channels(ndim: int, dtype: str) -> None:
+    # 16 channels of direct convolution, whose limit is exact: the sum of all products. A product meets 16 roundings in
+    # the channels and 2 in the sum over the taps of each axis: as much is left free, and as much may be lost.
+    roundings = 2 * (16 + 2 * ndim)
+    nested, fmt = nest(*[toom_cook(1, 3)] * ndim), float_format(dtype)
+    experiment = Experiment("sum", channels=16)
+    found = safe_range(nested, dtype, experiment=experiment)
+    shape = (*nested.tile, 16, 1)
+    for factor, safe in ((1.0, True), (1 + roundings * fmt.roundoff, False)):
+        data = np.full(shape, towards_zero(found.largest * factor, fmt)).astype(fmt.dtype)
+        with np.errstate(all="ignore"):
+            result = run_tiles(nested, data, np.ones(shape, fmt.dtype), Order.LOWERED, experiment)
+        assert np.isfinite(result.astype(np.float64)).all() == safe
 
 
 @given(algorithms(5), st.sampled_from(Order))

@@ -15,6 +15,7 @@ from math import prod
 
 import numpy as np
 
+from winograd.accuracy.bounding.axis_transforms import AxisTransforms, follow_axis
 from winograd.accuracy.bounding.rounding_stages import RoundingStages, checked_stages, product_bound, stored_bound
 from winograd.accuracy.bounding.transform_bounds import (
     Bounded,
@@ -28,33 +29,23 @@ from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.linear import Matrix
 from winograd.accuracy.measuring.samples import real_array
 from winograd.accuracy.model import kappa, predict_experiment
-from winograd.accuracy.orders import Order, as_order, axis_programs
+from winograd.accuracy.orders import Order, as_order
 from winograd.accuracy.protocol import Experiment, FilterRounding, as_experiment
 from winograd.accuracy.reference import direct_ref
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.codegen.interpret import Contraction
 
+_AxisBound = AxisTransforms[TransformBound]
+
 _OWN_ROUNDING = 1 + 2.0**-28
 """Covers the rounding of the bounds themselves, sums of up to a million float64 numbers, and of a fused multiply-add
 that is emulated in float64, which rounds twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class _AxisBound:
-    data: TransformBound
-    filter: TransformBound
-    inverse: TransformBound
-
-
 @lru_cache(maxsize=256)
 def _axis_bound(algorithm: BilinearAlgorithm, order: Order, data: FloatFormat, filter_: FloatFormat) -> _AxisBound:
-    programs = axis_programs(algorithm, order)
-    return _AxisBound(
-        data=transform_bound(programs.data, data),
-        filter=transform_bound(programs.filter, filter_),
-        inverse=transform_bound(programs.inverse, data),
-    )
+    return follow_axis(transform_bound, algorithm, order, data, filter_)
 
 
 def _axis_bounds(nested: NestedAlgorithm, order: Order, stages: RoundingStages) -> list[_AxisBound]:

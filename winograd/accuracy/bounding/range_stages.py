@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from winograd.accuracy.bounding.axis_transforms import AxisTransforms, follow_axis
 from winograd.accuracy.bounding.rounding_stages import RoundingStages, product_bound, stored_bound
 from winograd.accuracy.bounding.transform_bounds import Bounded, TransformBound, transform_bound, transformed_along
 from winograd.accuracy.formats import FloatFormat
@@ -37,9 +38,7 @@ class TransformValues:
 class AxisValues:
     """The three transforms of one axis."""
 
-    data: TransformValues
-    filter: TransformValues
-    inverse: TransformValues
+    transforms: AxisTransforms[TransformValues]
     bilinear: Matrix
     """Largest sizes of the values of the inverse transform, for data and filters up to 1 of this axis alone."""
 
@@ -47,12 +46,9 @@ class AxisValues:
 @lru_cache(maxsize=256)
 def axis_values(axis: BilinearAlgorithm, order: Order, data: FloatFormat, filter_: FloatFormat) -> AxisValues:
     """Return the bounds of an axis whose data and inverse transforms run in one format, the filter's in another."""
-    programs = axis_programs(axis, order)
     return AxisValues(
-        data=_transform(programs.data, data),
-        filter=_transform(programs.filter, filter_),
-        inverse=_transform(programs.inverse, data),
-        bilinear=_bilinear_sizes(axis, without_fused(programs.inverse)),
+        transforms=follow_axis(_transform, axis, order, data, filter_),
+        bilinear=_bilinear_sizes(axis, without_fused(axis_programs(axis, order).inverse)),
     )
 
 
@@ -122,13 +118,13 @@ def _inputs(transforms: Sequence[TransformValues], size: float) -> Bounded:
 
 def filter_values(axes: Sequence[AxisValues], stages: RoundingStages, size: float) -> Values:
     """Return what meets weights of this size on their way through the filter transform and storage."""
-    transforms = [axis.filter for axis in axes]
+    transforms = [axis.transforms.filter for axis in axes]
     return _followed(transforms, _inputs(transforms, size), stages.filter, stages.stored_filter)[0]
 
 
 def data_stages(axes: Sequence[AxisValues], stages: RoundingStages, size: float, weight: float) -> dict[str, Values]:
     """Return what meets inputs of this size, by stage."""
-    data, filters, inverse = ([getattr(axis, name) for axis in axes] for name in ("data", "filter", "inverse"))
+    data, filters, inverse = zip(*(_transforms(axis) for axis in axes), strict=True)
     met, v = _followed(data, _inputs(data, size), stages.data, stages.stored_data)
     u = _followed(filters, _inputs(filters, weight), stages.filter, stages.stored_filter)[1]
     one_size, one_error = product_bound(u, v, stages)
@@ -138,17 +134,23 @@ def data_stages(axes: Sequence[AxisValues], stages: RoundingStages, size: float,
         (stages.data, (np.minimum(every[0], largest * sizes), every[1]))
         for (every, _), sizes in zip(_through(inverse, products), _sizes_in_inverse(axes), strict=True)
     ]
-    outputs = np.full(1, largest * math.prod(axis.filter.outputs.size.shape[1] for axis in axes)), after[-1][1][1].max()
+    outputs = np.full(1, largest * math.prod(one.outputs.size.shape[1] for one in filters)), after[-1][1][1].max()
     for fmt in stages.outputs:
         outputs = stored_bound(outputs, fmt)
         after.append((fmt, outputs))
     return {"data": met, "products": [(stages.sums, products)], "inverse": after}
 
 
+def _transforms(axis: AxisValues) -> tuple[TransformValues, TransformValues, TransformValues]:
+    return axis.transforms.data, axis.transforms.filter, axis.transforms.inverse
+
+
 def _sizes_in_inverse(axes: Sequence[AxisValues]) -> list[Matrix]:
     """Return the largest sizes of all values of the inverse transform of each axis, for data and filters up to 1."""
-    outputs = [np.full(len(axis.inverse.outputs.size), float(axis.filter.outputs.size.shape[1])) for axis in axes]
-    products = [axis.filter.outputs.size.sum(axis=1) * axis.data.outputs.size.sum(axis=1) for axis in axes]
+    outputs, products = [], []
+    for data, filter_, inverse in map(_transforms, axes):
+        outputs.append(np.full(len(inverse.outputs.size), float(filter_.outputs.size.shape[1])))
+        products.append(filter_.outputs.size.sum(axis=1) * data.outputs.size.sum(axis=1))
     return [outer([*outputs[:place], axis.bilinear, *products[place + 1 :]]) for place, axis in enumerate(axes)]
 
 

@@ -263,7 +263,9 @@ def test_killed_until_done_is_the_same_as_one_run(tmp_path: Path) -> None:
         kills += process.wait() == -signal.SIGKILL
     assert kills == 3
     process = command(path, found)
-    assert process.communicate()[1].count(b"\n") == 1
+    said = process.communicate()[1].decode().splitlines()
+    assert said[0].startswith("python -m winograd.search: <SearchResult F(2,3) in 1D")
+    assert said[1:] in ([], ["python -m winograd.search: a candidate failed: kappa is not finite"])
     assert process.returncode == 0
     assert [one["recipe"] for one in json.loads(found.read_text())["ranking"]] == recipes(whole)
     assert quick(**WHOLE, storage=path).digest == whole.digest
@@ -370,13 +372,15 @@ def test_small_sizes(m: int, r: int) -> None:
         ({"seed": "0"}, TypeError, "seed is '0', must be an integer"),
         ({"dtype": "int8"}, ValueError, "dtype is int8"),
         ({"products": 5}, ValueError, "products is 5, must be at least 6"),
-        ({"products": 11}, ValueError, "products is 11, must be 6 to 10"),
+        ({"products": 11}, ValueError, "products is 11, must be 6 to 9"),
         ({"products": 7.0}, TypeError, r"products is 7\.0, must be an integer"),
         ({"experiment": "tile"}, ValueError, "experiment is 'tile', must be one of standard, layer"),
         ({"order": "tree"}, ValueError, "order"),
         ({"objective": "speed"}, ValueError, "objective is 'speed', must be one of kappa, model, measurement"),
         ({"norm": "max"}, ValueError, "norm is 'max', must be one of mean_abs, rms, relative_l2"),
         ({"max_height": 0}, ValueError, "max_height is 0, must be at least 1"),
+        ({"max_height": 4000}, ValueError, "max_height is 4000, must be 1 to 256"),
+        ({"backend": "multiprocessing"}, ValueError, "backend is 'multiprocessing'"),
         ({"workers": 0}, ValueError, "workers is 0, must be at least 1"),
         ({"backend": 3}, TypeError, "backend is 3, must be the name"),
         ({"progress": 1}, TypeError, "progress is 1, must be True or False"),
@@ -389,13 +393,21 @@ def test_bad_arguments_are_named(options: dict[str, Any], error: type[Exception]
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*_: Any) -> Any:
-        raise ModuleNotFoundError("scipy is not installed: pip install 'winograd[search]'", name="scipy")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.optimize" if workers == 1 else "joblib", None)
+    missing = "scipy" if workers == 1 else "joblib"
+    with pytest.raises(
+        ModuleNotFoundError, match=rf"{missing}, which is not installed: .*winograd\[search\]"
+    ) as caught:
+        quick(workers=workers)
+    assert "\n" not in str(caught.value)
 
-    monkeypatch.setattr(stages, "run_kappa_unit", missing)
-    with pytest.raises(ModuleNotFoundError, match=r"winograd\[search\]"):
-        quick()
+
+@pytest.mark.parametrize(("m", "r", "products", "allowed"), [(2, 3, 8, "4 to 6"), (2, 2, 5, "3 to 4"), (1, 3, 4, "3")])
+def test_products_that_no_family_has_are_named(m: int, r: int, products: int, allowed: str) -> None:
+    with pytest.raises(ValueError, match=rf"products is {products}, must be {allowed}: no family of F\({m},{r}\)"):
+        search_points(m, r, products=products)
 
 
 def test_a_worker_that_is_killed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

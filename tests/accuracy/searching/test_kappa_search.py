@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from winograd.accuracy.recipe import Recipe
+from winograd.accuracy.searching import kappa_search
 from winograd.accuracy.searching.descent import descend
 from winograd.accuracy.searching.families import Family, families
 from winograd.accuracy.searching.kappa_search import kappa_units, minimise_kappa, run_kappa_unit
-from winograd.accuracy.searching.rounding_search import Grid, grid_numbers, round_member
+from winograd.accuracy.searching.rounding_search import Grid, Rounded, grid_numbers, round_member
 from winograd.algebra.growth import kappa
 from winograd.algebra.points import Infinity
 from winograd.algebra.toom_cook import toom_cook
@@ -69,13 +70,74 @@ def test_kappas_are_those_of_the_exact_algorithms_and_sorted() -> None:
 def test_units_keep_to_the_budget(budget: int) -> None:
     units = kappa_units(4, 3, 7, budget=budget)
     assert sum(unit["allowed"] for unit in units) <= budget
-    assert json.loads(json.dumps(units)) == units
+    assert json.loads(json.dumps(list(units))) == list(units)
     result = run_kappa_unit(units[0])
     assert result["evaluations"] <= units[0]["allowed"]
 
 
+def test_every_family_is_searched_first_and_then_again_from_other_starts() -> None:
+    units, listed = kappa_units(5, 3, 8, budget=100_000), families(5, 3, 8)
+    assert len(units) > len(listed)
+    assert [Family(**unit["family"]) for unit in units[: len(listed)]] == list(listed)
+    assert {unit["seed"][1] for unit in units} == {0, 1}
+    budget = sum(unit["allowed"] for unit in units)
+    assert 100_000 - units[0]["allowed"] < budget <= 100_000
+
+
+def test_seeds_starts_and_families_share_no_random_numbers() -> None:
+    first, second = (kappa_units(5, 3, 8, budget=1_000_000, seed=seed) for seed in (0, 1))
+    assert len(first) == len(second) == 125
+    seeds = [tuple(unit["seed"]) for unit in [*first, *second]]
+    assert len(set(seeds)) == 250
+    states = {tuple(np.random.SeedSequence(s, spawn_key=rest).generate_state(4)) for s, *rest in seeds}
+    assert len(states) == 250
+
+
+def test_one_descent_is_rounded_to_every_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def counted(name: str) -> None:
+        real = getattr(kappa_search, name)
+        monkeypatch.setattr(
+            kappa_search, name, lambda *args, **options: (calls.append(name), real(*args, **options))[1]
+        )
+
+    counted("descend")
+    counted("round_member")
+    unit = kappa_units(4, 3, 7, budget=100_000)[0]
+    result = run_kappa_unit(unit)
+    assert calls == ["descend"] + ["round_member"] * 4
+    assert unit["allowed"] / 2 < result["evaluations"] <= unit["allowed"]
+
+
+def test_a_budget_that_nobody_can_list_is_no_list() -> None:
+    units = kappa_units(4, 3, 7, budget=10**30)
+    assert len(units) == sys.maxsize
+    assert units[10**12]["seed"][1] == 10**12 // len(units.families)
+    assert len(units[10**9 : 10**9 + 3]) == 3
+
+
+def test_a_member_with_equal_points_is_dropped_alone() -> None:
+    family = Family(points=2)
+    same, good = ((Fraction(1), Fraction(1)), (Fraction(1), Fraction(2)))
+    rounded = Rounded(knobs=[same, good], kappas=[1.0, 2.0], evaluations=5, failed=0)
+    found = kappa_search._result(family, 7, [rounded])
+    assert found["found"] == [["x-1,x-2 filter", 2.0]]
+    assert (found["evaluations"], found["failed"]) == (12, 1)
+    assert found["reasons"] == ["modulus x-1 is listed twice; moduli must be coprime"]
+
+
+def test_a_first_member_without_kappa_is_left_for_its_neighbours() -> None:
+    """Both points round to 1 first."""
+    numbers = grid_numbers(Grid.HEIGHT, 4)
+    found = round_member(1, 2, Family(points=2), np.array([1.01, 0.99]), numbers, seed=0, allowed=60, keep=4)
+    assert found.knobs
+    assert found.failed
+
+
 def test_nothing_to_search_finds_nothing() -> None:
-    assert kappa_units(4, 3, 7, budget=0) == kappa_units(4, 3, 5) == kappa_units(2, 2, 6) == []
+    for units in (kappa_units(4, 3, 7, budget=0), kappa_units(4, 3, 5), kappa_units(2, 2, 6)):
+        assert list(units) == []
     assert (
         minimise_kappa(4, 3, 7, budget=0) == minimise_kappa(4, 3, 5) == minimise_kappa(4, 3, keep=0, budget=900) == []
     )
@@ -84,12 +146,14 @@ def test_nothing_to_search_finds_nothing() -> None:
 def test_heights_and_ranks_that_are_none_are_refused() -> None:
     with pytest.raises(ValueError, match="max_height is 0, must be at least 1"):
         kappa_units(4, 3, max_height=0)
+    with pytest.raises(ValueError, match="max_height is 4000, must be 1 to 256"):
+        kappa_units(4, 3, max_height=4000)
     with pytest.raises(TypeError, match="rank is '7', must be an integer"):
         kappa_units(4, 3, "7")  # type: ignore[arg-type]
 
 
 def test_a_seed_has_one_result_in_any_order_and_process() -> None:
-    units = kappa_units(5, 3, 8, budget=12_000, seed=3)
+    units = list(kappa_units(5, 3, 8, budget=12_000, seed=3))
     here = [run_kappa_unit(unit) for unit in units]
     assert [run_kappa_unit(unit) for unit in reversed(units)][::-1] == here
     program = (
@@ -126,13 +190,16 @@ def test_a_family_without_members_on_the_grid_is_a_failure_with_its_reason() -> 
     assert result["reasons"] == ["kappa is not finite"]
 
 
-def test_dyadic_units_find_dyadic_points() -> None:
-    units = [unit for unit in kappa_units(4, 3, 6, budget=400_000) if unit["grid"] == "dyadic"]
-    for text, _ in run_kappa_unit(units[0])["found"]:
-        points = Recipe.parse(text).points
-        assert points is not None
-        finite = [point for point in points if isinstance(point, Fraction)]
-        assert all(point.denominator & (point.denominator - 1) == 0 for point in finite)
+def test_dyadic_points_are_found_beside_others() -> None:
+    found = run_kappa_unit(kappa_units(4, 3, 6, budget=100_000)[0])["found"]
+    dyadic = [_is_dyadic(text) for text, _ in found]
+    assert any(dyadic)
+    assert not all(dyadic)
+
+
+def _is_dyadic(text: str) -> bool:
+    finite = [point for point in Recipe.parse(text).points or () if isinstance(point, Fraction)]
+    return all(point.denominator & (point.denominator - 1) == 0 for point in finite)
 
 
 def test_descents_stop_where_they_are_told() -> None:

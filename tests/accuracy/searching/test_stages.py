@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from winograd import measure_error
+from winograd.accuracy.model import predict_error
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import LAYER, STANDARD
-from winograd.accuracy.recipe import Recipe
+from winograd.accuracy.recipe import Recipe, Scaling
+from winograd.accuracy.searching import stages
 from winograd.accuracy.searching.halving import rungs
 from winograd.accuracy.searching.objective import Cost, Norm, Objective
+from winograd.accuracy.searching.running import Running
 from winograd.accuracy.searching.selection import BEST_OF_A_SHAPE, best_by_kappa, ordered
-from winograd.accuracy.searching.stages import attempt, kappa_stage, measurement_stage, model_stage, report_of
+from winograd.accuracy.searching.stages import Stage, attempt, kappa_stage, measurement_stage, model_stage, report_of
 from winograd.accuracy.searching.task import SearchTask
+from winograd.accuracy.searching.trials import Trials
+from winograd.accuracy.searching.versions import provenance, source_digest
+from winograd.accuracy.searching.workers import Workers
+from winograd.algebra.nesting import nest
 
 TASK = SearchTask(
     m=2,
@@ -84,6 +94,88 @@ def test_other_trials_other_key() -> None:
     assert stages[0].key(stages[0].units[0]) != stages[1].key(stages[1].units[0])
 
 
+def test_other_source_or_other_packages_other_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key(TASK)
+    for line in provenance():
+        others = tuple("other" if one == line else one for one in provenance())
+        monkeypatch.setattr(stages, "provenance", lambda others=others: others)
+        assert key(TASK) != before
+
+
+def test_every_python_file_of_the_rooms_decides_on_the_digest(tmp_path: Path) -> None:
+    names = ("algebra/a.py", "codegen/targets/b.py", "accuracy/searching/c.py")
+    for name in (*names, "accuracy/catalogue.json", "networks/d.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("LEAST = 1\n")
+    before = source_digest(tmp_path)
+    assert before == source_digest(tmp_path)
+    for name in names:
+        (tmp_path / name).write_text("LEAST = 2\n")
+        assert source_digest(tmp_path) != before
+        (tmp_path / name).write_text("LEAST = 1\n")
+    for name in ("accuracy/catalogue.json", "networks/d.py"):
+        (tmp_path / name).write_text("LEAST = 2\n")
+    assert source_digest(tmp_path) == before
+
+
+STORED = replace(TASK, experiment=replace(LAYER, storage="float16"), order=Order.LOWERED)
+
+
+@pytest.mark.parametrize("task", [replace(TASK, dtype="float16"), STORED], ids=["float16", "stored"])
+@pytest.mark.parametrize("scaling", list(Scaling))
+def test_float16_is_predicted_for_the_algorithm_that_is_built(task: SearchTask, scaling: Scaling) -> None:
+    task = replace(task, m=6, ndim=3, rank=8)
+    text = Recipe.from_points([0, 1, -1, 2, -2, "1/2", "-1/2", "inf"], scaling).text
+    [predicted] = model_stage(task, [text]).work({"recipes": [text]})["errors"]
+    built = predict_error(task.build(Recipe.parse(text)), **task.arithmetic).relative_l2
+    assert predicted == pytest.approx(built, rel=2**-26)
+
+
+def test_rows_that_are_not_balanced_have_other_errors() -> None:
+    text = Recipe.from_points([4, -4, "3/4", "-3/4", "19/14", "-19/14", "5/19", "-5/19"], Scaling.INTEGER).text
+    task = replace(STORED, m=6, ndim=3, rank=8)
+    plain = predict_error(nest(*[Recipe.parse(text).build(6, 3)] * 3), **task.arithmetic).relative_l2
+    [predicted] = model_stage(task, [text]).work({"recipes": [text]})["errors"]
+    assert predicted < plain / 100
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError("disk"), RuntimeError(), RecursionError()])
+def test_a_passing_failure_is_not_kept(tmp_path: Path, error: Exception) -> None:
+    stage = Stage("stage", ({"x": 1},), partial(attempt, _raising(error)))
+    trials = Trials(tmp_path / "trials.db")
+    [(_, result)] = Running(Workers(), trials, False).results(stage)
+    assert result["failed"] == 1
+    assert trials.get([stage.key({"x": 1})]) == {}
+
+
+@pytest.mark.parametrize("error", [ValueError(), OverflowError(), ZeroDivisionError()])
+def test_a_failure_of_the_candidate_is_kept(tmp_path: Path, error: Exception) -> None:
+    stage = Stage("stage", ({"x": 1},), partial(attempt, _raising(error)))
+    trials = Trials(tmp_path / "trials.db")
+    [(_, result)] = Running(Workers(), trials, False).results(stage)
+    assert trials.get([stage.key({"x": 1})]) == {stage.key({"x": 1}): result}
+
+
+def _raising(error: Exception) -> Any:
+    def work(unit: Any) -> Any:
+        raise error
+
+    return work
+
+
+def test_units_are_taken_some_hundreds_at_a_time() -> None:
+    class Units(list[Any]):
+        def __len__(self) -> int:
+            return 10**15
+
+        def __getitem__(self, place: Any) -> Any:
+            return [{"x": number} for number in range(place.start, place.stop)]
+
+    results = Running(Workers(), None, False).results(Stage("stage", Units(), lambda unit: unit))
+    assert [next(results)[1]["x"] for _ in range(1200)] == list(range(1200))
+
+
 @pytest.mark.parametrize("error", [ValueError("a\nb"), OverflowError(), MemoryError("x" * 1000), RecursionError()])
 def test_an_error_is_a_result_of_one_line(error: Exception) -> None:
     def work(unit: Any) -> Any:
@@ -144,3 +236,11 @@ def test_every_shape_is_kept_and_ties_do_not_depend_on_the_order() -> None:
 
 def test_equal_figures_are_ordered_by_text() -> None:
     assert ordered({"bb": 1.0, "c": 1.0, "a": 2.0, "b": 1.0}) == ["b", "c", "bb", "a"]
+
+
+def test_the_cost_of_no_error_is_the_least() -> None:
+    assert Cost().of(0.0, 3) == -math.inf < Cost().of(1e-300, 3)
+    assert Cost(0.0, 1.0).of(0.0, math.e) == 1
+    for error, operations in ((-1.0, 3), (math.nan, 3), (1.0, 0)):
+        with pytest.raises(ValueError, match="must be at least 0 and above 0"):
+            Cost().of(error, operations)

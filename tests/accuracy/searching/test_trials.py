@@ -178,6 +178,21 @@ def test_odd_names_are_names(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
+def test_a_name_that_is_no_text_in_utf_8_is_a_name(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.db"
+    Trials(os.fsdecode(name)).put("a", "unit", {"value": 1})
+    assert Trials(os.fsdecode(name)).get(["a"]) == {"a": {"value": 1}}
+    assert os.listdir(os.fsencode(tmp_path)) == [b"caf\xe9.db"]
+
+
+def test_a_pipe_is_refused_and_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=r"storage '.*trials\.db' is no regular file"):
+        Trials(path)
+    with pytest.raises(ValueError, match="is no regular file"):
+        Trials("/dev/null")
+
+
 def test_two_threads_and_two_objects_lose_nothing(path: Path) -> None:
     def write(start: int) -> None:
         trials = Trials(path)

@@ -6,6 +6,7 @@ import builtins
 from operator import neg
 from typing import Any
 
+import joblib
 import pytest
 
 from winograd.accuracy.searching.workers import Workers
@@ -29,6 +30,23 @@ def test_one_worker_takes_items_when_it_is_free() -> None:
 
     results = Workers().apply(neg, items())
     assert (next(results), taken) == (0, [0])
+
+
+def test_a_backend_that_returns_nothing_before_the_end_is_refused_by_name() -> None:
+    with pytest.raises(
+        ValueError, match=r"backend is 'multiprocessing', .*must be loky, threading, sequential or dask"
+    ):
+        Workers(2, "multiprocessing")
+
+
+@pytest.mark.parametrize("name", ["KilledWorker", "CommClosedError", "FutureCancelledError"])
+def test_a_lost_cluster_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def lost(*_: Any, **__: Any) -> Any:
+        raise type(name, (Exception,), {})("several\nlines")
+
+    monkeypatch.setattr(joblib, "Parallel", lambda **_: lost)
+    with pytest.raises(RuntimeError, match=rf"the dask cluster lost .*\({name}\); what was finished is kept"):
+        list(Workers(2).apply(neg, [1]))
 
 
 def test_an_error_of_the_work_reaches_the_caller() -> None:

@@ -63,7 +63,7 @@ def checked_number(name: str, value: object) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return -math.inf if value < 0 else math.inf
 
 
 def checked_size(name: str, value: object) -> float:

@@ -99,7 +99,9 @@ def test_what_is_no_kernel_is_refused() -> None:
 )
 def test_a_kernel_is_not_measured_as_another_algorithm(target: str, made_for: Any, measured: Any) -> None:
     kernel = kernel_order(emit(made_for, target))
-    with pytest.raises(ValueError, match=r"^order computes <F\(.*\), .*>, must compute the algorithm, <F\(.*>$"):
+    with pytest.raises(
+        ValueError, match=r"^order computes <F\(.*\) at .*>, must compute the algorithm, <F\(.*\) at .*>$"
+    ):
         measure_error(measured, experiment="layer", trials=2, order=kernel)
 
 

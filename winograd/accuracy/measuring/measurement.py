@@ -30,8 +30,8 @@ from winograd.codegen.interpret import Contraction
 TileFunction = Callable[[Array, Array], Array]
 """Computes outputs (*m, trials) from data (*tile, channels, trials) and filters (*taps, channels, trials).
 
-It is given arrays of its own, may write on them, and returns float16, bfloat16, float32 or float64. Where it has an
-attribute `algorithm`, that must be what is measured.
+It is given arrays of its own, may write on them, and returns float16, bfloat16, float32 or float64. Where it has a
+nested algorithm as its attribute `algorithm`, that must be what is measured.
 """
 
 _CHUNK_VALUES = 2**16
@@ -157,8 +157,9 @@ def plan(
 def _checked_function(order: TileFunction, nested: NestedAlgorithm) -> TileFunction:
     """Return the function, unless it says that it computes another algorithm, as kernels do."""
     computed = getattr(order, "algorithm", nested)
-    if computed != nested:
-        raise ValueError(f"order computes {computed!r}, must compute the algorithm, {nested!r}")
+    if isinstance(computed, NestedAlgorithm) and computed != nested:
+        found, wanted = (" by ".join(map(repr, one.axes)) for one in (computed, nested))
+        raise ValueError(f"order computes {found}, must compute the algorithm, {wanted}")
     return order
 
 

@@ -105,24 +105,30 @@ def open_source(
         If an array holds no real numbers, or none, or what is not finite once it is rounded, or has another shape.
     """
     grid = float_format(experiment.interface or fmt.name)
-    streams = np.random.default_rng(seed).spawn(2)
-    draws, magnitude = [], 1.0
-    for name, values, sizes, rng in zip(
-        ("data", "weights"), (data, weights), (nested.tile, nested.r), streams, strict=True
-    ):
-        if values is None:
-            drawn, largest = _DRAWN[experiment.inputs]
-            draw = _random(drawn, rng, (*sizes, experiment.channels), grid)
-        else:
-            held = checked_array(name, values, sizes, grid, exact=name == "weights")
-            if held.shape[1] != experiment.channels:
-                raise ValueError(
-                    f"{name} has {held.shape[1]} channels, must have those of the experiment, {experiment.channels}"
-                )
-            draw, largest = _taken(rng, held, sizes), float(np.abs(held.astype(np.float64)).max())
-        draws.append(_trials_last(draw, fmt))
-        magnitude *= largest
-    return Source(draws[0], draws[1], magnitude)
+    first, second = np.random.default_rng(seed).spawn(2)
+    tiles, largest = _stream("data", data, nested.tile, grid, experiment, first)
+    taps, heaviest = _stream("weights", weights, nested.r, grid, experiment, second)
+    return Source(_trials_last(tiles, fmt), _trials_last(taps, fmt), largest * heaviest)
+
+
+def _stream(
+    name: str,
+    values: object,
+    sizes: tuple[int, ...],
+    grid: FloatFormat,
+    experiment: Experiment,
+    rng: np.random.Generator,
+) -> tuple[Draw, float]:
+    """Return what draws one of the two inputs, and the largest magnitude that it draws."""
+    if values is None:
+        drawn, largest = _DRAWN[experiment.inputs]
+        return _random(drawn, rng, (*sizes, experiment.channels), grid), largest
+    held = checked_array(name, values, sizes, grid, exact=name == "weights")
+    if held.shape[1] != experiment.channels:
+        raise ValueError(
+            f"{name} has {held.shape[1]} channels, must have those of the experiment, {experiment.channels}"
+        )
+    return _taken(rng, held, sizes), float(np.abs(held.astype(np.float64)).max())
 
 
 def as_array(name: str, values: object) -> Array:

@@ -354,8 +354,11 @@ def test_progress_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -
         assert ("F(2,3)" in stream.getvalue()) == shown
 
 
-def test_missing_tqdm_is_one_line_and_only_if_progress_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tqdm_is_one_line_and_only_if_a_bar_is_to_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tqdm", None)
     measure_error(toom_cook(2, 3), trials=10)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    measure_error(toom_cook(2, 3), trials=10, progress=True)
+    monkeypatch.setattr(sys, "stderr", Terminal())
     with pytest.raises(ModuleNotFoundError, match=r"progress needs tqdm.*pip install 'winograd\[search\]'"):
         measure_error(toom_cook(2, 3), trials=10, progress=True)

@@ -15,9 +15,9 @@ from winograd.accuracy.formats import float_format
 from winograd.accuracy.model import kappa, predict_error
 from winograd.accuracy.orders import Order, as_order
 from winograd.accuracy.protocol import Experiment, as_experiment
+from winograd.accuracy.searching.objective import transform_instructions
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
-from winograd.codegen.nested import count_passes, lower_nested
 
 
 def compare(
@@ -75,7 +75,7 @@ def compare(
             ComparedAlgorithm(
                 algorithm=nested,
                 products_per_output=Fraction(nested.rank, prod(nested.m)),
-                instructions=_instructions(nested),
+                instructions=transform_instructions(nested),
                 kappa=kappa(nested),
                 relative_l2=predict_error(nested, fmt.name, protocol, chosen).relative_l2,
                 bound=error_bound(nested, fmt.name, order=chosen, experiment=protocol).max_abs,
@@ -83,11 +83,3 @@ def compare(
             )
         )
     return Comparison(tuple(rows), fmt.name, chosen.value, protocol)
-
-
-def _instructions(nested: NestedAlgorithm) -> tuple[int, int, int]:
-    programs = lower_nested(nested)
-    data, filter_, inverse = (
-        count_passes(passes).instructions for passes in (programs.data, programs.filter, programs.inverse)
-    )
-    return data, filter_, inverse

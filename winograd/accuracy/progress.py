@@ -1,7 +1,7 @@
 """Progress bars of long runs, on standard error.
 
-In: how much there is to do. Out: a function that is told what was done. Nothing is shown where nobody looks: standard
-error is no terminal. Refused: a bar that is asked for where tqdm is not installed.
+In: how much there is to do. Out: a function that is told what was done. Nothing is shown, and tqdm is not needed, where
+nobody looks: standard error is no terminal. Refused: a bar on a terminal where tqdm is not installed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 Update = Callable[[int], object]
 """Told how much more was done."""
@@ -27,12 +28,19 @@ def progress_bar(total: int, label: str) -> Iterator[Update]:
     Raises
     ------
     ModuleNotFoundError
-        If tqdm is not installed.
+        If standard error is a terminal and tqdm is not installed.
     """
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with _tqdm()(total=total, desc=label, file=sys.stderr, leave=False) as bar:
+        yield bar.update
+
+
+def _tqdm() -> Any:
     try:
         from tqdm import tqdm
     except ModuleNotFoundError:
         message = "progress needs tqdm, which is not installed: pip install 'winograd[search]'"
         raise ModuleNotFoundError(message, name="tqdm") from None
-    with tqdm(total=total, desc=label, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False) as bar:
-        yield bar.update
+    return tqdm

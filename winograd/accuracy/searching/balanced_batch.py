@@ -32,8 +32,8 @@ def predict_balanced(
     >>> from winograd import toom_cook
     >>> from winograd.accuracy.protocol import STANDARD
     >>> setting = {"ndim": 1, "dtype": "float16", "experiment": STANDARD, "order": Order.HUFFMAN}
-    >>> [f"{error:.1e}" for error in predict_balanced([toom_cook(2, 3)], **setting)]
-    ['5.8e-04']
+    >>> [f"{error:.0e}" for error in predict_balanced([toom_cook(2, 3)], **setting)]
+    ['5e-04']
     """
     chosen = [balanced(algorithm) for algorithm in algorithms]
     if dtype == "float64":  # where constants in float64 say nothing about their own rounding

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations
-from math import gcd
 from typing import Final
 
 from winograd.accuracy.recipe import Recipe
+from winograd.accuracy.searching.rounding_search import Grid, grid_numbers
 from winograd.algebra.points import INFINITY, Infinity, default_points
 
 Point = Fraction | Infinity
@@ -93,5 +93,4 @@ def _near(magnitude: Fraction, max_height: int) -> list[Fraction]:
 @lru_cache(maxsize=4)
 def _fractions(max_height: int) -> tuple[Fraction, ...]:
     """Return all positive fractions of bounded height, ascending."""
-    sizes = range(1, max_height + 1)
-    return tuple(sorted(Fraction(p, q) for p in sizes for q in sizes if gcd(p, q) == 1))
+    return tuple(number for number in grid_numbers(Grid.HEIGHT, max_height) if number > 0)

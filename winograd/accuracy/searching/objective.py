@@ -138,6 +138,21 @@ def operations_per_output(algorithm: NestedAlgorithm) -> float:
     >>> operations_per_output(nest(toom_cook(2, 3)))  # 4 for the data, 4 for the outputs, 4 products
     6.0
     """
+    data, _, inverse = transform_instructions(algorithm)
+    return (data + inverse + algorithm.rank) / prod(algorithm.m)
+
+
+def transform_instructions(algorithm: NestedAlgorithm) -> tuple[int, int, int]:
+    """Return the instructions of the generated data, filter and inverse transform of a tile.
+
+    Examples
+    --------
+    >>> from winograd import nest, toom_cook
+    >>> transform_instructions(nest(toom_cook(2, 3)))
+    (4, 4, 4)
+    """
     programs = lower_nested(algorithm)
-    transforms = sum(count_passes(passes).instructions for passes in (programs.data, programs.inverse))
-    return (transforms + algorithm.rank) / prod(algorithm.m)
+    data, filter_, inverse = (
+        count_passes(passes).instructions for passes in (programs.data, programs.filter, programs.inverse)
+    )
+    return data, filter_, inverse

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from winograd.accuracy.recipe import Recipe, Scaling
 from winograd.accuracy.report import ErrorReport
 from winograd.accuracy.searching.task import SearchTask
+from winograd.accuracy.showing.table import html_table
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.points import Point, spell
-
-_ROWS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +121,8 @@ class SearchResult:
         return (header, *(_row(candidate, norm) for candidate in self.ranking))
 
     def _repr_html_(self) -> str:
-        header, *rows = self.table[: _ROWS_SHOWN + 1]
-        lines = [_html_row(header, "th"), *(_html_row(row, "td") for row in rows)]
-        return f"<table><caption>{html.escape(repr(self))}</caption>{''.join(lines)}</table>"
+        header, *rows = self.table
+        return html_table(repr(self), header, rows)
 
 
 def _identity(candidate: Candidate) -> str:
@@ -143,7 +139,3 @@ def _row(candidate: Candidate, norm: str) -> tuple[str, ...]:
     error, interval, trials = measured
     operations = "" if candidate.operations is None else f"{candidate.operations:.4g}"
     return (candidate.label, f"{candidate.kappa:.4g}", error, interval, operations, trials)
-
-
-def _html_row(cells: Sequence[str], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"

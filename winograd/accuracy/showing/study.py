@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, Final
 
+import sympy
+
 from winograd.accuracy.bounds import ErrorBound, error_bound
 from winograd.accuracy.experiment import measure_error
 from winograd.accuracy.model import Prediction, predict_error
@@ -94,35 +96,18 @@ class ErrorStudy:
 
     def as_dict(self) -> dict[str, Any]:
         """Return all figures as JSON has them; None where one is infinite."""
-        nested, report, prediction = self.report.algorithm, self.report, self.prediction
-        measured = {name: {"value": value, "interval": list(interval)} for name, value, interval in report.figures}
-        predicted: dict[str, Any] = {name: getattr(prediction, name) for name in ("mean_abs", "rms", "relative_l2")}
-        predicted["rms_by_output"] = prediction.rms_by_output.tolist()
-        predicted["quantiles_of_largest_error"] = [[share, prediction.quantile(share)] for share in SHARES]
-        algorithm = {
-            "label": nested.label,
-            "m": list(nested.m),
-            "r": list(nested.r),
-            "multiplications": nested.rank,
-            "digest": nested.digest,
-            "axes": [
-                {name: [[str(entry) for entry in row] for row in getattr(axis, name).tolist()] for name in _MATRICES}
-                for axis in nested.axes
-            ],
-        }
-        conditions = {"dtype": report.dtype, "order": report.order, "trials": report.trials, "seed": report.seed}
-        experiment = {
-            name: value.value if isinstance(value, Enum) else value for name, value in asdict(report.protocol).items()
-        }
-        worst = {"max_abs": self.bound.max_abs, "norm_factor": self.bound.norm_factor, "kappa": self.bound.kappa}
+        report = self.report
+        experiment = asdict(report.protocol).items()
         figures: dict[str, Any] = _finite(
             {
-                "algorithm": algorithm,
-                **conditions,
-                "experiment": experiment,
-                "measured": measured,
-                "predicted": predicted,
-                "bound": worst,
+                "algorithm": _algorithm_values(report.algorithm),
+                **{name: getattr(report, name) for name in ("dtype", "order", "trials", "seed")},
+                "experiment": {name: value.value if isinstance(value, Enum) else value for name, value in experiment},
+                "measured": {
+                    name: {"value": value, "interval": list(interval)} for name, value, interval in report.figures
+                },
+                "predicted": _predicted_values(self.prediction),
+                "bound": {name: getattr(self.bound, name) for name in ("max_abs", "norm_factor", "kappa")},
                 "largest_without_overflow": dict(self.range.limits),
             }
         )
@@ -194,6 +179,32 @@ def study_error(
     bound = error_bound(algorithm, dtype, order=order, experiment=report.protocol)
     safe = safe_range(algorithm, dtype, order=order, experiment=report.protocol)
     return ErrorStudy(report, prediction, bound, safe)
+
+
+def _algorithm_values(nested: NestedAlgorithm) -> dict[str, Any]:
+    """Return an algorithm as JSON values, its matrices as exact text."""
+    axes = [{name: _texts(getattr(axis, name)) for name in _MATRICES} for axis in nested.axes]
+    return {
+        "label": nested.label,
+        "m": list(nested.m),
+        "r": list(nested.r),
+        "multiplications": nested.rank,
+        "digest": nested.digest,
+        "axes": axes,
+    }
+
+
+def _texts(matrix: sympy.ImmutableMatrix) -> list[list[str]]:
+    return [[str(entry) for entry in row] for row in matrix.tolist()]
+
+
+def _predicted_values(prediction: Prediction) -> dict[str, Any]:
+    """Return what the model says as JSON values."""
+    return {
+        **{name: getattr(prediction, name) for name in ("mean_abs", "rms", "relative_l2")},
+        "rms_by_output": prediction.rms_by_output.tolist(),
+        "quantiles_of_largest_error": [[share, prediction.quantile(share)] for share in SHARES],
+    }
 
 
 def _finite(value: Any) -> Any:

@@ -16,7 +16,6 @@ from winograd.accuracy.showing.plots.canvas import (
     integer_ticks,
     log_scale,
     new_figure,
-    png_bytes,
     style,
     svg_bytes,
 )
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
 
 DRAW = """
 import hashlib, sys
-from winograd.accuracy.showing.plots.canvas import png_bytes, svg_bytes
+from winograd.accuracy.showing.plots.canvas import svg_bytes
 from winograd.accuracy.showing.plots.tiles import TileSeries, draw_error_by_tile
 figure = draw_error_by_tile([TileSeries("caf\\xe9", (2, 4), (1e-7, 2e-7))], error="mean |error|", title="title")
-print(hashlib.sha256(svg_bytes(figure)).hexdigest(), hashlib.sha256(png_bytes(figure)).hexdigest())
+print(hashlib.sha256(svg_bytes(figure)).hexdigest())
 print("matplotlib.pyplot" in sys.modules)
 """
 
@@ -47,15 +46,12 @@ def line(height: float = 1.0) -> Figure:
 
 def test_the_same_figure_has_the_same_bytes_and_another_has_others() -> None:
     assert svg_bytes(line()) == svg_bytes(line())
-    assert png_bytes(line()) == png_bytes(line())
     assert svg_bytes(line()) != svg_bytes(line(2.0))
-    assert png_bytes(line()) != png_bytes(line(2.0))
 
 
 def test_a_figure_that_is_written_twice_does_not_move() -> None:
     figure = line()
     assert svg_bytes(figure) == svg_bytes(figure)
-    assert png_bytes(figure) == png_bytes(figure)
 
 
 def test_bytes_depend_on_no_process_and_pyplot_stays_unloaded() -> None:
@@ -83,9 +79,9 @@ def test_an_svg_names_nothing_outside_and_no_date() -> None:
 
 
 def test_the_users_style_changes_nothing_and_comes_back() -> None:
-    expected = png_bytes(line())
+    expected = svg_bytes(line())
     with mpl.rc_context({"lines.linewidth": 7.5, "axes.grid": False, "svg.hashsalt": None}):
-        assert png_bytes(line()) == expected
+        assert svg_bytes(line()) == expected
         assert mpl.rcParams["lines.linewidth"] == 7.5
 
 

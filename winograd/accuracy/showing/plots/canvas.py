@@ -1,7 +1,7 @@
 """The paper that figures are drawn on: one style, no global state, the same bytes every time. matplotlib lives here.
 
-In: figures. Out: the bytes of an SVG or of a PNG. No display is needed, and pyplot is never
-loaded. Refused, with the extra that helps: machines without matplotlib.
+In: figures. Out: the bytes of an SVG. No display is needed, and pyplot is never loaded. Refused, with the extra that
+helps: machines without matplotlib.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from io import BytesIO, StringIO
+from io import StringIO
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 if TYPE_CHECKING:
@@ -147,12 +147,3 @@ def svg_bytes(figure: Figure) -> bytes:
         figure.savefig(target, format="svg", metadata=_NO_METADATA)
     text = target.getvalue()
     return text[text.index("<svg") :].strip().encode("ascii", "xmlcharrefreplace")
-
-
-def png_bytes(figure: Figure, dpi: int = 120) -> bytes:
-    """Return a figure as the bytes of a PNG."""
-    target = BytesIO()
-    metadata: dict[str, Any] = {"Software": None}
-    with style():
-        figure.savefig(target, format="png", dpi=dpi, metadata=metadata)
-    return target.getvalue()

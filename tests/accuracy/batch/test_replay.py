@@ -10,6 +10,7 @@ import pytest
 from winograd.accuracy.batch.equality import equal_classes, grouped, powers_of_two
 from winograd.accuracy.batch.lowered import LoweredTransform
 from winograd.accuracy.batch.matrices import MatrixBatch
+from winograd.accuracy.batch.names import mixed, product_names
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.linear import as_float, forms_exact, matrix_exact, responses, with_rounded_constants
 from winograd.accuracy.recipe import Recipe, Scaling
@@ -78,3 +79,9 @@ def test_powers_of_two_computed_with_an_error_are_known():
 def test_groups_keep_every_row_once():
     labels = np.array([[1, 2], [2, 1], [1, 2], [3, 3]], dtype=np.int16)
     assert sorted(np.concatenate(list(grouped(labels).values())).tolist()) == [0, 1, 2, 3]
+
+
+def test_constants_and_inputs_do_not_change_places_in_names():
+    inputs = mixed(np.arange(20, dtype=np.uint64))
+    products = [product_names(np.full(20, label), inputs) for label in range(20)]
+    assert len({int(name) for name in np.concatenate([inputs, *products])}) == 21 * 20

@@ -16,6 +16,7 @@ from winograd.accuracy.batch.ordered import OrderedTransform
 from winograd.accuracy.batch.transform import Transform
 from winograd.accuracy.formats import FloatFormat
 from winograd.accuracy.linear import Matrix
+from winograd.accuracy.modelling.exactness import Grid, squares_and_peaks
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment, FilterRounding
 
@@ -32,6 +33,8 @@ class AxisFigures:
         Variances from errors of the products and from the roundings of the transforms, and what rounded constants do.
     filter_squares, data_squares, filter_peaks, data_peaks : ndarray of shape (candidates, rank)
         Of the rows of g and bt.
+    filter_grid, data_grid : Grid
+        Of the rows of g and bt.
     inverse_squares : ndarray of shape (candidates, rank)
         Mean over the rows of at of its squared entries.
     """
@@ -47,11 +50,13 @@ class AxisFigures:
     data_squares: Matrix
     filter_peaks: Matrix
     data_peaks: Matrix
+    filter_grid: Grid
+    data_grid: Grid
     inverse_squares: Matrix
 
 
-def axis_figures(batch: Batch, order: Order, fmt: FloatFormat, experiment: Experiment) -> AxisFigures:
-    """Return the figures of candidates whose transforms run in ``fmt``."""
+def axis_figures(batch: Batch, order: Order, fmt: FloatFormat, experiment: Experiment, spare: int) -> AxisFigures:
+    """Return the figures of candidates whose transforms run in ``fmt``, of ``spare`` digits more than the inputs."""
     at, g, bt = batch.at.values, batch.g.values, batch.bt.values
     data, inverse = (_transform(matrix, order, experiment) for matrix in (batch.bt, batch.at))
     filter_ = None
@@ -59,11 +64,13 @@ def axis_figures(batch: Batch, order: Order, fmt: FloatFormat, experiment: Exper
         filter_ = _transform(batch.g, order, experiment)
     gram = at.swapaxes(1, 2) @ at / batch.m
     gg, bb = (matrix @ matrix.swapaxes(1, 2) for matrix in (g, bt))
-    first, later = ((gram * gg * covariance).sum(axis=(1, 2)) for covariance in data.covariances(experiment.inputs))
+    of_data = data.covariances(experiment.inputs, spare)
+    first, later = ((gram * gg * covariance).sum(axis=(1, 2)) for covariance in of_data)
     if filter_ is not None:
-        more = [(gram * bb * covariance).sum(axis=(1, 2)) for covariance in filter_.covariances(experiment.inputs)]
+        of_filter = filter_.covariances(experiment.inputs, spare)
+        more = [(gram * bb * covariance).sum(axis=(1, 2)) for covariance in of_filter]
         first, later = first + more[0], later + more[1]
-    (filter_squares, filter_peaks), (data_squares, data_peaks) = _squares_and_peaks(g), _squares_and_peaks(bt)
+    (filter_squares, filter_peaks), (data_squares, data_peaks) = squares_and_peaks(g), squares_and_peaks(bt)
     inverse_squares = (at**2).mean(axis=1)
     overlap, change = _changed_tensor(batch, (inverse, filter_, data), fmt)
     return AxisFigures(
@@ -78,6 +85,8 @@ def axis_figures(batch: Batch, order: Order, fmt: FloatFormat, experiment: Exper
         data_squares=data_squares,
         filter_peaks=filter_peaks,
         data_peaks=data_peaks,
+        filter_grid=Grid.of(g),
+        data_grid=Grid.of(bt),
         inverse_squares=inverse_squares,
     )
 
@@ -86,12 +95,6 @@ def _transform(matrix: MatrixBatch, order: Order, experiment: Experiment) -> Tra
     if order is Order.LOWERED:
         return LoweredTransform.of(matrix, experiment.contraction)
     return OrderedTransform.of(matrix.values, order)
-
-
-def _squares_and_peaks(matrix: Matrix) -> tuple[Matrix, Matrix]:
-    squares = (matrix**2).sum(axis=2)
-    peaks = (matrix**4).sum(axis=2) / np.where(squares > 0, squares, 1.0) ** 2
-    return squares, np.where(squares > 0, peaks, 1.0)
 
 
 def _changed_tensor(

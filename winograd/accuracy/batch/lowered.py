@@ -17,10 +17,9 @@ from winograd.accuracy.batch.equality import equal_classes, grouped
 from winograd.accuracy.batch.matrices import MatrixBatch
 from winograd.accuracy.batch.replay import Replay, signature
 from winograd.accuracy.batch.shape import Case, is_shared, program_of, ratios_of
-from winograd.accuracy.batch.transform import rounded_twice_over
 from winograd.accuracy.formats import FloatFormat
 from winograd.accuracy.linear import Matrix
-from winograd.accuracy.modelling.rounding import PHI
+from winograd.accuracy.modelling.exactness import rounded_forms, rounded_products
 from winograd.accuracy.protocol import Inputs
 from winograd.codegen.interpret import Contraction
 from winograd.codegen.lower import lower_rows
@@ -47,14 +46,13 @@ class LoweredTransform:
         replays = tuple((numbers, Replay(program, matrix.values[numbers])) for program, numbers in joined)
         return cls(replays, contraction, len(matrix.values))
 
-    def covariances(self, inputs: Inputs) -> tuple[Matrix, Matrix]:
+    def covariances(self, inputs: Inputs, spare: int) -> tuple[Matrix, Matrix]:
         """See `Transform`."""
 
         def found(replay: Replay) -> Matrix:
             rounded = replay.roundings(self.contraction)
-            squares, fourths = (rounded.forms**2).sum(axis=2), (rounded.forms**4).sum(axis=2)
             columns, ratios = rounded.responses.swapaxes(1, 2), rounded.ratios
-            variances = rounded_twice_over(squares, fourths, inputs)
+            variances = rounded_forms(rounded.forms, rounded.summands, inputs, spare)
             return np.stack([columns @ (part[:, :, None] * (ratios @ rounded.responses)) for part in variances], axis=1)
 
         both = self._joined(found)
@@ -65,9 +63,9 @@ class LoweredTransform:
 
         def found(replay: Replay, inside: Matrix) -> Matrix:
             rounded = replay.roundings(self.contraction)
-            squares = ((rounded.forms @ inside) * rounded.forms).sum(axis=2)
             passed = (rounded.responses * (rounded.ratios @ rounded.responses)).mean(axis=2)
-            return np.asarray(PHI * (squares * passed).sum(axis=1))
+            variances = rounded_products(rounded.forms, rounded.summands, inside)
+            return np.asarray((variances * passed).sum(axis=1))
 
         parts = [(numbers, found(replay, covariance[numbers])) for numbers, replay in self.replays]
         return _in_order(parts, self.count)

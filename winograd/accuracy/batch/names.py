@@ -15,8 +15,11 @@ Names = NDArray[np.uint64]
 
 
 def product_names(labels: NDArray[np.integer], names: Names) -> Names:
-    """Return the names of constants times values, for constants of these labels."""
-    return mixed(mixed(labels.astype(np.uint64) + np.uint64(1)) ^ names)
+    """Return the names of constants times values, for constants of these labels.
+
+    Labels are mixed twice: once is what inputs are, and label and input could change places.
+    """
+    return mixed(mixed(mixed(labels.astype(np.uint64) + np.uint64(1))) ^ names)
 
 
 def sum_names(first: tuple[Names, Matrix], second: tuple[Names, Matrix]) -> tuple[Names, Matrix]:

@@ -15,8 +15,8 @@ from winograd.accuracy.batch.matrices import Batch
 from winograd.accuracy.formats import FloatFormat, float_format, stored_format
 from winograd.accuracy.linear import Matrix
 from winograd.accuracy.modelling.accumulation import accumulation
-from winograd.accuracy.modelling.moments import DEVIATIONS, KURTOSES
-from winograd.accuracy.modelling.rounding import PHI, rounding_variance
+from winograd.accuracy.modelling.exactness import Grid, grid_digits
+from winograd.accuracy.modelling.rounding import DEVIATIONS, KURTOSES, PHI, rounding_variance
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment, FilterRounding
 
@@ -25,7 +25,7 @@ def relative_l2(batch: Batch, ndim: int, fmt: FloatFormat, experiment: Experimen
     """Return the predicted relative L2 errors of algorithms with ``ndim`` equal axes, nan where not finite."""
     inside = float_format(experiment.transforms) if experiment.transforms else fmt
     with np.errstate(all="ignore"):
-        axis = axis_figures(batch, order, inside, experiment)
+        axis = axis_figures(batch, order, inside, experiment, inside.digits - grid_digits(experiment, fmt))
         rounding = inside.roundoff**2 / 3
         variance = (
             _storage(axis, ndim, fmt, experiment)
@@ -70,22 +70,25 @@ def _storage(axis: AxisFigures, ndim: int, fmt: FloatFormat, experiment: Experim
     again = not stored.contains(float_format(experiment.transforms) if experiment.transforms else fmt)
     filter_rounds = again or experiment.filter_rounding is FilterRounding.ONCE
     scale, kurtosis = DEVIATIONS[experiment.inputs], KURTOSES[experiment.inputs]
+    spare = stored.digits - grid_digits(experiment, fmt)
     total = np.zeros_like(axis.products)
     kinds = (
-        (filter_rounds, axis.filter_squares, axis.filter_peaks, axis.data_squares),
-        (again, axis.data_squares, axis.data_peaks, axis.filter_squares),
+        (filter_rounds, axis.filter_squares, axis.filter_peaks, axis.filter_grid, axis.data_squares),
+        (again, axis.data_squares, axis.data_peaks, axis.data_grid, axis.filter_squares),
     )
-    for rounds, squares, peaks, others in kinds:
+    for rounds, axis_squares, peaks, grid, others in kinds:
         if rounds:
-            deviations = scale * np.sqrt(_outer(squares, ndim))
-            rounded = rounding_variance(deviations, kurtosis * _outer(peaks, ndim), stored) / scale**2
-            total += (_outer(others * axis.inverse_squares, ndim) * rounded).sum(axis=1)
+            squares = _outer([axis_squares] * ndim)
+            exact = Grid.nested([grid] * ndim, _outer).limits(squares, spare, experiment.inputs)
+            shape = kurtosis * _outer([peaks] * ndim)
+            rounded = rounding_variance(scale * np.sqrt(squares), shape, stored, exact) / scale**2
+            total += (_outer([others * axis.inverse_squares] * ndim) * rounded).sum(axis=1)
     return total
 
 
-def _outer(part: Matrix, ndim: int) -> Matrix:
-    """Return all products of ``ndim`` entries of each row, of shape (candidates, rank ** ndim)."""
-    return reduce(lambda a, b: (a[:, :, None] * b[:, None, :]).reshape(len(b), -1), [part] * ndim)
+def _outer(parts: list[Matrix]) -> Matrix:
+    """Return all products of one entry of each part's row, of shape (candidates, rank ** ndim)."""
+    return reduce(lambda a, b: (a[:, :, None] * b[:, None, :]).reshape(len(b), -1), parts)
 
 
 def _output_rounding(fmt: FloatFormat, experiment: Experiment) -> float:

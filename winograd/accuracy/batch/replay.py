@@ -33,12 +33,15 @@ class Roundings:
     ----------
     forms : ndarray of shape (candidates, roundings, columns)
         0 for candidates that do not round it.
+    summands : ndarray of shape (2, candidates, roundings, columns)
+        The forms whose unfused sum it is; 0 where it is none.
     responses : ndarray of shape (candidates, roundings, rows)
     names, factors : ndarray of shape (candidates, roundings)
         What has one name in a candidate has one relative error.
     """
 
     forms: Matrix
+    summands: Matrix
     responses: Matrix
     names: Names
     factors: Matrix
@@ -137,24 +140,28 @@ class Replay:
 
     def roundings(self, contraction: Contraction) -> Roundings:
         """Return every value that is rounded, products of unfused instructions included."""
-        columns = self.program.inputs
+        columns, count = self.program.inputs, len(self.values)
         products, values = self.names
-        forms, numbers, names = [], [], []
+        parts, numbers, names = [], [], []
         for place, node in enumerate(self.program.nodes):
-            if place in self.constants and (node.op is Op.SCALE or contraction is Contraction.SEPARATE):
-                constant = self.constants[place]
-                forms.append(np.where(powers_of_two(constant), 0.0, constant) * self.forms[node.args[0]])
+            constant = self.constants.get(place, np.ones((count, 1)))
+            exact = powers_of_two(constant)
+            separate = node.op is Op.SCALE or contraction is Contraction.SEPARATE
+            if place in self.constants and separate:
+                form = np.where(exact, 0.0, constant) * self.forms[node.args[0]]
+                parts.append((form, np.zeros_like(form), np.zeros_like(form)))
                 numbers.append(columns + place)
-                names.append(
-                    (np.where(powers_of_two(constant[:, 0]), np.uint64(0), products[place][0]), products[place][1])
-                )
+                names.append((np.where(exact[:, 0], np.uint64(0), products[place][0]), products[place][1]))
             if len(node.args) == 2:
-                forms.append(self.forms[columns + place])
+                unfused = separate | exact
+                summands = (constant * self.forms[node.args[0]] * unfused, self.forms[node.args[1]] * unfused)
+                parts.append((self.forms[columns + place], *summands))
                 numbers.append(columns + place)
                 names.append(values[columns + place])
-        count = len(self.values)
+        forms, *summed = np.array(parts).reshape(-1, 3, count, columns).transpose(1, 2, 0, 3)
         return Roundings(
-            forms=np.array(forms).reshape(-1, count, columns).transpose(1, 0, 2),
+            forms=forms,
+            summands=np.stack(summed),
             responses=self.responses[np.array(numbers, dtype=int)].transpose(1, 0, 2),
             names=np.array([name for name, _ in names], dtype=np.uint64).reshape(-1, count).T,
             factors=np.array([factor for _, factor in names]).reshape(-1, count).T,

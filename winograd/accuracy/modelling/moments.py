@@ -6,7 +6,7 @@ Every instruction that rounds adds an independent error, which passes through wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,20 +22,15 @@ from winograd.accuracy.linear import (
     responses,
     with_rounded_constants,
 )
+from winograd.accuracy.modelling.exactness import Grid, rounded_forms, rounded_products, squares_and_peaks
 from winograd.accuracy.modelling.proportions import Multiple, multiples
-from winograd.accuracy.modelling.rounding import PHI, UNIFORM_KURTOSIS, phi
+from winograd.accuracy.modelling.rounding import DEVIATIONS as DEVIATIONS  # noqa: PLC0414
 from winograd.accuracy.orders import Order, axis_programs
 from winograd.accuracy.protocol import FilterRounding, Inputs
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.codegen.interpret import Contraction
 from winograd.codegen.lower import AxisPrograms
 from winograd.codegen.program import Op, Program
-
-DEVIATIONS = {Inputs.UNIFORM: 3**-0.5, Inputs.NORMAL: 1.0}
-"""Standard deviations of inputs and taps."""
-
-KURTOSES = {Inputs.UNIFORM: UNIFORM_KURTOSIS, Inputs.NORMAL: 0.0}
-"""Excess kurtoses of inputs and taps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +53,8 @@ class AxisMoments:
         Squared norms of the rows of g and bt: variances of transformed taps and data.
     filter_peaks, data_peaks : ndarray of shape (rank,)
         Sum of fourth powers over squared sum of squares of each row: what is left of the inputs' excess kurtosis.
+    filter_grid, data_grid : Grid
+        Of the rows of g and bt.
     overlap, change : ndarray of shape (m,)
         Inner product with the tensor of what rounded constants change in it, and the square of the change.
     """
@@ -72,6 +69,8 @@ class AxisMoments:
     data_squares: Matrix
     filter_peaks: Matrix
     data_peaks: Matrix
+    filter_grid: Grid
+    data_grid: Grid
     overlap: Matrix
     change: Matrix
 
@@ -84,76 +83,98 @@ def axis_moments(
     contraction: Contraction,
     rounding: FilterRounding,
     inputs: Inputs,
+    spare: int,
 ) -> AxisMoments:
-    """Return the moments of an axis whose transforms run in ``fmt``. Arrays are shared: they are not to be written."""
+    """Return the moments of an axis whose transforms run in ``fmt``. Arrays are shared: they are not to be written.
+
+    ``spare``: how many digits more than the inputs ``fmt`` has.
+    """
     at, g, bt = _matrices(axis)
     programs = axis_programs(axis, order)
-    gg, bb = g @ g.T, bt @ bt.T
-    transforms = [(programs.data, gg)]
+    transforms = [(programs.data, g @ g.T)]
     if rounding is FilterRounding.EVERY_INSTRUCTION:
-        transforms.append((programs.filter, bb))
-    first, later = np.zeros((axis.m, axis.m)), np.zeros((axis.m, axis.m))
-    for program, other in transforms:
-        for form, response in roundings(program, contraction):
-            square, peak = _square_and_peak(form)
-            covariance = square * _passed_on(at * response, other)
-            first += float(phi(DEVIATIONS[inputs] * np.sqrt(square), KURTOSES[inputs] * peak)) * covariance
-            later += PHI * covariance
-    inverse = np.zeros((axis.m, axis.m))
-    for form, response in roundings(programs.inverse, contraction):
-        inverse += PHI * (form @ (gg * bb) @ form) * np.outer(response, response)
-    filter_squares, filter_peaks = _square_and_peak(g)
-    data_squares, data_peaks = _square_and_peak(bt)
+        transforms.append((programs.filter, bt @ bt.T))
+    before = [_before(program, contraction, at, other, inputs, spare) for program, other in transforms]
+    filter_squares, filter_peaks = squares_and_peaks(g)
+    data_squares, data_peaks = squares_and_peaks(bt)
     overlap, change = _changed_tensor(axis, programs, fmt, rounding)
     return AxisMoments(
         at=at,
         exact=np.eye(axis.m) * axis.r,
         products=(at * (filter_squares * data_squares)) @ at.T,
-        first=first,
-        later=later,
-        inverse=inverse,
+        first=np.sum([first for first, _ in before], axis=0),
+        later=np.sum([later for _, later in before], axis=0),
+        inverse=_inverse(programs.inverse, contraction, (g @ g.T) * (bt @ bt.T)),
         filter_squares=filter_squares,
         data_squares=data_squares,
         filter_peaks=filter_peaks,
         data_peaks=data_peaks,
+        filter_grid=Grid.of(g),
+        data_grid=Grid.of(bt),
         overlap=overlap,
         change=change,
     )
 
 
-def _square_and_peak(forms: Matrix) -> tuple[Matrix, Matrix]:
-    """Return squared norms and peaks of one form or of each row; a row of zeros has the peak of one input."""
-    square = np.asarray((forms**2).sum(axis=-1))
-    peak = (forms**4).sum(axis=-1) / np.where(square > 0, square, 1.0) ** 2
-    return square, np.where(square > 0, peak, 1.0)
+def _before(
+    program: Program, contraction: Contraction, at: Matrix, other: Matrix, inputs: Inputs, spare: int
+) -> tuple[Matrix, Matrix]:
+    """Return first and later from the transform before the products whose counterpart has the products ``other``."""
+    rounded = roundings(program, contraction)
+    passed = np.einsum("ot,kt->kot", at, rounded.responses)
+    covariances = passed @ other @ passed.swapaxes(1, 2)
+    first, later = rounded_forms(rounded.forms, rounded.summands, inputs, spare)
+    return np.tensordot(first, covariances, axes=1), np.tensordot(later, covariances, axes=1)
 
 
-def _passed_on(passed: Matrix, other: Matrix) -> Matrix:
-    """Return the covariance of the outputs for an error that reaches the products; ``other``: G G^T or B B^T."""
-    return np.asarray(passed @ other @ passed.T)
+def _inverse(program: Program, contraction: Contraction, covariance: Matrix) -> Matrix:
+    """Return the covariance from the roundings of the inverse transform of products of this covariance."""
+    rounded = roundings(program, contraction)
+    variances = rounded_products(rounded.forms, rounded.summands, covariance)
+    return np.asarray((rounded.responses.T * variances) @ rounded.responses)
 
 
-def roundings(program: Program, contraction: Contraction) -> Iterator[tuple[Matrix, Matrix]]:
-    """Yield form and response of every value that is rounded, products of unfused instructions included.
+@dataclass(frozen=True, slots=True, eq=False)
+class Roundings:
+    """What is rounded in a program: values that are equal up to a sign and a power of two have one error.
 
-    Values that are equal up to a sign and a power of two have one error: they are one, with all that they change.
+    Parameters
+    ----------
+    forms : ndarray of shape (roundings, inputs)
+    summands : ndarray of shape (2, roundings, inputs)
+        The forms whose unfused sum it is; 0 for products, and for sums of a product that is not rounded itself.
+    responses : ndarray of shape (roundings, outputs)
     """
+
+    forms: Matrix
+    summands: Matrix
+    responses: Matrix
+
+
+def roundings(program: Program, contraction: Contraction) -> Roundings:
+    """Return every value that is rounded, products of unfused instructions included."""
     forms, response = as_float(forms_exact(program)), responses(program)
     found: dict[object, tuple[Matrix, Matrix]] = {}
 
-    def add(multiple: Multiple, form: Matrix, passed: Matrix) -> None:
+    def add(multiple: Multiple, parts: Sequence[Matrix], passed: Matrix) -> None:
         factor, key = float(multiple[0]), multiple[1]
         before = found[key][1] if key in found else 0.0
-        found[key] = form / factor, before + factor * passed
+        found[key] = np.stack(parts) / factor, before + factor * passed
 
+    none = np.zeros(program.inputs)
     both = zip(program.nodes, multiples(program), strict=True)
     for number, (node, (product, value)) in enumerate(both, start=program.inputs):
+        constant = 1.0 if node.constant is None else float(node.constant)
         multiplies = node.constant is not None and not is_power_of_two(node.constant)
-        if multiplies and (node.op is Op.SCALE or contraction is Contraction.SEPARATE):
-            add(product, float(node.constant or 0) * forms[node.args[0]], response[number])
+        separate = node.op is Op.SCALE or contraction is Contraction.SEPARATE
+        if multiplies and separate:
+            add(product, (constant * forms[node.args[0]], none, none), response[number])
         if len(node.args) == 2:
-            add(value, forms[number], response[number])
-    yield from found.values()
+            summands = (constant * forms[node.args[0]], forms[node.args[1]])
+            add(value, (forms[number], *(summands if separate or not multiplies else (none, none))), response[number])
+    stacked = np.array([parts for parts, _ in found.values()]).reshape(-1, 3, program.inputs)
+    passed = np.array([passed for _, passed in found.values()]).reshape(-1, len(program.outputs))
+    return Roundings(stacked[:, 0], np.stack([stacked[:, 1], stacked[:, 2]]), passed)
 
 
 def _changed_tensor(

@@ -14,8 +14,8 @@ import numpy as np
 
 from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.linear import Matrix
-from winograd.accuracy.modelling.moments import DEVIATIONS
 from winograd.accuracy.modelling.quantiles import largest_errors, mean_to_rms
+from winograd.accuracy.modelling.rounding import DEVIATIONS
 from winograd.accuracy.modelling.variance import variances
 from winograd.accuracy.orders import Order, as_order
 from winograd.accuracy.protocol import Experiment

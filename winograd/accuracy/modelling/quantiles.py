@@ -16,8 +16,7 @@ import numpy as np
 from winograd.accuracy.formats import FloatFormat
 from winograd.accuracy.linear import Matrix
 from winograd.accuracy.modelling.accumulation import squared_partial_sums
-from winograd.accuracy.modelling.moments import DEVIATIONS
-from winograd.accuracy.modelling.rounding import PHI
+from winograd.accuracy.modelling.rounding import DEVIATIONS, PHI
 from winograd.accuracy.modelling.variance import Variances, contracted, outer
 from winograd.accuracy.protocol import Experiment, Inputs
 from winograd.algebra.bilinear import fraction_rows

@@ -16,8 +16,9 @@ import numpy as np
 from winograd.accuracy.formats import FloatFormat, float_format, stored_format
 from winograd.accuracy.linear import Matrix
 from winograd.accuracy.modelling.accumulation import accumulation
-from winograd.accuracy.modelling.moments import DEVIATIONS, KURTOSES, AxisMoments, axis_moments
-from winograd.accuracy.modelling.rounding import PHI, rounding_variance
+from winograd.accuracy.modelling.exactness import Grid, grid_digits
+from winograd.accuracy.modelling.moments import AxisMoments, axis_moments
+from winograd.accuracy.modelling.rounding import DEVIATIONS, KURTOSES, PHI, rounding_variance
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment, FilterRounding
 from winograd.algebra.nesting import NestedAlgorithm
@@ -96,10 +97,9 @@ class Variances:
 def variances(nested: NestedAlgorithm, fmt: FloatFormat, experiment: Experiment, order: Order) -> Variances:
     """Return the parts of the variance. Arrays are shared: they are not to be written."""
     inside = float_format(experiment.transforms) if experiment.transforms else fmt
-    axes = tuple(
-        axis_moments(axis, order, inside, experiment.contraction, experiment.filter_rounding, experiment.inputs)
-        for axis in nested.axes
-    )
+    settings = (order, inside, experiment.contraction, experiment.filter_rounding, experiment.inputs)
+    spare = inside.digits - grid_digits(experiment, fmt)
+    axes = tuple(axis_moments(axis, *settings, spare) for axis in nested.axes)
     filter_storage, data_storage = _storage(axes, fmt, experiment)
     return Variances(
         axes=axes,
@@ -163,11 +163,14 @@ def _storage(axes: Sequence[AxisMoments], fmt: FloatFormat, experiment: Experime
     again = not stored.contains(float_format(experiment.transforms) if experiment.transforms else fmt)
     filter_rounds = again or experiment.filter_rounding is FilterRounding.ONCE
     scale, kurtosis = DEVIATIONS[experiment.inputs], KURTOSES[experiment.inputs]
+    spare = stored.digits - grid_digits(experiment, fmt)
     found = []
     for kind, rounds in (("filter", filter_rounds), ("data", again)):
         squares, peaks = (outer([getattr(axis, f"{kind}_{name}") for axis in axes]) for name in ("squares", "peaks"))
         if rounds:
-            found.append(rounding_variance(scale * np.sqrt(squares), kurtosis * peaks, stored) / scale**2)
+            grid = Grid.nested([getattr(axis, f"{kind}_grid") for axis in axes], outer)
+            exact = grid.limits(squares, spare, experiment.inputs)
+            found.append(rounding_variance(scale * np.sqrt(squares), kurtosis * peaks, stored, exact) / scale**2)
         else:
             found.append(np.zeros_like(squares))
     return found[0], found[1]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import os
+import signal
+import time
 from operator import neg
+from pathlib import Path
 from typing import Any
 
-import joblib
 import pytest
 
 from winograd.accuracy.searching.workers import Workers
@@ -39,14 +42,44 @@ def test_a_backend_that_returns_nothing_before_the_end_is_refused_by_name() -> N
         Workers(2, "multiprocessing")
 
 
-@pytest.mark.parametrize("name", ["KilledWorker", "CommClosedError", "FutureCancelledError"])
-def test_a_lost_cluster_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    def lost(*_: Any, **__: Any) -> Any:
-        raise type(name, (Exception,), {})("several\nlines")
+def test_a_cluster_that_loses_a_worker_is_one_line(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    import dask
 
-    monkeypatch.setattr(joblib, "Parallel", lambda **_: lost)
-    with pytest.raises(RuntimeError, match=rf"the dask cluster lost .*\({name}\); what was finished is kept"):
-        list(Workers(2).apply(neg, [1]))
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        assert sorted(Workers(1, "dask").apply(neg, range(20))) == sorted(map(neg, range(20)))
+        with pytest.raises(ZeroDivisionError):
+            list(Workers(1, "dask").apply(_invert, [0]))
+        with pytest.raises(RuntimeError, match=r"^the dask cluster lost .*\(KilledWorker\); what was finished is"):
+            list(Workers(1, "dask").apply(_kill, [1]))
+
+
+def _kill(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_cluster_that_goes_away_is_one_line(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path
+    )
+    with cluster, distributed.Client(cluster):
+        results = Workers(1, "dask").apply(_slow, range(100))
+        assert next(results) in range(100)
+        cluster.close()
+        with pytest.raises(RuntimeError, match="the dask cluster lost a worker or its scheduler"):
+            list(results)
+
+
+def _slow(number: int) -> int:
+    time.sleep(0.2)
+    return number
 
 
 def test_an_error_of_the_work_reaches_the_caller() -> None:

@@ -1,6 +1,6 @@
 """Workers: a function applied to many items, in this process, in others, or on a cluster.
 
-In: a function, items, a number of workers, the name of a joblib backend. Out: results in the order they are finished.
+In: a function, items, a number of workers, the name of a joblib backend or "dask". Out: results in the order they are finished.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from winograd.accuracy.arguments import checked_integer
@@ -15,11 +16,14 @@ from winograd.accuracy.arguments import checked_integer
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
+_AHEAD: Final = 2
+"""Items that a cluster has for each of its processes, so that none waits for the next."""
+
 _FIT: Final = "loky, threading, sequential or dask"
 _UNFIT: Final = ("multiprocessing",)
 """Backends that joblib's generators do not work with."""
 
-_LOST: Final = ("KilledWorker", "CommClosedError", "FutureCancelledError")
+_LOST: Final = ("KilledWorker", "CommClosedError", "FutureCancelledError", "CancelledError")
 """Names of the errors of dask when a worker or the scheduler is gone; distributed may not be installed."""
 
 
@@ -62,7 +66,7 @@ class Workers:
         Raises
         ------
         ModuleNotFoundError
-            If joblib, or dask for its backend, is not installed.
+            If joblib, or for its backend dask, is not installed.
         ValueError
             If there is no such backend, or no dask client.
         RuntimeError
@@ -70,7 +74,12 @@ class Workers:
         """
         if self.count == 1 and self.backend is None:
             yield from map(function, items)
-            return
+        elif self.backend == "dask":
+            yield from _on_cluster(function, items)
+        else:
+            yield from self._in_processes(function, items)
+
+    def _in_processes(self, function: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Value]:
         joblib = _joblib()
         with self._configured(joblib):
             parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
@@ -78,20 +87,40 @@ class Workers:
                 yield from parallel(joblib.delayed(function)(item) for item in items)
             except BrokenExecutor:
                 raise RuntimeError("a worker died, killed or out of memory; what was finished is kept") from None
-            except Exception as error:
-                if type(error).__name__ not in _LOST:
-                    raise
-                message = f"the dask cluster lost a worker or its scheduler ({type(error).__name__})"
-                raise RuntimeError(f"{message}; what was finished is kept") from None
 
     def _configured(self, joblib: Any) -> Any:
         name = self.backend or "loky"
-        if name == "dask":
-            _check_dask()
         try:
-            return joblib.parallel_config(name, n_jobs=-1 if name == "dask" else self.count)
+            return joblib.parallel_config(name, n_jobs=self.count)
         except ValueError as error:
             raise ValueError(f"backend is {name!r}: {_first_line(error)}") from None
+
+
+def _on_cluster(function: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Value]:
+    """Yield results from the cluster of the current client; of joblib's backend a worker that dies is never heard."""
+    distributed, client = _dask()
+    remaining = iter(items)
+    waiting = [client.submit(function, item, pure=False) for item in islice(remaining, _AHEAD * _processes(client))]
+    finished = distributed.as_completed(waiting)
+    try:
+        for future in finished:
+            result = future.result()
+            for item in islice(remaining, 1):
+                finished.add(client.submit(function, item, pure=False))
+            yield result
+    except Exception as error:
+        if type(error).__name__ not in _LOST:
+            raise
+        message = f"the dask cluster lost a worker or its scheduler ({type(error).__name__})"
+        raise RuntimeError(f"{message}; what was finished is kept") from None
+    finally:
+        finished.clear()  # what nobody holds any longer is not computed
+
+
+def _processes(client: Any) -> int:
+    """Return how many items the cluster computes at a time; at least one, as workers may come later."""
+    cores: int = sum(client.ncores().values())
+    return max(1, cores)
 
 
 def _joblib() -> Any:
@@ -103,14 +132,15 @@ def _joblib() -> Any:
     return joblib
 
 
-def _check_dask() -> None:
+def _dask() -> tuple[Any, Any]:
+    """Return the package and the current client."""
     try:
-        from distributed import get_client
+        import distributed
     except ModuleNotFoundError:
         message = "backend 'dask' needs distributed, which is not installed: pip install 'winograd[dask]'"
         raise ModuleNotFoundError(message, name="distributed") from None
     try:
-        get_client()
+        return distributed, distributed.get_client()
     except ValueError:
         raise ValueError("backend is 'dask', but there is no dask.distributed.Client in this process") from None
 

@@ -132,7 +132,7 @@ def predict_direct_relative_l2(
     Raises
     ------
     TypeError, ValueError
-        For another dtype, and for channels, taps or block that are no integers or below 1.
+        For another dtype, no taps, and for channels, taps or block that are no integers or below 1.
 
     Examples
     --------
@@ -142,6 +142,10 @@ def predict_direct_relative_l2(
     '1.7e-07'
     """
     fmt = float_format(dtype)
+    if not isinstance(taps, Sequence) or isinstance(taps, str):
+        raise TypeError(f"taps is {taps!r}, must be a sequence of integers")
+    if not taps:
+        raise ValueError("taps is empty, must have one number per axis")
     products = checked_integer("channels", channels, 1) * prod(checked_integer("taps", size, 1) for size in taps)
     sums = Experiment("direct", channels=products, channel_block=block, contraction=Contraction.FUSED)
     return fmt.roundoff * math.sqrt(PHI / 3 * accumulation(sums, fmt))
@@ -169,7 +173,8 @@ def predict_error(
     Returns
     -------
     Prediction
-        Within 5 % for 64 channels and more, 8 % for one, where nothing overflows.
+        Within 5 % for 64 channels and more, 8 % for one, where nothing overflows. Normal inputs of 16 bits whose
+        transforms are stored in 16 bits come out up to 7 % too small for F(2,2) and F(3,2) in one dimension.
 
     Raises
     ------
@@ -184,7 +189,7 @@ def predict_error(
     >>> from winograd import nest, toom_cook
     >>> axis = toom_cook(4, 3)
     >>> predict_error(nest(axis, axis, axis))
-    <Prediction F(4x4x4,3x3x3): rms 2.24e-05, relative_l2 1.62e-06; float32, lowered, layer, 64 channels>
+    <Prediction F(4x4x4,3x3x3): rms 2.25e-05, relative_l2 1.62e-06; float32, lowered, layer, 64 channels>
     """
     nested, fmt = as_nested(algorithm), float_format(dtype)
     protocol, chosen = checked_formats(as_experiment(experiment), fmt), as_order(order)

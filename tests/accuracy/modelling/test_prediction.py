@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from winograd.accuracy.experiment import measure_error, sample_errors
-from winograd.accuracy.model import predict_error
+from winograd.accuracy.model import predict_direct_relative_l2, predict_error
+from winograd.accuracy.modelling import prediction, quantiles
 from winograd.accuracy.protocol import LAYER, STANDARD, ChannelSum, Experiment, FilterRounding, Inputs
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
@@ -112,3 +113,32 @@ def test_bad_arguments_are_named() -> None:
         predict_error(toom_cook(2, 3), order="other")
     with pytest.raises(ValueError, match="experiment is 'other'"):
         predict_error(toom_cook(2, 3), experiment="other")
+
+
+def test_quantiles_need_a_number_and_draws_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+    predicted = predict_error(toom_cook(2, 3))
+    for wrong in ("0.9", None, True):
+        with pytest.raises(TypeError, match=rf"^share is {wrong!r}, must be a number$"):
+            predicted.quantile(wrong)  # type: ignore[arg-type]
+    monkeypatch.setattr(prediction, "_largest", lambda *_: np.linspace(1, 2, 2000))
+    assert predicted.quantile(0.99) == pytest.approx(1.99)
+    with pytest.raises(ValueError, match=r"^share is 0.995, must be above 0 and at most 0.99$"):
+        predicted.quantile(0.995)
+
+
+def test_a_sample_has_thousands_of_tiles_and_twenty_draws_beyond_its_largest_share() -> None:
+    for m, ndim, largest in ((2, 1, 0.9999), (4, 3, 0.9999), (6, 3, 0.9998)):
+        tiles, draws = quantiles.sample_size(nest(*[toom_cook(m, 3)] * ndim), LAYER)
+        assert tiles >= 2048
+        assert (1 - largest) * tiles * draws >= 20
+
+
+@pytest.mark.parametrize("taps", [3, "333", None])
+def test_taps_are_a_sequence(taps: object) -> None:
+    with pytest.raises(TypeError, match=r"^taps is .*, must be a sequence of integers$"):
+        predict_direct_relative_l2(taps)  # type: ignore[arg-type]
+
+
+def test_there_are_taps() -> None:
+    with pytest.raises(ValueError, match=r"^taps is empty, must have one number per axis$"):
+        predict_direct_relative_l2(())

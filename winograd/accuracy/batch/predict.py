@@ -20,7 +20,7 @@ from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.linear import Matrix
 from winograd.accuracy.model import predict_error
 from winograd.accuracy.orders import Order, as_order
-from winograd.accuracy.protocol import Experiment, as_experiment
+from winograd.accuracy.protocol import Experiment, as_experiment, checked_formats
 from winograd.accuracy.recipe import Recipe, Scaling
 from winograd.algebra.bilinear import checked_sizes
 from winograd.algebra.nesting import nest
@@ -137,7 +137,8 @@ def _setting(ndim: int, dtype: object, experiment: str | Experiment, order: str 
     ndim = checked_integer("ndim", ndim, 1)
     if ndim > 3:
         raise ValueError(f"ndim is {ndim}, must be 1, 2 or 3")
-    return _Setting(ndim, float_format(dtype), as_experiment(experiment), as_order(order))
+    fmt = float_format(dtype)
+    return _Setting(ndim, fmt, checked_formats(as_experiment(experiment), fmt), as_order(order))
 
 
 def _of_sets(m: int, r: int, sets: Sequence[PointSet], scaling: Scaling, setting: _Setting) -> Matrix:

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from winograd.accuracy.arguments import checked_number
 from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.linear import Matrix
 from winograd.accuracy.modelling.quantiles import largest_errors, mean_to_rms
@@ -22,7 +23,10 @@ from winograd.accuracy.protocol import Experiment
 from winograd.algebra.nesting import NestedAlgorithm
 
 LARGEST_SHARE = 0.9999
-"""Of the quantiles: beyond it the sample that they are taken from says nothing."""
+"""Of the quantiles, where the sample that they are taken from is large enough."""
+
+_BEYOND = 20
+"""Draws of the sample that have to lie beyond a quantile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,14 @@ class Prediction:
         Parameters
         ----------
         share : float
-            Between 0 and 0.9999, beyond which the sample says nothing.
+            Between 0 and 0.9999, or the share that leaves 20 draws of the sample beyond it: 0.9998 for 512 products.
 
         Raises
         ------
+        TypeError
+            If it is no number.
         ValueError
-            If it is not.
+            If it is not between.
 
         Examples
         --------
@@ -82,10 +88,11 @@ class Prediction:
         >>> prediction.mean_abs < prediction.rms < prediction.quantile(0.9) < prediction.quantile(0.999)
         True
         """
-        if not 0 < share <= LARGEST_SHARE:
-            raise ValueError(f"share is {share!r}, must be above 0 and at most {LARGEST_SHARE}")
+        checked = checked_number("share", share)
+        _check_share(checked, LARGEST_SHARE)
         found = _largest(self.algorithm, float_format(self.dtype), self.experiment, as_order(self.order))
-        return float(np.quantile(found, share))
+        _check_share(checked, 1 - _BEYOND / len(found))
+        return float(np.quantile(found, checked))
 
     @property
     def _conditions(self) -> str:
@@ -100,6 +107,11 @@ class Prediction:
         rows = "".join(f"<tr><td>{name}</td><td>{value:.3g}</td></tr>" for name, value in figures)
         caption = html.escape(f"{self.algorithm.label}, predicted: {self._conditions}")
         return f"<table><caption>{caption}</caption><tr><th>norm</th><th>error</th></tr>{rows}</table>"
+
+
+def _check_share(share: float, largest: float) -> None:
+    if not 0 < share <= largest:
+        raise ValueError(f"share is {share!r}, must be above 0 and at most {math.floor(largest * 1e5) / 1e5:g}")
 
 
 def scale(experiment: Experiment) -> float:

@@ -53,8 +53,7 @@ def mean_to_rms(nested: NestedAlgorithm, parts: Variances, fmt: FloatFormat, exp
 
 def largest_errors(nested: NestedAlgorithm, parts: Variances, fmt: FloatFormat, experiment: Experiment) -> Matrix:
     """Return the largest |error| of many random tiles, in ascending order."""
-    tiles = _tile_count(nested, experiment, least=512, most=16384, values=2**24)
-    draws = max(4, min(2**17, 2**25 // nested.rank) // tiles)
+    tiles, draws = sample_size(nested, experiment)
     factors = [_square_root(part) for part in (parts.before_covariance, parts.after_covariance)]
     inverse = [axis.at for axis in parts.axes]
     rng = np.random.default_rng(_SEED + 1)
@@ -68,6 +67,15 @@ def largest_errors(nested: NestedAlgorithm, parts: Variances, fmt: FloatFormat, 
                 error += np.sqrt(scale) * noise.reshape(scale.shape)
             found.append(np.abs(error).reshape(-1, count).max(axis=0))
     return np.sort(np.concatenate(found))
+
+
+def sample_size(nested: NestedAlgorithm, experiment: Experiment) -> tuple[int, int]:
+    """Return how many tiles the largest errors are taken from, and how often errors are drawn for each.
+
+    The same tile gives like errors, so that many tiles count for more than many draws.
+    """
+    tiles = _tile_count(nested, experiment, least=2048, most=2**15, values=2**25)
+    return tiles, max(4, -(-min(2**18, 2**26 // nested.rank) // tiles))
 
 
 def samples(

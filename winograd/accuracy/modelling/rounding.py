@@ -66,7 +66,8 @@ def phi(deviations: Matrix, kurtoses: Matrix, limits: Matrix | float = -np.inf) 
     >>> uniform = phi(np.array([3**-0.5]), np.array([-1.2]))  # on (-1, 1): (1/8 + 1/64 + ...) / (1 / 3)
     >>> round(float(uniform[0]), 3)
     0.429
-    >>> float(phi(np.array([3**-0.5]), np.array([-1.2]), np.array([0.0]))[0])  # multiples of u below 1 are exact
+    >>> exact = phi(np.array([3**-0.5]), np.array([-1.2]), np.array([0.0]))  # multiples of u below 1, all exact
+    >>> round(float(exact[0]), 2)
     0.0
     """
     safe = np.where(deviations > 0, deviations, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import math
 import pickle
 import re
@@ -17,10 +18,12 @@ from hypothesis import strategies as st
 from tests.strategies import nested_algorithms
 from winograd import __version__
 from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.crt import crt
+from winograd.algebra.moduli import parse_moduli
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.points import parse_points
 from winograd.algebra.toom_cook import toom_cook
-from winograd.codegen.command import command_line, find_recipe, nested_toom_cook
+from winograd.codegen.command import command_line, find_recipe, nested_algorithm, nested_crt, nested_toom_cook
 from winograd.codegen.emit import COMMENT_MARKERS, TARGETS, emit
 from winograd.codegen.header import MAX_NOTE_LENGTH, header_lines
 from winograd.codegen.kernel import Kernel
@@ -45,22 +48,26 @@ def test_a_kernel_is_ascii_text_and_the_same_every_time(target: str) -> None:
 def test_every_target_begins_with_the_header(target: str) -> None:
     kernel = emit(F23, target, notes=["one note", "and another"])
     lines = header_lines(kernel.algorithm, target, "winograd", ["one note", "and another"])
-    marks = re.compile(r"^(/\*|\*/| \* ?|# )", re.ASCII)
-    top = [marks.sub("", line) for line in kernel.source.splitlines() if marks.match(line)]
-    assert [line for line in top if line][: len(lines)] == [line.rstrip() for line in lines]
+    if target in COMMENT_MARKERS:
+        marks = re.compile(rf"^(/\*|\*/| \* ?|{re.escape(COMMENT_MARKERS[target])} )", re.ASCII)
+        top = [marks.sub("", line) for line in kernel.source.splitlines() if marks.match(line)]
+        assert [line for line in top if line][: len(lines)] == [line.rstrip() for line in lines]
+    else:
+        assert json.loads(kernel.source)["header"] == list(lines)
     assert lines[-2:] == ("one note", "and another")
     assert __version__ in lines[1]
 
 
 def test_targets_and_comment_markers_go_together() -> None:
-    assert TARGETS.keys() == COMMENT_MARKERS.keys() == {"c", "numpy", "torch"}
+    assert TARGETS.keys() >= {"c", "numpy", "torch", "latex", "json"}
+    assert COMMENT_MARKERS.keys() == TARGETS.keys() - {"json"}
     with pytest.raises(TypeError):
         TARGETS["fortran"] = TARGETS["c"]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("target", ["fortran", "", "C", "c\n", "x" * 10_000])
 def test_unknown_targets_are_refused_with_the_known_ones(target: str) -> None:
-    with pytest.raises(ValueError, match=r"^target .* is unknown; c, numpy, torch are allowed$") as caught:
+    with pytest.raises(ValueError, match=rf"^target .* is unknown; {', '.join(TARGETS)} are allowed$") as caught:
         emit(F23, target)
     assert len(str(caught.value)) < 200
 
@@ -130,17 +137,65 @@ def test_axes_with_other_points_are_listed_one_by_one() -> None:
 @given(nested_algorithms(), st.sampled_from(sorted(TARGETS)), st.sampled_from(["winograd", "other"]))
 def test_the_command_makes_the_algorithm_again(nested: NestedAlgorithm, target: str, name: str) -> None:
     recipe = find_recipe(nested)
-    if recipe is None:  # no list of points says "direct" beside axes with different points
-        assert any(not axis.points for axis in nested.axes)
+    if recipe is None:  # no list of points or moduli says "direct" beside axes with different ones
+        assert any(not (axis.points or axis.moduli) for axis in nested.axes)
         return
     words = shlex.split(command_line(recipe, target, name))
     assert words[:3] == ["python", "-m", "winograd.gen"]
     sizes = {key: tuple(map(int, words[words.index(key) + 1].split(","))) for key in ("--m", "--r")}
     points = [parse_points(word.removeprefix("--points=")) for word in words if word.startswith("--points=")]
     m, r = ((size * nested.ndim)[: nested.ndim] for size in sizes.values())
-    assert nested_toom_cook(m, r, points) == nested
+    moduli = [parse_moduli(word.removeprefix("--moduli=")) for word in words if word.startswith("--moduli=")]
+    assert nested_algorithm(m, r, points, moduli) == nested
     assert words[words.index("--target") + 1] == target
     assert ("--name" in words) == (name != "winograd")
+
+
+SEVEN = crt(4, 3, "x,x-1,x+1,x^2+1,inf")
+
+
+@pytest.mark.parametrize(
+    ("nested", "words"),
+    [
+        (nest(SEVEN), "--m 4 --r 3 --moduli=x,x-1,x+1,x^2+1,inf"),
+        (nest(SEVEN, SEVEN), "--m 4 --r 3 --ndim 2 --moduli=x,x-1,x+1,x^2+1,inf"),
+        (nest(SEVEN, toom_cook(1, 3)), "--m 4,1 --r 3 --moduli=x,x-1,x+1,x^2+1,inf"),
+        (nest(SEVEN, toom_cook(2, 3)), "--m 4,2 --r 3 --moduli=x,x-1,x+1,x^2+1,inf --moduli=x,x-1,x+1,inf"),
+        (nest(toom_cook(2, 2, "1/2,-1/2,inf"), crt(2, 3, "x^2-1/2*x+3,inf^2")),
+         "--m 2 --r 2,3 --moduli=x-1/2,x+1/2,inf --moduli=x^2-1/2*x+3,inf^2"),
+    ],
+)  # fmt: skip
+def test_moduli_are_written_into_the_command(nested: NestedAlgorithm, words: str) -> None:
+    recipe = find_recipe(nested)
+    assert command_line(recipe, "json", "winograd") == f"python -m winograd.gen {words} --target json"
+    lists = [parse_moduli(word.removeprefix("--moduli=")) for word in words.split() if word.startswith("--moduli=")]
+    assert nested_crt(nested.m, nested.r, lists) == nested
+
+
+def test_the_header_names_moduli() -> None:
+    assert "Moduli: x,x-1,x+1,x^2+1,inf" in header_lines(nest(SEVEN, SEVEN), "c", "f", ())
+    mixed = header_lines(nest(SEVEN, toom_cook(1, 3)), "c", "f", ())
+    assert "Moduli of axis 0: x,x-1,x+1,x^2+1,inf" in mixed
+    assert "Points of axis 1: none (the direct algorithm)" in mixed
+
+
+@pytest.mark.parametrize("moduli", ["x,x-1,x+1,x^2+2,inf", "*/ int main(void)", "\n", (object(),)])
+def test_moduli_that_an_algorithm_only_claims_are_never_printed(moduli: object) -> None:
+    matrices = {name: getattr(SEVEN, name) for name in ("m", "r", "at", "g", "bt")}
+    claimed = BilinearAlgorithm(**matrices, moduli=moduli)  # type: ignore[arg-type]
+    for nested in (nest(claimed), nest(F23, claimed)):
+        assert find_recipe(nested) is None
+        assert not any("oduli" in line for line in header_lines(nested, "c", "f", ()))
+
+
+def test_other_products_than_the_default_have_no_command() -> None:
+    other = crt(4, 3, "x,x-1,x+1,x^2+1,inf", [None, None, None, "schoolbook", None])
+    assert find_recipe(nest(other)) is None
+
+
+def test_lists_of_moduli_must_fit() -> None:
+    with pytest.raises(ValueError, match="2 lists of moduli for 3 axes"):
+        nested_crt((2,) * 3, (3,) * 3, [parse_moduli("x,x-1,x+1,inf")] * 2)
 
 
 def test_matrices_that_no_points_give_have_no_command() -> None:

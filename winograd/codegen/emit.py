@@ -17,18 +17,27 @@ from winograd.codegen.header import header_lines
 from winograd.codegen.kernel import Kernel
 from winograd.codegen.literals import check_range
 from winograd.codegen.names import checked_name
-from winograd.codegen.targets import c, numpy, torch
+from winograd.codegen.targets import c, json, latex, numpy, torch
 
 Source = Callable[[NestedAlgorithm, str, Sequence[str]], str]
 """What a target is: algorithm, name and header lines become text."""
 
-TARGETS: Final = MappingProxyType[str, Source]({"c": c.source, "numpy": numpy.source, "torch": torch.source})
+TARGETS: Final = MappingProxyType[str, Source](
+    {
+        "c": c.source,
+        "numpy": numpy.source,
+        "torch": torch.source,
+        "latex": latex.source,
+        "json": json.source,
+    }
+)
 """The printer of every target language."""
 
-COMMENT_MARKERS: Final = MappingProxyType({"c": "//", "numpy": "#", "torch": "#"})
-"""What begins a comment line in every target language."""
+COMMENT_MARKERS: Final = MappingProxyType({"c": "//", "numpy": "#", "torch": "#", "latex": "%"})
+"""What begins a comment line in a target language; JSON has no comments."""
 
 _DATA_DTYPES: Final = MappingProxyType({"c": "float32", "numpy": "float64", "torch": "float64"})
+"""In which constants of the data and inverse transforms must be normal numbers; targets left out print them exactly."""
 
 
 def emit(
@@ -45,7 +54,7 @@ def emit(
     algorithm : BilinearAlgorithm or NestedAlgorithm
         With rational matrices.
     target : str
-        "c", "numpy" or "torch".
+        A key of `TARGETS`: "c", "numpy", "torch", "latex" or "json".
     name : str
         An identifier of C and Python, at most 64 characters, that names in the code are derived from.
     notes : sequence of str
@@ -71,12 +80,13 @@ def emit(
     >>> emit(toom_cook(2, 3), "fortran")
     Traceback (most recent call last):
     ...
-    ValueError: target 'fortran' is unknown; c, numpy, torch are allowed
+    ValueError: target 'fortran' is unknown; c, numpy, torch, latex, json are allowed
     """
     nested = as_nested(algorithm)
     checked_name(name)
     if target not in TARGETS:
         raise ValueError(f"target {target!r:.80} is unknown; {', '.join(TARGETS)} are allowed")
-    check_range(nested, _DATA_DTYPES[target])
+    if target in _DATA_DTYPES:
+        check_range(nested, _DATA_DTYPES[target])
     header = header_lines(nested, target, name, notes)
     return Kernel(target=target, name=name, source=TARGETS[target](nested, name, header), algorithm=nested)

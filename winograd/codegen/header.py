@@ -1,4 +1,4 @@
-"""What the top of every generated file says: the command, the points, the operation counts, the version, and notes.
+"""What the top of every generated file says: the command, points or moduli, operation counts, the version, and notes.
 
 In: an algorithm and lines from above. Out: lines of text without comment markers; no time, host, user or path.
 Refused: notes that could end a comment or break its line.
@@ -15,7 +15,7 @@ from winograd import __version__
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.points import spell
-from winograd.codegen.command import command_line, find_recipe
+from winograd.codegen.command import command_line, find_recipe, spell_moduli
 from winograd.codegen.nested import count_passes, lower_nested
 
 MAX_NOTE_LENGTH: Final = 200
@@ -56,7 +56,7 @@ def header_lines(nested: NestedAlgorithm, target: str, name: str, notes: Sequenc
     return (
         f"{nested.label}: {nested.rank} multiplications for {prod(nested.m)} outputs.",
         f"Made by winograd {__version__}{origin}",
-        *(_point_lines(recipe.algorithm) if recipe else ()),
+        *(_origin_lines(recipe.algorithm) if recipe else ()),
         "Instructions per tile, an addition, a multiplication or a fused multiply-add being one (without fusion):",
         f"  {_counts(nested)}",
         *checked_notes(notes),
@@ -83,13 +83,16 @@ def _counts(nested: NestedAlgorithm) -> str:
     return ", ".join(f"{name} {count.instructions} ({count.unfused})" for name, count in counts)
 
 
-def _point_lines(nested: NestedAlgorithm) -> Iterator[str]:
-    if len({_described(axis) for axis in nested.axes}) == 1:
-        yield f"Points: {_described(nested.axes[0])}"
+def _origin_lines(nested: NestedAlgorithm) -> Iterator[str]:
+    described = [_described(axis) for axis in nested.axes]
+    if len(set(described)) == 1:
+        yield ": ".join(described[0])
         return
-    for number, axis in enumerate(nested.axes):
-        yield f"Points of axis {number}: {_described(axis)}"
+    for number, (what, text) in enumerate(described):
+        yield f"{what} of axis {number}: {text}"
 
 
-def _described(axis: BilinearAlgorithm) -> str:
-    return spell(axis.points) if axis.points else "none (the direct algorithm)"
+def _described(axis: BilinearAlgorithm) -> tuple[str, str]:
+    if axis.moduli:
+        return "Moduli", spell_moduli(axis.moduli)
+    return "Points", spell(axis.points) if axis.points else "none (the direct algorithm)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import locale
 import os
 import re
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from winograd import gen, nest, toom_cook
+from winograd import best, gen, nest, toom_cook
 from winograd.accuracy.model import predict_relative_l2
 from winograd.codegen.command import nested_toom_cook
-from winograd.codegen.emit import TARGETS, emit
+from winograd.codegen.emit import COMMENT_MARKERS, TARGETS, emit
+from winograd.codegen.pipeline import PASSES
 
 F23 = ["--m", "2", "--r", "3", "--target", "torch"]
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,11 +60,15 @@ def test_the_artefact_alone_goes_to_stdout(target: str, command: Command) -> Non
     nested = nested_toom_cook((4, 4), (3, 3))
     plain = emit(nested, target).source.splitlines()
     # Between the header and the code stand the figures that come from the accuracy room.
-    added = [line for line in first.decode("ascii").splitlines() if line not in plain]
-    assert len(added) == 2
+    added = [line for line in first.decode("ascii").splitlines() if line.rstrip(",") not in plain]
+    added = [line for line in added if f"{line}," not in plain]
+    assert len(added) == 5
     assert re.search("Predicted relative L2 error.* in float32", added[0])
     assert ("of this algorithm in C" in added[0]) == (target != "c")
     assert "1 channel" in added[1]
+    assert "Catalogue (oneDNN, F(4,3)), F(4,3): " in added[2]
+    assert "float32" in added[4]
+    assert "measured" in added[4]
 
 
 def test_the_command_in_the_header_makes_the_same_file(command: Command) -> None:
@@ -71,6 +77,134 @@ def test_the_command_in_the_header_makes_the_same_file(command: Command) -> None
     line = next(line for line in first.decode("ascii").splitlines() if "python -m winograd.gen" in line)
     arguments = line.partition("python -m winograd.gen ")[2].split(" ")
     assert command(*arguments) == 0
+    assert command.out == first
+
+
+def header_command(text: bytes) -> list[str]:
+    line = next(line for line in text.decode("ascii").splitlines() if "python -m winograd.gen" in line)
+    return line.partition("python -m winograd.gen ")[2].split(" ")
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS.keys() - {"json"}))
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        ["--m", "4", "--r", "3", "--moduli=x,x-1,x+1,x^2+1,inf"],
+        ["--m", "2,4", "--r", "3", "--moduli=x,x-1,inf^2", "--moduli=x^2+1,x^2-1/2*x+3,x,inf"],
+        ["--m", "4", "--r", "3", "--ndim", "3", "--best", "float32"],
+        ["--m", "4", "--r", "3", "--best", "float16", "--products", "7", "--name", "mine"],
+        ["--m", "2,4", "--r", "3,2", "--best", "bfloat16", "--products", "6"],
+    ],
+)
+def test_other_choices_write_their_command_too(chosen: list[str], target: str, command: Command) -> None:
+    assert command(*chosen, "--target", target) == 0
+    first = command.out
+    assert command(*header_command(first)) == 0
+    assert command.out == first
+
+
+def test_the_best_algorithm_is_that_of_the_catalogue(command: Command) -> None:
+    assert command("--m", "4", "--r", "3", "--best", "float16", "--products", "7", "--target", "json") == 0
+    artefact = json.loads(command.out)
+    axis = best(4, 3, dtype="float16", products=7)
+    assert artefact["axes"][0]["g"] == [[str(entry) for entry in row] for row in axis.g.tolist()]
+    assert any("float16" in line for line in artefact["header"])
+    assert command.error == ""
+
+
+def test_what_the_catalogue_warns_of_is_said(command: Command, tmp_path: Path) -> None:
+    assert (
+        command("--m", "14", "--r", "3", "--best", "bfloat16", "-o", str(tmp_path / "file"), "--target", "torch") == 0
+    )
+    assert command.error.startswith("python -m winograd.gen: warning: F(14,3) in 1D bfloat16 has a predicted")
+    assert command.error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--moduli=x,x-1,x+1,x^2-1,inf"], "have the common factor"),
+        (["--moduli=x,x-1,x+1,inf"], "F(4,3) needs moduli whose degrees sum to 6, got 4"),
+        (["--best", "float32", "--products", "5"], "products is 5, must be at least 6"),
+        (["--m", "60", "--best", "float32"], "F(60,3) is not in the catalogue"),
+    ],
+)
+def test_what_the_mathematics_refuses_of_other_choices(arguments: list[str], message: str, command: Command) -> None:
+    assert command("--m", "4", "--r", "3", *arguments) == 1
+    assert command.out == b""
+    assert command.error_is_one_line
+    assert message in command.error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--products", "7"], "argument --products: is for --best only"),
+        (["--best", "float8"], "invalid choice: 'float8'"),
+        (["--best", "float32", "--products", "0"], "argument --products"),
+        (["--best", "float32", "--products", "1e9"], "argument --products"),
+        (["--best", "float32", "--moduli=x,x-1,x+1,inf"], "not allowed with argument"),
+        (["--points=0,1,-1,inf", "--moduli=x,x-1,x+1,inf"], "not allowed with argument"),
+        (["--points=0,1,-1,inf", "--best", "float32"], "not allowed with argument"),
+        (["--moduli=x,x-1,__import__('os')"], "argument --moduli"),
+        (["--moduli="], "argument --moduli"),
+        (["--moduli=" + "x," * 5000], "argument --moduli"),
+        (["--moduli=x", "--moduli=x"], "2 lists for 1 axes"),
+        (["--explain", "-o", "file"], "not allowed with argument"),
+        (["--explain", "--check", "file"], "not allowed with argument"),
+        (["--explain", "--measure"], "argument --measure: a table has no place for comments"),
+        (["--measure", "--target", "json"], "argument --measure: json code has no place for comments"),
+    ],
+)
+def test_choices_that_make_no_sense(arguments: list[str], message: str, command: Command) -> None:
+    assert command("--m", "2", "--r", "3", *arguments) == 2
+    assert command.out == b""
+    assert command.error_is_one_line
+    assert message in command.error
+
+
+def rows_of(table: bytes) -> dict[str, list[str]]:
+    """Return the last lines of a table of counts, by their first word."""
+    lines = table.decode("ascii").splitlines()
+    return {line.split()[0]: line.split()[1:] for line in lines[-3:]}
+
+
+@pytest.mark.parametrize(
+    ("m", "points", "counts"),
+    [
+        ("2", ["0,1,-1,inf"], {"data": (4, 4), "inverse": (4, 4), "filter": (5, 7)}),
+        ("4", ["0,1,-1,2,-2,inf"], {"data": (12, 20), "inverse": (10, 13), "filter": (8, 14)}),
+        ("4,4", ["0,1,-1,2,-2,inf"], {"data": (144, 240), "inverse": (100, 130), "filter": (72, 126)}),
+        ("2,4,4", ["0,1,-1,inf", *["0,1,-1,2,-2,inf"] * 2],
+         {"data": (720, 1104), "inverse": (344, 404), "filter": (333, 567)}),
+        ("4,4,4", ["0,1,-1,2,-2,inf"], {"data": (1296, 2160), "inverse": (760, 988), "filter": (504, 882)}),
+    ],
+)  # fmt: skip
+def test_explain_prints_the_counts(
+    m: str, points: list[str], counts: dict[str, tuple[int, int]], command: Command
+) -> None:
+    assert command("--m", m, "--r", "3", *(f"--points={one}" for one in points), "--explain") == 0
+    assert command.error == ""
+    rows = rows_of(command.out)
+    assert {stage: tuple(map(int, row[:2])) for stage, row in rows.items()} == counts
+
+
+def test_explain_lists_every_pass_of_every_program(command: Command) -> None:
+    assert (
+        command("--m", "2,4,4", "--r", "3", "--points=0,1,-1,inf", *["--points=0,1,-1,2,-2,inf"] * 2, "--explain") == 0
+    )
+    text = command.out.decode("ascii")
+    first = command.out
+    for stage in ("data", "inverse", "filter"):
+        for axes in ("F(2,3), axis 0", "F(4,3), axes 1,2"):
+            rows = [line for line in text.splitlines() if line.startswith(f"{stage} of {axes}")]
+            assert len(rows) == len(PASSES)
+            assert all(name in row for name, row in zip(PASSES, rows, strict=True))
+    assert re.search(r"data of F\(4,3\), axes 1,2 +fusing +18 -> 12 +18 -> 20", text)
+    assert re.search(r"inverse +344 +404 +0,2,1 +72,48", text)
+    assert (
+        command("--m", "2,4,4", "--r", "3", "--points=0,1,-1,inf", *["--points=0,1,-1,2,-2,inf"] * 2, "--explain") == 0
+    )
     assert command.out == first
 
 
@@ -145,7 +279,6 @@ def test_points_outside_the_grammar(
         ["--m", "2,4", "--ndim", "3"],
         ["--points=0,1,-1,2", "--points=0,1,-1,2"],
         ["--points"],
-        ["--moduli=x,x-1"],
         ["--stage", "data"],
         ["--nd", "2"],
         ["extra"],
@@ -187,7 +320,7 @@ def test_unknown_targets_give_help_on_stderr(target: str, command: Command) -> N
     assert command("--m", "2", "--r", "3", "--target", target) == 2
     assert command.out == b""
     assert command.error.startswith("usage: ")
-    assert command.error.splitlines()[-1].endswith("is unknown; c, numpy, torch are allowed")
+    assert command.error.splitlines()[-1].endswith(f"is unknown; {', '.join(TARGETS)} are allowed")
 
 
 def test_help_is_an_answer(command: Command) -> None:
@@ -287,7 +420,7 @@ def test_files_that_cannot_be_compared(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("target", sorted(TARGETS))
+@pytest.mark.parametrize("target", sorted(COMMENT_MARKERS))
 def test_the_measured_error_is_outside_what_check_compares(target: str, command: Command, tmp_path: Path) -> None:
     arguments = ("--m", "2", "--r", "3", "--target", target)
     file = tmp_path / "kernel"

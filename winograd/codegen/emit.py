@@ -27,16 +27,17 @@ TARGETS: Final = MappingProxyType[str, Source](
         "c": c.source,
         "numpy": numpy.source,
         "torch": torch.source,
+        "triton": triton.source,
         "latex": latex.source,
         "json": json.source,
     }
 )
 """The printer of every target language."""
 
-COMMENT_MARKERS: Final = MappingProxyType({"c": "//", "numpy": "#", "torch": "#", "latex": "%"})
+COMMENT_MARKERS: Final = MappingProxyType({"c": "//", "numpy": "#", "torch": "#", "triton": "#", "latex": "%"})
 """What begins a comment line in a target language; JSON has no comments."""
 
-_DATA_DTYPES: Final = MappingProxyType({"c": "float32", "numpy": "float64", "torch": "float64"})
+_DATA_DTYPES: Final = MappingProxyType({"c": "float32", "numpy": "float64", "torch": "float64", "triton": "float32"})
 """In which constants of the data and inverse transforms must be normal numbers; targets left out print them exactly."""
 
 

@@ -23,15 +23,16 @@ import ml_dtypes
 import numpy as np
 
 from winograd import NestedAlgorithm, __version__, crt, error_bound, nest, toom_cook
-from winograd.accuracy.adversarial import adversarial_signs
+from winograd.accuracy.bounding.adversarial import adversarial_signs
 from winograd.accuracy.experiment import sample_errors
 from winograd.accuracy.formats import float_format
+from winograd.accuracy.measuring.pipeline import run_tiles
 from winograd.accuracy.model import predict_error
 from winograd.accuracy.orders import Order
-from winograd.accuracy.pipeline import run_tiles
 from winograd.accuracy.protocol import LAYER, ChannelSum, Experiment, FilterRounding
 from winograd.accuracy.reference import direct_ref, float64_error
 from winograd.codegen.interpret import Contraction
+from winograd.conv.timing import measured_on
 
 POINTS = ["0", "1", "-1", "2", "-2", "1/2", "-1/2", "3/2", "-3/2", "5/8", "-5/8", "3", "-1/3", "4/3", "inf"]
 SUPERLINEAR = [(4, 3, "x,x-1,x+1,x^2+1,inf"), (3, 3, "x,x-1,x^2+1,inf"), (2, 3, "x,x^2+x+1,inf")]
@@ -154,7 +155,7 @@ def main() -> int:
     ]
     violations = sum(row["violations"] for row in found)
     result = {
-        "machine": platform.processor() or platform.machine(),
+        "machine": measured_on()["processor"],
         "versions": {
             "python": platform.python_version(),
             "numpy": np.__version__,

@@ -24,6 +24,7 @@ from winograd import __version__, measure_error, nest, toom_cook
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.protocol import Experiment
 from winograd.codegen.interpret import Contraction, multiply_add
+from winograd.conv.timing import measured_on
 
 POINTS = {"F(2x2,3x3)": (2, "0,1,-1,inf"), "F(4x4,3x3)": (4, "0,1,-1,2,-2,inf")}
 
@@ -52,7 +53,7 @@ def main() -> int:
         "seed": options.seed,
         "seconds": round(time.perf_counter() - begun, 1),
         "versions": {"python": platform.python_version(), "numpy": np.__version__, "winograd": __version__},
-        "machine": platform.processor() or platform.machine(),
+        "machine": measured_on()["processor"],
         "date": date.today().isoformat(),
     }
     text = json.dumps(result, indent=2) + "\n"

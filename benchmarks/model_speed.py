@@ -27,11 +27,12 @@ import numpy as np
 
 from winograd import __version__, nest
 from winograd.accuracy.batch import predict_toom_cook
-from winograd.accuracy.families import Family
-from winograd.accuracy.kappa_objective import knob_kappas
 from winograd.accuracy.model import predict_error
 from winograd.accuracy.recipe import Recipe
+from winograd.accuracy.searching.families import Family
+from winograd.accuracy.searching.kappa_objective import knob_kappas
 from winograd.algebra.points import INFINITY
+from winograd.conv.timing import measured_on
 
 SEED, CANDIDATES, REPEATS = 0, 8000, 5
 SIZES = [(4, 3), (6, 3)]
@@ -50,7 +51,7 @@ def main() -> int:
         "seed": SEED,
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
         "versions": {"python": platform.python_version(), "numpy": np.__version__, "winograd": __version__},
-        "machine": platform.processor() or platform.machine(),
+        "machine": measured_on()["processor"],
         "date": date.today().isoformat(),
     }
     text = json.dumps(result, indent=2) + "\n"

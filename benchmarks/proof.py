@@ -24,6 +24,7 @@ import wincnn
 from winograd import INFINITY, __version__
 from winograd.algebra.points import as_points, default_points
 from winograd.algebra.toom_cook import _toom_cook
+from winograd.conv.timing import measured_on
 
 
 def main() -> int:
@@ -53,7 +54,7 @@ def main() -> int:
             "wincnn": "2.0.1",
             "winograd": __version__,
         },
-        "machine": platform.processor() or platform.machine(),
+        "machine": measured_on()["processor"],
         "date": date.today().isoformat(),
     }
     text = json.dumps(result, indent=2) + "\n"

@@ -22,7 +22,8 @@ import numpy as np
 import scipy
 
 from winograd import __version__, search_points
-from winograd.accuracy.kappa_search import minimise_kappa
+from winograd.accuracy.searching.kappa_search import minimise_kappa
+from winograd.conv.timing import measured_on
 
 KAPPAS = {3: 2.63, 4: 4.75, 5: 9.54, 6: 20.64, 7: 47.4, 8: 113}
 ALLOWED = 1.03
@@ -87,7 +88,7 @@ def main() -> int:
             "scipy": scipy.__version__,
             "winograd": __version__,
         },
-        "machine": processor(),
+        "machine": measured_on()["processor"],
         "date": date.today().isoformat(),
         "sizes": {},
     }
@@ -150,14 +151,6 @@ def row(
     print(f"F({m},3) {protocol:5} {ndim}D {figure:.3e} / {target:.3e} = {ratio:.3f}  {further['recipe']}", flush=True)
     figures = {"figure": figure, "target": target, "ratio": round(ratio, 4), "seconds": round(seconds, 1)}
     return {"protocol": protocol, "ndim": ndim, **figures, **further}
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

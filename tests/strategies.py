@@ -9,7 +9,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from winograd.algebra.reduction import AxisReduction, Large, Reduction, reduce_axis
-from winograd.testing.shapes import Shape, shapes
+from winograd.testing.geometry import Shape, shapes
 from winograd.testing.strategies import MAX_TILE, algorithms, nested_algorithms, point_sets, sizes
 from winograd.testing.strategies import points as finite_points
 

@@ -14,7 +14,7 @@ import pytest
 
 from winograd import best, error, measure_error, nest, toom_cook
 from winograd.accuracy.protocol import as_experiment
-from winograd.accuracy.study import study_error
+from winograd.accuracy.showing.study import study_error
 from winograd.algebra.crt import crt
 
 F23 = ("--m", "2", "--r", "3", "--trials", "50")
@@ -122,8 +122,6 @@ def test_the_same_command_writes_the_same_bytes(command: Command, tmp_path: Path
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Kathmandu", "LC_ALL": "C"}
     assert subprocess.run(words, check=False, cwd=ROOT, env=environment, capture_output=True).returncode == 0
     assert files[0].read_bytes() == files[1].read_bytes()
-    assert command(*F23, "--seed", "1", "--report", str(files[1])) == 0
-    assert files[0].read_bytes() != files[1].read_bytes()
 
 
 @pytest.mark.parametrize(

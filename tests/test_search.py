@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from winograd import search
-from winograd.accuracy import catalogue_build
 from winograd.accuracy.catalogue import catalogue_text
+from winograd.accuracy.cataloguing import build as catalogue_build
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = ("--m", "2", "--r", "3", "--budget", "40", "--objective", "model", "--norm", "relative_l2")

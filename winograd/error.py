@@ -21,7 +21,8 @@ from winograd.accuracy.experiment import sample_errors
 from winograd.accuracy.formats import ALLOWED, STORED
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment, as_experiment
-from winograd.accuracy.study import ErrorStudy, study_error
+from winograd.accuracy.showing.plots.canvas import require_matplotlib
+from winograd.accuracy.showing.study import ErrorStudy, study_error
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.arguments import (
     POINTS_EPILOG,
@@ -102,6 +103,8 @@ def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int
     for path in (options.json, options.report):
         if path is not None:
             checked_target(path)
+    if options.report is not None:
+        require_matplotlib()
     nested = _algorithm(options, m, r)
     order = options.order or ("lowered" if options.experiment == "layer" else "huffman")
     study = study_error(
@@ -135,7 +138,7 @@ def _experiment(options: argparse.Namespace) -> Experiment:
 
 
 def _report(study: ErrorStudy) -> bytes:
-    from winograd.accuracy.study_report import study_page
+    from winograd.accuracy.showing.study_report import study_page
 
     report = study.report
     outputs = int(np.prod(report.algorithm.m))

@@ -14,9 +14,9 @@ from math import prod
 from pathlib import Path
 from typing import Final
 
+from winograd.accuracy.cataloguing.header_notes import catalogued, predicted
 from winograd.accuracy.formats import ALLOWED
-from winograd.accuracy.header_notes import catalogued, predicted
-from winograd.accuracy.table import text_table
+from winograd.accuracy.showing.table import text_table
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.arguments import (
     POINTS_EPILOG,

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from winograd.accuracy.objective import Cost, Norm, Objective
 from winograd.accuracy.orders import Order
 from winograd.accuracy.search import MAX_HEIGHT, search_points
-from winograd.accuracy.search_json import as_json
-from winograd.accuracy.search_result import SearchResult
-from winograd.accuracy.table import text_table
+from winograd.accuracy.searching.json_report import as_json
+from winograd.accuracy.searching.objective import Cost, Norm, Objective
+from winograd.accuracy.searching.result import SearchResult
+from winograd.accuracy.showing.table import text_table
 from winograd.arguments import LineParser, integer, parse_words
 from winograd.artefact import write_atomically
 from winograd.console import Console
@@ -147,7 +147,7 @@ def _deliver(options: argparse.Namespace, result: SearchResult) -> int:
 
 
 def _build_catalogue(options: argparse.Namespace) -> int:
-    from winograd.accuracy import catalogue_build
+    from winograd.accuracy.cataloguing import build as catalogue_build
 
     built = catalogue_build.build_catalogue(
         budget=catalogue_build.DEFAULT_BUDGET if options.budget is None else options.budget,

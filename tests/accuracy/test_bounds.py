@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.strategies import MAX_TILE, algorithms
-from winograd.accuracy import bounds, pipeline, rounding_stages, transform_bounds
-from winograd.accuracy.adversarial import adversarial_signs
+from winograd.accuracy import bounds
+from winograd.accuracy.bounding import rounding_stages, transform_bounds
+from winograd.accuracy.bounding.adversarial import adversarial_signs
 from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.formats import FloatFormat, float_format
+from winograd.accuracy.measuring import pipeline
+from winograd.accuracy.measuring.pipeline import run_tiles
 from winograd.accuracy.orders import Order, axis_programs
-from winograd.accuracy.pipeline import run_tiles
 from winograd.accuracy.protocol import STANDARD, ChannelSum, Experiment, FilterRounding
 from winograd.accuracy.reference import direct_exact
 from winograd.algebra.bilinear import BilinearAlgorithm

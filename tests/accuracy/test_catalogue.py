@@ -13,10 +13,10 @@ import pytest
 import winograd
 from winograd.accuracy import catalogue as module
 from winograd.accuracy.catalogue import Catalogue, best, catalogue, catalogue_row, catalogue_text, read_catalogue
-from winograd.accuracy.catalogue_build import MEASURED
-from winograd.accuracy.catalogue_choice import known_candidates, products_of, sizes_up_to
-from winograd.accuracy.catalogue_figures import figures_of, predicted_error
-from winograd.accuracy.catalogue_row import DTYPES, NDIMS, UNUSABLE, CatalogueRow
+from winograd.accuracy.cataloguing.build import MEASURED
+from winograd.accuracy.cataloguing.choice import known_candidates, products_of, sizes_up_to
+from winograd.accuracy.cataloguing.figures import figures_of, predicted_error
+from winograd.accuracy.cataloguing.row import DTYPES, NDIMS, UNUSABLE, CatalogueRow
 from winograd.accuracy.model import kappa
 from winograd.accuracy.recipe import Recipe
 from winograd.algebra.bilinear import BilinearAlgorithm

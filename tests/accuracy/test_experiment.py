@@ -12,9 +12,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from winograd.accuracy import measurement as module
 from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.experiment import measure_error, sample_errors
+from winograd.accuracy.measuring import measurement as module
 from winograd.accuracy.model import kappa
 from winograd.accuracy.protocol import LAYER, STANDARD, ChannelSum, Experiment, FilterRounding, Inputs
 from winograd.accuracy.reference import direct_ref

@@ -10,6 +10,7 @@ from hypothesis import given
 
 from tests.strategies import algorithms
 from winograd.accuracy.experiment import measure_error
+from winograd.accuracy.measuring.pipeline import run_tiles
 from winograd.accuracy.model import (
     kappa,
     predict_direct_relative_l2,
@@ -17,7 +18,6 @@ from winograd.accuracy.model import (
     predict_relative_l2,
 )
 from winograd.accuracy.orders import Order
-from winograd.accuracy.pipeline import run_tiles
 from winograd.accuracy.protocol import LAYER, STANDARD, Experiment
 from winograd.accuracy.reference import direct_ref
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from winograd.accuracy import moments, variance
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.model import predict_error
+from winograd.accuracy.modelling import moments, variance
 from winograd.accuracy.orders import as_order
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"

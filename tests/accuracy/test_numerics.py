@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from winograd import conv1d, conv2d, conv3d, error_bound, nest, toom_cook
 from winograd.accuracy.formats import float_format
+from winograd.accuracy.measuring.pipeline import run_tiles
 from winograd.accuracy.orders import Order, axis_programs
-from winograd.accuracy.pipeline import run_tiles
 from winograd.accuracy.protocol import STANDARD, ChannelSum, Experiment, FilterRounding
 from winograd.accuracy.reference import direct_ref
 from winograd.algebra.bilinear import fraction_rows

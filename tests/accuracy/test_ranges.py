@@ -9,14 +9,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.strategies import algorithms
-from winograd.accuracy import range_stages
+from winograd.accuracy.bounding import range_stages
+from winograd.accuracy.bounding.range_stages import without_fused
+from winograd.accuracy.bounding.subnormals import subnormal_loss
 from winograd.accuracy.formats import float_format
+from winograd.accuracy.measuring.pipeline import run_tiles, transform
 from winograd.accuracy.orders import Order, axis_programs
-from winograd.accuracy.pipeline import run_tiles, transform
 from winograd.accuracy.protocol import Experiment, FilterRounding
-from winograd.accuracy.range_stages import without_fused
 from winograd.accuracy.ranges import safe_range
-from winograd.accuracy.subnormals import subnormal_loss
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook

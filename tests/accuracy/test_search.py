@@ -19,16 +19,17 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from winograd import search_points, toom_cook
-from winograd.accuracy import searching, stages
 from winograd.accuracy.experiment import measure_error
-from winograd.accuracy.objective import Cost
 from winograd.accuracy.protocol import Experiment
-from winograd.accuracy.search_result import SearchResult
-from winograd.accuracy.workers import Workers
+from winograd.accuracy.searching import stages
+from winograd.accuracy.searching import work as searching
+from winograd.accuracy.searching.objective import Cost
+from winograd.accuracy.searching.result import SearchResult
+from winograd.accuracy.searching.workers import Workers
 from winograd.algebra.growth import kappa
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK: dict[str, Any] = {"budget": 40, "objective": "model", "norm": "relative_l2"}
+QUICK: dict[str, Any] = {"budget": 40, "objective": "model", "norm": "relative_l2", "max_height": 4}
 """A search of a second."""
 
 
@@ -62,7 +63,7 @@ def test_more_products_give_algorithms_of_that_rank() -> None:
 
 def test_a_compromise_takes_fewer_operations_than_the_least_error() -> None:
     error, cost = (
-        search_points(4, 3, budget=20, norm="rms", objective=objective).best
+        search_points(4, 3, budget=12, max_height=8, norm="rms", objective=objective).best
         for objective in ("measurement", Cost(1.0, 5.0))
     )
     assert error is not None
@@ -87,7 +88,7 @@ def test_candidates_are_never_more_than_the_budget() -> None:
 
 
 def test_the_result_says_what_was_done() -> None:
-    result = quick(4, budget=100)
+    result = quick(3, budget=100)
     counts = (result.evaluated, result.modelled, result.measured)
     assert 0 < counts[2] <= 16 <= counts[1]
     assert result.task.budget == 100
@@ -219,13 +220,28 @@ def test_what_is_kept_is_not_done_again(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_searches_of_other_sizes_share_a_file(tmp_path: Path) -> None:
     path = tmp_path / "trials.db"
-    for _ in range(2):
-        assert quick(2, budget=20_000, storage=path) == REFERENCE
-        assert quick(2, storage=path) == quick(2)
+    first = quick(2, ndim=2, storage=path)
+    assert quick(2, budget=20_000, storage=path) == REFERENCE
+    assert quick(2, ndim=2, storage=path) == first
+
+
+WHOLE: dict[str, Any] = {"budget": 20_000, "max_height": 20}
+"""What `command` searches."""
 
 
 def command(path: Path, found: Path) -> subprocess.Popen[bytes]:
-    words = ["--m", "2", "--r", "3", "--budget", "20000", "--objective", "model", "--norm", "relative_l2"]
+    words = [
+        "--m",
+        "2",
+        "--r",
+        "3",
+        "--budget",
+        "20000",
+        "--objective",
+        "model",
+        "--norm",
+        "relative_l2",
+    ]
     files = ["--storage", str(path), "--json", str(found)]
     return subprocess.Popen(
         [sys.executable, "-m", "winograd.search", *words, *files],
@@ -238,7 +254,7 @@ def command(path: Path, found: Path) -> subprocess.Popen[bytes]:
 
 def test_killed_until_done_is_the_same_as_one_run(tmp_path: Path) -> None:
     path, found = tmp_path / "trials.db", tmp_path / "found.json"
-    kills = 0
+    kills, whole = 0, quick(**WHOLE)
     for wanted in (1, 5, 11):
         process = command(path, found)
         while process.poll() is None and rows(path) < wanted:
@@ -249,8 +265,8 @@ def test_killed_until_done_is_the_same_as_one_run(tmp_path: Path) -> None:
     process = command(path, found)
     assert process.communicate()[1].count(b"\n") == 1
     assert process.returncode == 0
-    assert [one["recipe"] for one in json.loads(found.read_text())["ranking"]] == recipes(REFERENCE)
-    assert quick(2, budget=20_000, storage=path).digest == REFERENCE.digest
+    assert [one["recipe"] for one in json.loads(found.read_text())["ranking"]] == recipes(whole)
+    assert quick(**WHOLE, storage=path).digest == whole.digest
 
 
 def recipes(result: SearchResult) -> list[str]:
@@ -263,7 +279,7 @@ def test_two_processes_on_one_file_lose_and_double_nothing(tmp_path: Path) -> No
     assert [process.wait() for process in processes] == [0, 0]
     assert (tmp_path / "0.json").read_bytes() == (tmp_path / "1.json").read_bytes()
     alone = tmp_path / "alone.db"
-    quick(2, budget=20_000, storage=alone)
+    quick(**WHOLE, storage=alone)
     assert rows(path) == rows(alone)
 
 
@@ -303,11 +319,12 @@ def test_a_stage_of_which_everything_fails_is_an_empty_result(monkeypatch: pytes
 
 
 def test_nan_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "known_sets", lambda _: [])
     monkeypatch.setattr(stages, "predict_batch", lambda *arguments, **_: [float("nan")] * len(arguments[2]))
     assert quick().measured > 0  # predicted one by one
     monkeypatch.setattr(stages, "predict_error", lambda *_, **__: (_ for _ in ()).throw(OverflowError("too large")))
     result = quick()
-    assert result.failed >= 16
+    assert result.failed > 0
     assert result.reasons[0] == "OverflowError: too large"
 
 

@@ -15,15 +15,8 @@ from math import prod
 
 import numpy as np
 
-from winograd.accuracy.formats import FloatFormat, float_format
-from winograd.accuracy.linear import Matrix
-from winograd.accuracy.model import kappa, predict_experiment
-from winograd.accuracy.orders import Order, as_order, axis_programs
-from winograd.accuracy.protocol import Experiment, FilterRounding, as_experiment
-from winograd.accuracy.reference import direct_ref
-from winograd.accuracy.rounding_stages import RoundingStages, checked_stages, product_bound, stored_bound
-from winograd.accuracy.sums import Array
-from winograd.accuracy.transform_bounds import (
+from winograd.accuracy.bounding.rounding_stages import RoundingStages, checked_stages, product_bound, stored_bound
+from winograd.accuracy.bounding.transform_bounds import (
     Bounded,
     TransformBound,
     outer_bounds,
@@ -31,6 +24,13 @@ from winograd.accuracy.transform_bounds import (
     transform_bound,
     transformed,
 )
+from winograd.accuracy.formats import FloatFormat, float_format
+from winograd.accuracy.linear import Matrix
+from winograd.accuracy.measuring.sums import Array
+from winograd.accuracy.model import kappa, predict_experiment
+from winograd.accuracy.orders import Order, as_order, axis_programs
+from winograd.accuracy.protocol import Experiment, FilterRounding, as_experiment
+from winograd.accuracy.reference import direct_ref
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.codegen.interpret import Contraction

@@ -15,10 +15,10 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
-from winograd.accuracy.assembly import assemble, direct
-from winograd.accuracy.catalogue_row import DTYPES, NDIMS, CatalogueRow, row_as_json, row_from_json
+from winograd.accuracy.cataloguing.assembly import assemble, direct
+from winograd.accuracy.cataloguing.row import DTYPES, NDIMS, CatalogueRow, row_as_json, row_from_json
 from winograd.accuracy.formats import float_format
-from winograd.accuracy.table import html_table, text_table
+from winograd.accuracy.showing.table import html_table, text_table
 from winograd.algebra.bilinear import BilinearAlgorithm, checked_size, checked_sizes
 from winograd.algebra.forms import balanced
 from winograd.algebra.nesting import NestedAlgorithm, nest

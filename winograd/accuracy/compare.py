@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import prod
 
 from winograd.accuracy.bounds import error_bound
-from winograd.accuracy.comparison import ComparedAlgorithm, Comparison
+from winograd.accuracy.cataloguing.comparison import ComparedAlgorithm, Comparison
 from winograd.accuracy.experiment import measure_error
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.model import kappa, predict_error

@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from winograd.accuracy.intervals import mean, root_mean, root_ratio
-from winograd.accuracy.measurement import Measurement, TileFunction, plan
+from winograd.accuracy.measuring.intervals import mean, root_mean, root_ratio
+from winograd.accuracy.measuring.measurement import Measurement, TileFunction, plan
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment
 from winograd.accuracy.report import ErrorReport
@@ -51,7 +51,7 @@ def measure_error(
     order : str, Order or function
         "huffman" or "sequential" order of every matrix row, or "lowered" for the generated programs. A function
         computes outputs (*m, trials) from data (*tile, channels, trials) and filters (*taps, channels, trials), in its
-        own arithmetic; `winograd.accuracy.kernel_order.kernel_order` makes it of a generated kernel.
+        own arithmetic; `winograd.accuracy.measuring.kernel_order.kernel_order` makes it of a generated kernel.
     seed : int
         Of NumPy's default generator, at least 0.
     data : array_like of shape (N, channels, *sizes), optional

@@ -11,13 +11,13 @@ import math
 from collections.abc import Sequence
 from math import prod
 
-from winograd.accuracy.accumulation import accumulation
 from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.formats import float_format
+from winograd.accuracy.modelling.accumulation import accumulation
+from winograd.accuracy.modelling.prediction import Prediction, rms_by_output, scale
+from winograd.accuracy.modelling.rounding import PHI
 from winograd.accuracy.orders import Order, as_order
-from winograd.accuracy.prediction import Prediction, rms_by_output, scale
 from winograd.accuracy.protocol import Experiment, FilterRounding, as_experiment
-from winograd.accuracy.rounding import PHI
 from winograd.algebra import growth
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested

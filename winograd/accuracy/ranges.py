@@ -11,11 +11,11 @@ import math
 from dataclasses import dataclass
 from numbers import Real
 
+from winograd.accuracy.bounding.range_stages import axis_values, data_stages, filter_values, limits_of
+from winograd.accuracy.bounding.rounding_stages import checked_stages
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.orders import Order, as_order
 from winograd.accuracy.protocol import Experiment
-from winograd.accuracy.range_stages import axis_values, data_stages, filter_values, limits_of
-from winograd.accuracy.rounding_stages import checked_stages
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 

@@ -14,7 +14,7 @@ import mpmath
 import numpy as np
 from numpy.typing import NDArray
 
-from winograd.accuracy.sums import Array
+from winograd.accuracy.measuring.sums import Array
 
 SHORTCUT_MARGIN = 2.0**-10
 """The float64 reference is used where its own error is at most this fraction of the error that is measured."""

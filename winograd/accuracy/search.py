@@ -12,15 +12,15 @@ import os
 from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.experiment import Experiment
 from winograd.accuracy.formats import float_format
-from winograd.accuracy.objective import Cost, Norm, Objective, as_norm, as_objective
 from winograd.accuracy.orders import Order, as_order
 from winograd.accuracy.protocol import as_experiment
-from winograd.accuracy.running import Running
-from winograd.accuracy.search_result import Candidate, SearchResult
-from winograd.accuracy.search_task import SearchTask
-from winograd.accuracy.searching import Searching
-from winograd.accuracy.trials import Trials
-from winograd.accuracy.workers import Workers
+from winograd.accuracy.searching.objective import Cost, Norm, Objective, as_norm, as_objective
+from winograd.accuracy.searching.result import Candidate, SearchResult
+from winograd.accuracy.searching.running import Running
+from winograd.accuracy.searching.task import SearchTask
+from winograd.accuracy.searching.trials import Trials
+from winograd.accuracy.searching.work import Searching
+from winograd.accuracy.searching.workers import Workers
 from winograd.algebra.bilinear import checked_sizes
 
 __all__ = ["Candidate", "Cost", "Norm", "Objective", "SearchResult", "search_points"]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from winograd.testing.assertion import assert_within_bound
 
 if TYPE_CHECKING:
-    from winograd.testing.shapes import Shape as Shape
-    from winograd.testing.shapes import shapes as shapes
+    from winograd.testing.geometry import Shape as Shape
+    from winograd.testing.geometry import shapes as shapes
     from winograd.testing.strategies import algorithms as algorithms
     from winograd.testing.strategies import crt_algorithms as crt_algorithms
     from winograd.testing.strategies import moduli as moduli
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from winograd.testing.strategies import toom_cook_algorithms as toom_cook_algorithms
 
 _STRATEGIES = {
-    "Shape": "shapes",
+    "Shape": "geometry",
     "algorithms": "strategies",
     "crt_algorithms": "strategies",
     "moduli": "strategies",
     "nested_algorithms": "strategies",
     "point_sets": "strategies",
     "points": "strategies",
-    "shapes": "shapes",
+    "shapes": "geometry",
     "sizes": "strategies",
     "toom_cook_algorithms": "strategies",
 }

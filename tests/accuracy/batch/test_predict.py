@@ -101,7 +101,7 @@ def test_the_comparison_notices_what_is_not_shared(order, monkeypatch):
     if order is Order.HUFFMAN:
         monkeypatch.setattr(ordered, "equal_classes", lambda values: np.argsort(np.ones(values.shape), axis=1))
     else:
-        monkeypatch.setattr(shape, "lower_rows", lambda rows, passes=(): lower_rows(rows, ["fusing"]))
+        monkeypatch.setattr(shape, "lower_rows", lambda rows, *_: lower_rows(rows, ["fusing"]))
     shape.program_of.cache_clear()
     shape.is_shared.cache_clear()
     (found,) = predict_batch(4, 3, [recipe], ndim=1, experiment="standard", order=order)

@@ -1,7 +1,7 @@
 """The figures of one axis that its predicted error depends on, for many candidates at once.
 
 In: matrices and how they are evaluated. Out: `AxisFigures`. Means over outputs are enough, as those of a nested
-algorithm are products of those of its axes. `winograd.accuracy.moments` is the same for one candidate, in full.
+algorithm are products of those of its axes. For one candidate, in full: `winograd.accuracy.modelling.moments`.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from winograd.accuracy.batch.shape import Case, is_shared, program_of, ratios_of
 from winograd.accuracy.batch.transform import rounded_twice_over
 from winograd.accuracy.formats import FloatFormat
 from winograd.accuracy.linear import Matrix
+from winograd.accuracy.modelling.rounding import PHI
 from winograd.accuracy.protocol import Inputs
-from winograd.accuracy.rounding import PHI
 from winograd.codegen.interpret import Contraction
 from winograd.codegen.lower import lower_rows
 from winograd.codegen.program import Program

@@ -1,7 +1,7 @@
 """Names of values: what is equal in a candidate up to a sign and a power of two has one name, and one relative error.
 
 In: labels of constants, names and factors of arguments. Out: names, as 64 bits, and factors, plus or minus powers of
-two. `winograd.accuracy.proportions` is the same for one program, exactly. The name 0 is that of nothing.
+two. `winograd.accuracy.modelling.proportions` is the same for one program, exactly. The name 0 is that of nothing.
 """
 
 from __future__ import annotations

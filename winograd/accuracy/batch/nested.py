@@ -1,7 +1,7 @@
 """Figures of the axes put together: predicted relative L2 errors of nested algorithms with equal axes.
 
-In: a batch, the number of axes, what is computed in which dtype. Out: one figure each. `winograd.accuracy.variance` is
-the same for one algorithm with any axes, in full.
+In: a batch, the number of axes, what is computed in which dtype. Out: one figure each. The same for one algorithm with
+any axes, in full: `winograd.accuracy.modelling.variance`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from functools import reduce
 
 import numpy as np
 
-from winograd.accuracy.accumulation import accumulation
 from winograd.accuracy.batch.axis import AxisFigures, axis_figures
 from winograd.accuracy.batch.matrices import Batch
 from winograd.accuracy.formats import FloatFormat, float_format, stored_format
 from winograd.accuracy.linear import Matrix
-from winograd.accuracy.moments import DEVIATIONS, KURTOSES
+from winograd.accuracy.modelling.accumulation import accumulation
+from winograd.accuracy.modelling.moments import DEVIATIONS, KURTOSES
+from winograd.accuracy.modelling.rounding import PHI, rounding_variance
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment, FilterRounding
-from winograd.accuracy.rounding import PHI, rounding_variance
 
 
 def relative_l2(batch: Batch, ndim: int, fmt: FloatFormat, experiment: Experiment, order: Order) -> Matrix:

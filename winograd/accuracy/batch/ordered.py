@@ -16,9 +16,9 @@ from winograd.accuracy.batch.transform import rounded_twice_over
 from winograd.accuracy.batch.trees import Steps, summation_steps
 from winograd.accuracy.formats import FloatFormat
 from winograd.accuracy.linear import Matrix
+from winograd.accuracy.modelling.rounding import PHI
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Inputs
-from winograd.accuracy.rounding import PHI
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,9 +11,9 @@ import numpy as np
 
 from winograd.accuracy.formats import FloatFormat
 from winograd.accuracy.linear import Matrix
-from winograd.accuracy.moments import DEVIATIONS, KURTOSES
+from winograd.accuracy.modelling.moments import DEVIATIONS, KURTOSES
+from winograd.accuracy.modelling.rounding import PHI, phi
 from winograd.accuracy.protocol import Inputs
-from winograd.accuracy.rounding import PHI, phi
 
 
 class Transform(Protocol):

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.strategies import algorithms
+from winograd.accuracy.formats import float_format
+from winograd.accuracy.linear import as_float, forms_exact, matrix_exact, responses, with_rounded_constants
+from winograd.accuracy.modelling.moments import AxisMoments, axis_moments, roundings
+from winograd.accuracy.modelling.variance import variances
+from winograd.accuracy.orders import Order, axis_programs
+from winograd.accuracy.protocol import LAYER, STANDARD, FilterRounding, Inputs
+from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
+from winograd.algebra.growth import kappa
+from winograd.algebra.nesting import nest
+from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.interpret import Contraction
+from winograd.codegen.program import Node, Op, Program
+
+F32 = float_format("float32")
+
+
+def moments(axis: BilinearAlgorithm, order: Order, rounding: FilterRounding = FilterRounding.ONCE) -> AxisMoments:
+    return axis_moments(axis, order, F32, Contraction.SEPARATE, rounding, Inputs.UNIFORM)
+
+
+@given(algorithms(6), st.sampled_from(Order))
+def test_responses_and_forms_are_the_matrix(axis: BilinearAlgorithm, order: Order) -> None:
+    programs = axis_programs(axis, order)
+    for program, matrix in ((programs.data, axis.bt), (programs.filter, axis.g), (programs.inverse, axis.at)):
+        assert matrix_exact(program).tolist() == [list(row) for row in fraction_rows(matrix)]
+        # What the outputs are is what they respond to the inputs; float64 sums of at most 16 terms.
+        expected = pytest.approx(as_float(matrix_exact(program)), rel=1e-12, abs=1e-12)
+        assert expected == responses(program)[: program.inputs].T
+
+
+def test_a_wrong_response_is_noticed() -> None:
+    program = Program(inputs=2, nodes=(Node(Op.FMA, (0, 1), Fraction(3)),), outputs=(2,))
+    wrong = replace(program, nodes=(Node(Op.FMS, (0, 1), Fraction(3)),))
+    assert responses(program)[:2].T.tolist() == as_float(matrix_exact(program)).tolist()
+    assert responses(wrong)[:2].T.tolist() != as_float(matrix_exact(program)).tolist()
+
+
+def test_constants_are_rounded_once() -> None:
+    program = Program(inputs=1, nodes=(Node(Op.SCALE, (0,), Fraction(1, 3)),), outputs=(1,))
+    rounded = forms_exact(with_rounded_constants(program, float_format("float16")))[1, 0]
+    assert rounded == Fraction(1365, 4096)
+
+
+@given(algorithms(6), st.sampled_from(Order))
+def test_products_are_amplified_by_kappa(axis: BilinearAlgorithm, order: Order) -> None:
+    assert np.diag(moments(axis, order).products).mean() / axis.r == pytest.approx(float(kappa(axis)), rel=1e-12)
+
+
+@given(algorithms(5), st.sampled_from(Order), st.sampled_from(FilterRounding))
+def test_covariances_are_symmetric_and_nonnegative(
+    axis: BilinearAlgorithm, order: Order, rounding: FilterRounding
+) -> None:
+    found = moments(axis, order, rounding)
+    for part in (found.products, found.first, found.later, found.inverse):
+        size = np.abs(part).max()
+        assert np.abs(part - part.T).max() <= 1e-12 * size
+        assert np.linalg.eigvalsh(part).min() >= -1e-10 * size
+
+
+def test_filters_transformed_beforehand_have_no_transform_error() -> None:
+    axis = toom_cook(4, 3)
+    rounded = FilterRounding.ONCE, FilterRounding.EVERY_INSTRUCTION
+    once, every = (moments(axis, Order.LOWERED, rounding).first for rounding in rounded)
+    assert np.all(np.diag(once) < np.diag(every))
+
+
+def test_powers_of_two_round_nothing_and_fused_products_only_once() -> None:
+    nodes = (Node(Op.SCALE, (0,), Fraction(4)), Node(Op.FMA, (1, 2), Fraction(3)), Node(Op.NEG, (3,)))
+    program = Program(inputs=2, nodes=nodes, outputs=(4,))
+    assert len(list(roundings(program, Contraction.FUSED))) == 1
+    assert len(list(roundings(program, Contraction.SEPARATE))) == 2
+
+
+@pytest.mark.parametrize("experiment", [STANDARD, LAYER], ids=lambda one: one.name)
+def test_covariances_of_outputs_have_the_variances_on_their_diagonal(experiment: object) -> None:
+    parts = variances(nest(toom_cook(3, 2), toom_cook(2, 3)), F32, experiment, Order.LOWERED)  # type: ignore[arg-type]
+    for variance, covariance in ((parts.before, parts.before_covariance), (parts.after, parts.after_covariance)):
+        assert np.diag(covariance) == pytest.approx(variance.ravel(), rel=1e-12, abs=0)
+
+
+def test_axes_may_be_exchanged_for_the_products_only() -> None:
+    first, second = toom_cook(2, 3), toom_cook(4, 3)
+    one, other = (variances(nest(*axes), F32, LAYER, Order.LOWERED) for axes in ((first, second), (second, first)))
+    for name in ("filter_storage", "constants"):
+        assert getattr(one, name) == pytest.approx(getattr(other, name).T, rel=1e-9, abs=0)
+    assert one.before.mean() != pytest.approx(other.before.mean(), rel=1e-3, abs=0)

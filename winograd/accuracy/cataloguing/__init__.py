@@ -1,0 +1,1 @@
+"""The parts of the catalogue: rows, candidates, figures, the build; published sets; comparisons."""

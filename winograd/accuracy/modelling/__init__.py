@@ -1,0 +1,1 @@
+"""The parts of the second-moment model: roundings, moments, variances, distributions."""

@@ -1,0 +1,1 @@
+"""What is shown of errors: studies, tables, Pareto fronts, the HTML report."""

@@ -32,7 +32,7 @@ from winograd.arguments import (
 )
 from winograd.artefact import first_difference, write_atomically
 from winograd.codegen.command import DEFAULT_NAME, find_recipe, generator_command, nested_algorithm
-from winograd.codegen.emit import COMMENT_MARKERS, TARGETS, emit
+from winograd.codegen.emit import TARGETS, emit
 from winograd.codegen.names import checked_name
 from winograd.codegen.pipeline import Gain
 from winograd.codegen.report import AxisReport, report_on
@@ -63,7 +63,7 @@ def _read(parser: LineParser, words: Sequence[str]) -> tuple[argparse.Namespace,
         parser.error(f"argument --target: {options.target[:40]!a} is unknown; {', '.join(TARGETS)} are allowed")
     if options.products is not None and options.best is None:
         parser.error("argument --products: is for --best only; --points and --moduli say how many products there are")
-    if options.measure and (options.explain or options.target not in COMMENT_MARKERS):
+    if options.measure and (options.explain or TARGETS[options.target].comment is None):
         what = "a table" if options.explain else f"{options.target} code"
         parser.error(f"argument --measure: {what} has no place for comments; python -m winograd.error measures")
     return options, *sizes_per_axis(parser, options)
@@ -107,7 +107,7 @@ def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int
     if options.explain:
         return _CONSOLE.print(_explanation(nested).encode("ascii"))
     artefact = emit(nested, options.target, name=options.name, notes=_notes(options, nested)).source.encode("ascii")
-    marker = COMMENT_MARKERS.get(options.target)
+    marker = TARGETS[options.target].comment
     if options.check is not None:
         return _check(options.check, artefact, marker)
     if options.measure and marker is not None:

@@ -24,7 +24,7 @@ from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.points import parse_points
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.command import command_line, find_recipe, nested_algorithm, nested_crt, nested_toom_cook
-from winograd.codegen.emit import COMMENT_MARKERS, TARGETS, emit
+from winograd.codegen.emit import TARGETS, emit
 from winograd.codegen.header import MAX_NOTE_LENGTH, header_lines
 from winograd.codegen.kernel import Kernel
 from winograd.codegen.literals import check_range, float64_literal
@@ -48,8 +48,8 @@ def test_a_kernel_is_ascii_text_and_the_same_every_time(target: str) -> None:
 def test_every_target_begins_with_the_header(target: str) -> None:
     kernel = emit(F23, target, notes=["one note", "and another"])
     lines = header_lines(kernel.algorithm, target, "winograd", ["one note", "and another"])
-    if target in COMMENT_MARKERS:
-        marks = re.compile(rf"^(/\*|\*/| \* ?|{re.escape(COMMENT_MARKERS[target])} )", re.ASCII)
+    if TARGETS[target].comment:
+        marks = re.compile(rf"^(/\*|\*/| \* ?|{re.escape(TARGETS[target].comment)} )", re.ASCII)
         top = [marks.sub("", line) for line in kernel.source.splitlines() if marks.match(line)]
         assert [line for line in top if line][: len(lines)] == [line.rstrip() for line in lines]
     else:
@@ -60,7 +60,7 @@ def test_every_target_begins_with_the_header(target: str) -> None:
 
 def test_targets_and_comment_markers_go_together() -> None:
     assert TARGETS.keys() >= {"c", "numpy", "torch", "latex", "json"}
-    assert COMMENT_MARKERS.keys() == TARGETS.keys() - {"json"}
+    assert {name for name, target in TARGETS.items() if target.comment is None} == {"json"}
     with pytest.raises(TypeError):
         TARGETS["fortran"] = TARGETS["c"]  # type: ignore[index]
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 
 import sympy
 
@@ -15,6 +17,36 @@ from winograd.algebra.bilinear import BilinearAlgorithm, FractionRows, fraction_
 from winograd.codegen.pipeline import PASSES, run_passes
 from winograd.codegen.program import Program
 from winograd.codegen.sums import Sums, program_of
+
+
+class SumOrder(StrEnum):
+    """In which order the terms of a sum are added where a pass is free to choose."""
+
+    SEQUENTIAL = "sequential"
+    BALANCED = "balanced"
+    HUFFMAN = "huffman"
+
+
+@dataclass(frozen=True, slots=True)
+class Lowering:
+    """How programs are made from matrices.
+
+    Parameters
+    ----------
+    order : SumOrder
+    fma : bool
+        Whether fused multiply-add is used.
+    transposed : bool
+        Whether the matrices are transposed first, for gradients: data then maps the products to a tile, and so on.
+    """
+
+    order: SumOrder = SumOrder.SEQUENTIAL
+    fma: bool = True
+    transposed: bool = False
+
+
+DEFAULT_LOWERING: Final = Lowering()
+"""Terms in their order, fused multiply-add, matrices as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +59,7 @@ class AxisPrograms:
 
 
 @lru_cache(maxsize=1024)
-def lower_axis(algorithm: BilinearAlgorithm) -> AxisPrograms:
+def lower_axis(algorithm: BilinearAlgorithm, lowering: Lowering = DEFAULT_LOWERING) -> AxisPrograms:
     """Return the programs of the three transforms of one axis.
 
     Examples

@@ -12,7 +12,7 @@ from itertools import permutations
 from math import prod
 
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.codegen.lower import lower_axis
+from winograd.codegen.lower import DEFAULT_LOWERING, Lowering, lower_axis
 from winograd.codegen.program import Counts, Program
 
 
@@ -48,7 +48,7 @@ class NestedPrograms:
 
 
 @lru_cache(maxsize=256)
-def lower_nested(algorithm: NestedAlgorithm) -> NestedPrograms:
+def lower_nested(algorithm: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERING) -> NestedPrograms:
     """Return the passes of the three transforms, each in the order of axes with the fewest instructions.
 
     Examples
@@ -60,7 +60,7 @@ def lower_nested(algorithm: NestedAlgorithm) -> NestedPrograms:
     >>> count_passes(programs.data).instructions, count_passes(programs.inverse).instructions
     (720, 344)
     """
-    axes = [lower_axis(axis) for axis in algorithm.axes]
+    axes = [lower_axis(axis, lowering) for axis in algorithm.axes]
     return NestedPrograms(
         data=_cheapest([axis.data for axis in axes]),
         filter=_cheapest([axis.filter for axis in axes]),

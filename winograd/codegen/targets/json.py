@@ -7,26 +7,25 @@ numbered, inputs first; a node is [operation, arguments] or [operation, argument
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, Final
 
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
-from winograd.algebra.nesting import NestedAlgorithm
-from winograd.codegen.nested import AxisPass, lower_nested
+from winograd.codegen.nested import AxisPass
 from winograd.codegen.program import Op
+from winograd.codegen.targets.contract import Request, Stage, Target
 
 VERSION: Final = 1
 """Version of the layout."""
 
 
-def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
+def source(request: Request) -> str:
     """Return the text of the JSON object, one matrix or program a line."""
-    programs = lower_nested(nested)
+    nested, programs = request.algorithm, request.programs
     content = {
         "format": "winograd programs",
         "version": VERSION,
-        "header": list(header),
-        "name": name,
+        "header": list(request.header),
+        "name": request.name,
         "m": list(nested.m),
         "r": list(nested.r),
         "tile": list(nested.tile),
@@ -59,3 +58,6 @@ def _value(value: object) -> str:
     if isinstance(value, list) and value and isinstance(value[0], (dict, str)):
         return "[\n    " + ",\n    ".join(map(json.dumps, value)) + "\n  ]"
     return json.dumps(value)
+
+
+TARGET = Target(source=source, comment=None, stages=(Stage.ALL,))

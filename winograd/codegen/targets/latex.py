@@ -13,8 +13,9 @@ import sympy
 
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.codegen.lower import lower_axis
+from winograd.codegen.lower import Lowering, lower_axis
 from winograd.codegen.program import Node, Op, Program
+from winograd.codegen.targets.contract import Request, Stage, Target
 
 _PREAMBLE = r"""\documentclass{article}
 \usepackage{amsmath}
@@ -24,13 +25,14 @@ _PREAMBLE = r"""\documentclass{article}
 """
 
 
-def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
+def source(request: Request) -> str:
     """Return the text of the document."""
-    comments = "".join(f"% {line}".rstrip() + "\n" for line in header)
-    parts = [f"\\section*{{{name.replace('_', chr(92) + '_')}: {_title(nested)}}}", _law(nested.ndim)]
+    nested, lowering = request.algorithm, request.lowering
+    comments = "".join(f"% {line}".rstrip() + "\n" for line in request.header)
+    parts = [f"\\section*{{{request.name.replace('_', chr(92) + '_')}: {_title(nested)}}}", _law(nested.ndim)]
     for axis in dict.fromkeys(nested.axes):
         numbers = [number for number, other in enumerate(nested.axes) if other == axis]
-        parts += [_heading(numbers, nested.ndim), *_axis(axis)]
+        parts += [_heading(numbers, nested.ndim), *_axis(axis, lowering)]
     return comments + _PREAMBLE + "\n".join(parts) + "\n\\end{document}\n"
 
 
@@ -50,10 +52,10 @@ def _heading(numbers: Sequence[int], ndim: int) -> str:
     return f"\\subsection*{{Axis {' and '.join(map(str, numbers))}}}"
 
 
-def _axis(axis: BilinearAlgorithm) -> Iterator[str]:
+def _axis(axis: BilinearAlgorithm, lowering: Lowering) -> Iterator[str]:
     for letter, matrix in (("A^T", axis.at), ("G", axis.g), ("B^T", axis.bt)):
         yield f"\\[ {letter} = {_matrix(matrix)} \\]"
-    programs = lower_axis(axis)
+    programs = lower_axis(axis, lowering)
     stages = (("Data", programs.data, "d", "V"), ("Filter", programs.filter, "g", "U"))
     for title, program, given, result in (*stages, ("Inverse", programs.inverse, "p", "y")):
         count = program.counts.instructions
@@ -89,3 +91,6 @@ def _number(value: Fraction) -> str:
     if value.denominator == 1:
         return str(value.numerator)
     return f"{'-' if value < 0 else ''}\\tfrac{{{abs(value.numerator)}}}{{{value.denominator}}}"
+
+
+TARGET = Target(source=source, comment="%", stages=(Stage.ALL,))

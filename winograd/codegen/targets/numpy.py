@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from winograd.algebra.nesting import NestedAlgorithm
-from winograd.codegen.targets.straight_line import Stage, function, stages
+from winograd.codegen.targets.contract import Request, Stage, Target
+from winograd.codegen.targets.straight_line import Transform, function, transforms
 from winograd.codegen.tolerance import float64_tolerance
 
 _PRELUDE = '''\
@@ -163,12 +163,13 @@ if __name__ == "__main__":
 _MAGNITUDE = 9
 
 
-def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
+def source(request: Request) -> str:
     """Return the text of the NumPy module."""
-    filter_, data, inverse = transforms = stages(nested)
+    nested = request.algorithm
+    filter_, data, inverse = all_three = transforms(request.programs)
     prelude = _PRELUDE.format(
         label=nested.label,
-        name=name,
+        name=request.name,
         m=nested.m,
         r=nested.r,
         tile=nested.tile,
@@ -180,18 +181,21 @@ def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
     self_test = _SELF_TEST.format(
         magnitude=_MAGNITUDE, above=_MAGNITUDE + 1, tolerance=repr(float64_tolerance(nested, _MAGNITUDE))
     )
-    comments = "".join(f"# {line}\n" for line in header)
-    return "\n\n".join([comments + prelude, *_functions(transforms), self_test])
+    comments = "".join(f"# {line}\n" for line in request.header)
+    return "\n\n".join([comments + prelude, *_functions(all_three), self_test])
 
 
-def _functions(transforms: Sequence[Stage]) -> list[str]:
+def _functions(all_three: Sequence[Transform]) -> list[str]:
     return [
         "\n".join(function(name, program, _constant, "np.zeros_like(x0)", first=["c"])) + "\n"
-        for stage in transforms
-        for name, program in stage.functions.items()
+        for transform in all_three
+        for name, program in transform.functions.items()
     ]
 
 
 def _constant(constant: Fraction) -> str:
     numbers = (constant.numerator,) if constant.denominator == 1 else (constant.numerator, constant.denominator)
     return f"c({', '.join(map(str, numbers))})"
+
+
+TARGET = Target(source=source, comment="#", range_dtype="float64", stages=(Stage.CONV,))

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from winograd.algebra.nesting import NestedAlgorithm
-from winograd.codegen.nested import AxisPass, lower_nested
+from winograd.codegen.nested import AxisPass, NestedPrograms
 from winograd.codegen.program import Node, Op, Program
 
 _TEMPLATES = {
@@ -28,7 +27,7 @@ Spelling = Callable[[Fraction], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Transform:
     """One transform of a nested algorithm: its name and its passes in the order in which they run."""
 
     name: str
@@ -49,10 +48,13 @@ class Stage:
         return f"_{self.name}_{first}"
 
 
-def stages(nested: NestedAlgorithm) -> tuple[Stage, Stage, Stage]:
-    """Return the filter, data and inverse transform of a nested algorithm."""
-    programs = lower_nested(nested)
-    return Stage("filter", programs.filter), Stage("data", programs.data), Stage("inverse", programs.inverse)
+def transforms(programs: NestedPrograms) -> tuple[Transform, Transform, Transform]:
+    """Return the filter, data and inverse transform as functions and their calls."""
+    return (
+        Transform("filter", programs.filter),
+        Transform("data", programs.data),
+        Transform("inverse", programs.inverse),
+    )
 
 
 def function(name: str, program: Program, constant: Spelling, zero: str, first: Sequence[str] = ()) -> list[str]:

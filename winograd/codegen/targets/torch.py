@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.literals import float64_literal
-from winograd.codegen.targets.straight_line import Stage, function, stages
+from winograd.codegen.targets.contract import Request, Stage, Target
+from winograd.codegen.targets.straight_line import Transform, function, transforms
 from winograd.codegen.tolerance import float64_tolerance
 
 _PRELUDE = '''\
@@ -80,12 +80,13 @@ if __name__ == "__main__":
 _MAGNITUDE = 9
 
 
-def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
+def source(request: Request) -> str:
     """Return the text of the torch module."""
-    filter_, data, inverse = transforms = stages(nested)
+    nested = request.algorithm
+    filter_, data, inverse = all_three = transforms(request.programs)
     prelude = _PRELUDE.format(
         label=nested.label,
-        name=name,
+        name=request.name,
         m=nested.m,
         r=nested.r,
         tile=nested.tile,
@@ -97,13 +98,16 @@ def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
     self_test = _SELF_TEST.format(
         magnitude=_MAGNITUDE, above=_MAGNITUDE + 1, tolerance=repr(float64_tolerance(nested, _MAGNITUDE))
     )
-    comments = "".join(f"# {line}\n" for line in header)
-    return "\n\n".join([comments + prelude, *_functions(transforms), self_test])
+    comments = "".join(f"# {line}\n" for line in request.header)
+    return "\n\n".join([comments + prelude, *_functions(all_three), self_test])
 
 
-def _functions(transforms: Sequence[Stage]) -> list[str]:
+def _functions(all_three: Sequence[Transform]) -> list[str]:
     return [
         "\n".join(function(name, program, float64_literal, "torch.zeros_like(x0)")) + "\n"
-        for stage in transforms
-        for name, program in stage.functions.items()
+        for transform in all_three
+        for name, program in transform.functions.items()
     ]
+
+
+TARGET = Target(source=source, comment="#", range_dtype="float64", stages=(Stage.CONV,))

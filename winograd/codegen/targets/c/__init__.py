@@ -6,7 +6,6 @@ every algorithm (the .c files of this folder, in which NAME_ stands for the chos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import resources
 from math import prod, sqrt
 from typing import Final
@@ -16,28 +15,22 @@ from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.nested import count_passes, lower_nested
 from winograd.codegen.targets.c.transforms import print_transforms
+from winograd.codegen.targets.contract import Request, Stage, Target
 
 CHANNEL_BLOCK: Final = 64
 """Channels per partial sum of the product: the error of the sum grows with their number, not with all channels."""
 
 
-def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
+def source(request: Request) -> str:
     """Return the C text of the convolution by an algorithm of one to three axes.
 
     Missing axes are leading axes of size 1. The functions exported are ``name_panel``, ``name_filter_floats``,
     ``name_filter``, ``name_workspace_floats`` and ``name_convolve``; each is described in the text.
 
-    Parameters
-    ----------
-    nested : NestedAlgorithm
-    name : str
-        A valid C identifier: the prefix of every name in the file.
-    header : sequence of str
-        Lines of the comment at the top.
     """
-    whole = pad_axes(nested)
-    programs = lower_nested(whole)
-    comment = "\n".join(["/*", *(f" * {line}".rstrip() for line in header), " */", ""])
+    whole = pad_axes(request.algorithm)
+    programs = lower_nested(whole, request.lowering)
+    comment = "\n".join(["/*", *(f" * {line}".rstrip() for line in request.header), " */", ""])
     body = "\n".join(
         [
             _part("vector.c"),
@@ -48,7 +41,7 @@ def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
             _part("selftest.c"),
         ]
     )
-    return comment + body.replace("NAME_", f"{name}_")
+    return comment + body.replace("NAME_", f"{request.name}_")
 
 
 def pad_axes(nested: NestedAlgorithm) -> NestedAlgorithm:
@@ -92,3 +85,6 @@ def _steps(nested: NestedAlgorithm) -> int:
         count_passes((step,)).instructions // step.runs
         for step in (*programs.data, *programs.filter, *programs.inverse)
     )
+
+
+TARGET = Target(source=source, comment="//", dtypes=("float32",), range_dtype="float32", stages=(Stage.CONV,))

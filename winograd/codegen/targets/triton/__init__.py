@@ -1,13 +1,13 @@
 """The Triton target: a whole tiled convolution in one Python file that needs torch and triton alone.
 
 In: a nested algorithm of one to three axes. Out: a module with kernels for the filter, data and inverse transform and
-the product, the function ``convolve`` that launches them, and a self-test; the transforms are printed from the programs,
-the rest is the same for every algorithm (the .txt files of this folder, in which NAME_ stands for the chosen name).
+the product, the function ``convolve`` that launches them, and a self-test; the transforms are printed from the
+programs, the rest is the same for every algorithm (the .txt files of this folder, in which NAME_ stands for the chosen
+name).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import resources
 from math import prod, sqrt
 
@@ -15,30 +15,25 @@ from winograd.algebra.growth import kappa
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.nested import count_passes, lower_nested
 from winograd.codegen.targets.c import pad_axes
+from winograd.codegen.targets.contract import Request, Stage, Target
 from winograd.codegen.targets.triton.transforms import print_transforms
 
 
-def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
-    """Return the text of the Triton module. Missing axes are leading axes of size 1.
-
-    Parameters
-    ----------
-    nested : NestedAlgorithm
-    name : str
-        A valid identifier: the prefix of the names of the kernels, which profilers show.
-    header : sequence of str
-        Lines of the comment at the top.
-    """
+def source(request: Request) -> str:
+    """Return the text of the Triton module. Missing axes are leading axes of size 1."""
+    nested = request.algorithm
     whole = pad_axes(nested)
     parts = [
-        _part("prelude.txt").replace("LABEL_", nested.label).replace("CONSTANTS_\n", _constants(nested, whole, name)),
-        *print_transforms(lower_nested(whole), whole),
+        _part("prelude.txt")
+        .replace("LABEL_", nested.label)
+        .replace("CONSTANTS_\n", _constants(nested, whole, request.name)),
+        *print_transforms(lower_nested(whole, request.lowering), whole),
         _part("product.txt"),
         _part("convolve.txt"),
         _part("selftest.txt"),
     ]
-    comments = "".join(f"# {line}".rstrip() + "\n" for line in header)
-    return comments + "\n\n".join(parts).replace("NAME_", f"{name}_")
+    comments = "".join(f"# {line}".rstrip() + "\n" for line in request.header)
+    return comments + "\n\n".join(parts).replace("NAME_", f"{request.name}_")
 
 
 def _part(file: str) -> str:
@@ -64,3 +59,6 @@ def _steps(whole: NestedAlgorithm) -> int:
         count_passes((step,)).instructions // step.runs
         for step in (*programs.data, *programs.filter, *programs.inverse)
     )
+
+
+TARGET = Target(source=source, comment="#", dtypes=("float32",), range_dtype="float32", stages=(Stage.CONV,))

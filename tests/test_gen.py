@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import locale
 import os
@@ -57,18 +58,22 @@ def test_the_artefact_alone_goes_to_stdout(target: str, command: Command) -> Non
     first = command.out
     assert command(*arguments) == 0
     assert command.out == first
-    nested = nested_toom_cook((4, 4), (3, 3))
-    plain = emit(nested, target).source.splitlines()
-    # Between the header and the code stand the figures that come from the accuracy room.
-    added = [line for line in first.decode("ascii").splitlines() if line.rstrip(",") not in plain]
-    added = [line for line in added if f"{line}," not in plain]
-    assert len(added) == 5
-    assert re.search("Predicted relative L2 error.* in float32", added[0])
+    plain = emit(nested_toom_cook((4, 4), (3, 3)), target).source
+    # At the end of the header stand the figures that come from the accuracy room.
+    added = [line for line in header_of(first.decode("ascii")) if line not in header_of(plain)]
+    assert re.search("^Predicted relative L2 error.* in float32", added[0])
     assert ("of this algorithm in C" in added[0]) == (target != "c")
-    assert "1 channel" in added[1]
-    assert "Catalogue (oneDNN, F(4,3)), F(4,3): " in added[2]
-    assert "float32" in added[4]
-    assert "measured" in added[4]
+    assert "1 channel" in " ".join(added[:-3])
+    assert re.search(r"^Catalogue \(.*\), (this|its best) F\(4,3\): x", added[-3])
+    assert "float32" in added[-1]
+
+
+def header_of(text: str) -> list[str]:
+    """Return the lines of a header without what makes them comments."""
+    if text.startswith("{"):
+        return list(json.loads(text)["header"])
+    marked = itertools.takewhile(re.compile(r"(#|%|/\*| \*)( |$)").match, text.splitlines())
+    return [re.sub(r"^(#|%|/\*| \*) ?", "", line) for line in marked]
 
 
 def test_the_command_in_the_header_makes_the_same_file(command: Command) -> None:

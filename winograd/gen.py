@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from math import prod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from winograd.accuracy.cataloguing.header_notes import catalogued, predicted
 from winograd.accuracy.formats import ALLOWED
-from winograd.accuracy.showing.table import text_table
+from winograd.accuracy.showing.explanation import explanation
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.arguments import (
     POINTS_EPILOG,
@@ -31,11 +31,11 @@ from winograd.arguments import (
     sizes_per_axis,
 )
 from winograd.artefact import first_difference, write_atomically
-from winograd.codegen.command import DEFAULT_NAME, find_recipe, generator_command, nested_algorithm
-from winograd.codegen.emit import TARGETS, emit
+from winograd.codegen.command import DEFAULT_NAME, nested_algorithm
+from winograd.codegen.emit import TARGETS, checked_dtype, checked_stage, emit
+from winograd.codegen.lower import DEFAULT_LOWERING, Lowering, SumOrder
 from winograd.codegen.names import checked_name
-from winograd.codegen.pipeline import Gain
-from winograd.codegen.report import AxisReport, report_on
+from winograd.codegen.targets.contract import Stage
 from winograd.console import Console
 
 _CONSOLE: Final = Console("python -m winograd.gen")
@@ -45,18 +45,31 @@ _EPILOG: Final = f"""\
   {_CONSOLE.program} --m 4 --r 3 --ndim 3 --target c -o f4.c
   {_CONSOLE.program} --m 2,4,4 --r 3 --points=0,1,-1,inf --points=0,1,-1,2,-2,inf --points=0,1,-1,2,-2,inf
   {_CONSOLE.program} --m 4 --r 3 --moduli=x,x-1,x+1,x^2+1,inf --target numpy
+  {_CONSOLE.program} --m 4 --r 3 --ndim 3 --target c --dtype float16 --stage data --no-fma
   {_CONSOLE.program} --m 6 --r 3 --ndim 2 --best float16 --products 9 --explain
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the words of the command ask for."""
+
+    options: argparse.Namespace
+    m: tuple[int, ...]
+    r: tuple[int, ...]
+    stage: Stage
+    dtype: str
+    lowering: Lowering
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; no exception leaves it."""
     words = sys.argv[1:] if argv is None else argv
-    return _CONSOLE.status_of(lambda: _run(*_read(_parser(), words)))
+    return _CONSOLE.status_of(lambda: _run(_read(_parser(), words)))
 
 
-def _read(parser: LineParser, words: Sequence[str]) -> tuple[argparse.Namespace, Sequence[int], Sequence[int]]:
-    """Return the options and m and r per axis, or exit with the line that says what is wrong with the command."""
+def _read(parser: LineParser, words: Sequence[str]) -> _Wanted:
+    """Return what is wanted, or exit with the line that says what is wrong with the command."""
     options = parse_words(parser, words)
     if options.target not in TARGETS:
         parser.print_help(sys.stderr)
@@ -66,7 +79,15 @@ def _read(parser: LineParser, words: Sequence[str]) -> tuple[argparse.Namespace,
     if options.measure and (options.explain or TARGETS[options.target].comment is None):
         what = "a table" if options.explain else f"{options.target} code"
         parser.error(f"argument --measure: {what} has no place for comments; python -m winograd.error measures")
-    return options, *sizes_per_axis(parser, options)
+    m, r = sizes_per_axis(parser, options)
+    lowering = Lowering(SumOrder(options.order), options.fma, options.transposed)
+    try:
+        stage = checked_stage(options.target, options.stage, lowering)
+        dtype = checked_dtype(options.target, options.dtype)
+    except ValueError as error:
+        what, _, message = str(error).partition(" ")
+        parser.error(f"argument --{what}: {message}")
+    return _Wanted(options, m, r, stage, dtype, lowering)
 
 
 def _parser() -> LineParser:
@@ -76,22 +97,8 @@ def _parser() -> LineParser:
         epilog=_EPILOG,
     )
     add_sizes(parser)
-    which = parser.add_mutually_exclusive_group()
-    add_points(which)
-    add_moduli(which)
-    which.add_argument(
-        "--best", choices=ALLOWED, metavar="DTYPE", help="the best known algorithm for DTYPE, from the catalogue"
-    )
-    parser.add_argument(
-        "--products", type=integer(1, 4096), metavar="N", help="multiplications allowed per axis, with --best"
-    )
-    parser.add_argument("--target", default="c", help=f"{', '.join(TARGETS)} (default: c)")
-    parser.add_argument(
-        "--name",
-        type=argument(checked_name),
-        default=DEFAULT_NAME,
-        help="identifier that names in the code derive from (default: winograd)",
-    )
+    _add_choice(parser)
+    _add_code(parser)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("-o", "--output", metavar="FILE", help="write FILE atomically instead of stdout")
     mode.add_argument("--check", metavar="FILE", help="compare with FILE: exit 0 if it is up to date, else 1")
@@ -102,11 +109,58 @@ def _parser() -> LineParser:
     return parser
 
 
-def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int:
-    nested = _algorithm(options, m, r)
+def _add_choice(parser: LineParser) -> None:
+    """Add what chooses the algorithm."""
+    which = parser.add_mutually_exclusive_group()
+    add_points(which)
+    add_moduli(which)
+    which.add_argument(
+        "--best", choices=ALLOWED, metavar="DTYPE", help="the best known algorithm for DTYPE, from the catalogue"
+    )
+    parser.add_argument(
+        "--products", type=integer(1, 4096), metavar="N", help="multiplications allowed per axis, with --best"
+    )
+
+
+def _add_code(parser: LineParser) -> None:
+    """Add what chooses the code."""
+    parser.add_argument("--target", default="c", metavar="LANGUAGE", help=f"{', '.join(TARGETS)} (default: c)")
+    parser.add_argument(
+        "--stage", help=f"{', '.join(Stage)}, as far as the target has them (default: the target's first)"
+    )
+    parser.add_argument("--dtype", help="of what the code is for (c, triton; default: float32)")
+    parser.add_argument(
+        "--order",
+        choices=[str(order) for order in SumOrder],
+        default=str(DEFAULT_LOWERING.order),
+        help=f"of the terms of a sum, where it is free: {', '.join(SumOrder)} (default: {DEFAULT_LOWERING.order})",
+    )
+    parser.add_argument(
+        "--fma",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="fused multiply-add, or one rounding per operation (default: --fma)",
+    )
+    parser.add_argument(
+        "--transposed", action="store_true", help="programs of the transposed matrices, for gradients; not for conv"
+    )
+    parser.add_argument(
+        "--name",
+        type=argument(checked_name),
+        default=DEFAULT_NAME,
+        help="identifier that names in the code derive from (default: winograd)",
+    )
+
+
+def _run(wanted: _Wanted) -> int:
+    options = wanted.options
+    nested = _algorithm(wanted)
     if options.explain:
-        return _CONSOLE.print(_explanation(nested).encode("ascii"))
-    artefact = emit(nested, options.target, name=options.name, notes=_notes(options, nested)).source.encode("ascii")
+        return _CONSOLE.print(explanation(nested, wanted.lowering, wanted.stage.transforms).encode("ascii"))
+    notes, warning = predicted(nested, options.target, wanted.dtype, wanted.lowering)
+    artefact = _artefact(wanted, nested, notes)
+    if warning is not None:
+        _CONSOLE.tell(f"warning: {warning}")
     marker = TARGETS[options.target].comment
     if options.check is not None:
         return _check(options.check, artefact, marker)
@@ -118,68 +172,30 @@ def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int
     return _CONSOLE.print(artefact)
 
 
-def _algorithm(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> NestedAlgorithm:
+def _algorithm(wanted: _Wanted) -> NestedAlgorithm:
+    options = wanted.options
     if options.best is None:
-        return nested_algorithm(m, r, options.points, options.moduli)
-    nested, warned = best_algorithm(m, r, options.best, options.products)
+        return nested_algorithm(wanted.m, wanted.r, options.points, options.moduli)
+    nested, warned = best_algorithm(wanted.m, wanted.r, options.best, options.products)
     for message in warned:
         _CONSOLE.tell(f"warning: {message}")
     return nested
 
 
-def _notes(options: argparse.Namespace, nested: NestedAlgorithm) -> list[str]:
-    """Return what stands at the end of the header; a warning on the error goes to stderr."""
-    notes, warning = predicted(nested, options.target)
-    if warning is not None:
-        _CONSOLE.tell(f"warning: {warning}")
-    notes += catalogued(nested)
-    if options.best is not None and find_recipe(nested) is None:
-        allowed = "" if options.products is None else f" --products {options.products}"
-        chosen = [f"--best {options.best}{allowed}"]
-        notes.append(f"Command: {generator_command(nested.m, nested.r, chosen, options.target, options.name)}")
-    return notes
-
-
-def _explanation(nested: NestedAlgorithm) -> str:
-    """Return what every pass gained on every axis, and what a tile costs, as two tables."""
-    report = report_on(nested)
-    passes = [(_program_label(one, nested), gain.name, *_changes(gain)) for one in report.axes for gain in one.gains]
-    totals = [
-        (
-            total.stage,
-            str(total.counts.instructions),
-            str(total.counts.unfused),
-            _listed(total.order),
-            _listed(total.stored),
-        )
-        for total in report.tile
-    ]
-    return (
-        f"{nested.label}: {nested.rank} multiplications for {prod(nested.m)} outputs.\n"
-        "Instructions of every axis' programs before and after each pass: an addition, a multiplication or a fused\n"
-        "multiply-add is one. Live: values that registers must hold at once.\n\n"
-        f"{text_table(('program', 'pass', 'instructions', 'without FMA', 'live'), passes)}\n\n"
-        "Instructions of a whole tile; stored: values between two axes.\n\n"
-        f"{text_table(('transform', 'instructions', 'without FMA', 'order of axes', 'stored'), totals)}\n"
+def _artefact(wanted: _Wanted, nested: NestedAlgorithm, notes: Sequence[str]) -> bytes:
+    options = wanted.options
+    allowed = "" if options.products is None else f" --products {options.products}"
+    kernel = emit(
+        nested,
+        options.target,
+        stage=wanted.stage,
+        dtype=wanted.dtype or None,
+        lowering=wanted.lowering,
+        name=options.name,
+        notes=[*notes, *catalogued(nested)],
+        chosen="" if options.best is None else f"--best {options.best}{allowed}",
     )
-
-
-def _program_label(one: AxisReport, nested: NestedAlgorithm) -> str:
-    axis = nested.axes[one.axes[0]]
-    where = "" if nested.ndim == 1 else f", axes {_listed(one.axes)}" if len(one.axes) > 1 else f", axis {one.axes[0]}"
-    return f"{one.stage} of F({axis.m},{axis.r}){where}"
-
-
-def _changes(gain: Gain) -> tuple[str, str, str]:
-    return (
-        f"{gain.before.instructions} -> {gain.after.instructions}",
-        f"{gain.before.unfused} -> {gain.after.unfused}",
-        f"{gain.live_before} -> {gain.live_after}",
-    )
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ",".join(map(str, numbers)) or "-"
+    return kernel.source.encode("ascii")
 
 
 def _measured(nested: NestedAlgorithm, marker: str) -> bytes:

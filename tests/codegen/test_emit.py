@@ -23,7 +23,14 @@ from winograd.algebra.moduli import parse_moduli
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.points import parse_points
 from winograd.algebra.toom_cook import toom_cook
-from winograd.codegen.command import command_line, find_recipe, nested_algorithm, nested_crt, nested_toom_cook
+from winograd.codegen.command import (
+    command_line,
+    find_recipe,
+    nested_algorithm,
+    nested_crt,
+    nested_toom_cook,
+    option_words,
+)
 from winograd.codegen.emit import TARGETS, emit
 from winograd.codegen.header import MAX_NOTE_LENGTH, header_lines
 from winograd.codegen.kernel import Kernel
@@ -47,7 +54,8 @@ def test_a_kernel_is_ascii_text_and_the_same_every_time(target: str) -> None:
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_every_target_begins_with_the_header(target: str) -> None:
     kernel = emit(F23, target, notes=["one note", "and another"])
-    lines = header_lines(kernel.algorithm, target, "winograd", ["one note", "and another"])
+    stage = TARGETS[target].stages[0]
+    lines = header_lines(kernel.algorithm, option_words(target), ["one note", "and another"], stage=stage)
     if TARGETS[target].comment:
         marks = re.compile(rf"^(/\*|\*/| \* ?|{re.escape(TARGETS[target].comment)} )", re.ASCII)
         top = [marks.sub("", line) for line in kernel.source.splitlines() if marks.match(line)]
@@ -122,11 +130,11 @@ def test_kernels_with_other_text_have_other_digests() -> None:
 def test_operation_counts_are_those_of_the_literature() -> None:
     f43 = toom_cook(4, 3, ["0", "1", "-1", "2", "-2", "inf"])
     # Lavin and Gray count 156 and 100 for F(4x4,3x3), wincnn 144 for the data.
-    assert "  data 144 (240), filter 72 (126), inverse 100 (130)" in header_lines(nest(f43, f43), "c", "f", ())
+    assert "  data 144 (240), filter 72 (126), inverse 100 (130)" in header_lines(nest(f43, f43), ["--target c"])
 
 
 def test_axes_with_other_points_are_listed_one_by_one() -> None:
-    lines = header_lines(nest(F23, toom_cook(1, 3)), "c", "f", ())
+    lines = header_lines(nest(F23, toom_cook(1, 3)), ["--target c"])
     assert "Points of axis 0: 0,1,-1,inf" in lines
     assert "Points of axis 1: none (the direct algorithm)" in lines
 
@@ -140,7 +148,7 @@ def test_the_command_makes_the_algorithm_again(nested: NestedAlgorithm, target: 
     if recipe is None:  # no list of points or moduli says "direct" beside axes with different ones
         assert any(not (axis.points or axis.moduli) for axis in nested.axes)
         return
-    words = shlex.split(command_line(recipe, target, name))
+    words = shlex.split(command_line(recipe, option_words(target, name)))
     assert words[:3] == ["python", "-m", "winograd.gen"]
     sizes = {key: tuple(map(int, words[words.index(key) + 1].split(","))) for key in ("--m", "--r")}
     points = [parse_points(word.removeprefix("--points=")) for word in words if word.startswith("--points=")]
@@ -151,6 +159,7 @@ def test_the_command_makes_the_algorithm_again(nested: NestedAlgorithm, target: 
     assert ("--name" in words) == (name != "winograd")
 
 
+F = option_words("c", "f")
 SEVEN = crt(4, 3, "x,x-1,x+1,x^2+1,inf")
 
 
@@ -167,14 +176,14 @@ SEVEN = crt(4, 3, "x,x-1,x+1,x^2+1,inf")
 )  # fmt: skip
 def test_moduli_are_written_into_the_command(nested: NestedAlgorithm, words: str) -> None:
     recipe = find_recipe(nested)
-    assert command_line(recipe, "json", "winograd") == f"python -m winograd.gen {words} --target json"
+    assert command_line(recipe, ["--target json"]) == f"python -m winograd.gen {words} --target json"
     lists = [parse_moduli(word.removeprefix("--moduli=")) for word in words.split() if word.startswith("--moduli=")]
     assert nested_crt(nested.m, nested.r, lists) == nested
 
 
 def test_the_header_names_moduli() -> None:
-    assert "Moduli: x,x-1,x+1,x^2+1,inf" in header_lines(nest(SEVEN, SEVEN), "c", "f", ())
-    mixed = header_lines(nest(SEVEN, toom_cook(1, 3)), "c", "f", ())
+    assert "Moduli: x,x-1,x+1,x^2+1,inf" in header_lines(nest(SEVEN, SEVEN), F)
+    mixed = header_lines(nest(SEVEN, toom_cook(1, 3)), F)
     assert "Moduli of axis 0: x,x-1,x+1,x^2+1,inf" in mixed
     assert "Points of axis 1: none (the direct algorithm)" in mixed
 
@@ -185,7 +194,7 @@ def test_moduli_that_an_algorithm_only_claims_are_never_printed(moduli: object) 
     claimed = BilinearAlgorithm(**matrices, moduli=moduli)  # type: ignore[arg-type]
     for nested in (nest(claimed), nest(F23, claimed)):
         assert find_recipe(nested) is None
-        assert not any("oduli" in line for line in header_lines(nested, "c", "f", ()))
+        assert not any("oduli" in line for line in header_lines(nested, F))
 
 
 def test_other_products_than_the_default_have_no_command() -> None:
@@ -200,15 +209,15 @@ def test_lists_of_moduli_must_fit() -> None:
 
 def test_matrices_that_no_points_give_have_no_command() -> None:
     assert find_recipe(nest(MATRICES)) is None
-    assert header_lines(nest(MATRICES), "c", "f", ())[1].endswith("from matrices that were handed in")
+    assert header_lines(nest(MATRICES), F)[1].endswith("from matrices that were handed in")
 
 
 @pytest.mark.parametrize("points", [("0", "1", "-1", "2"), ("*/ int main(void)",), ("\n", "\n"), (object(),)])
 def test_points_that_an_algorithm_only_claims_are_never_printed(points: tuple[object, ...]) -> None:
     claimed = BilinearAlgorithm(m=2, r=3, at=F23.at, g=F23.g, bt=F23.bt, points=points)  # type: ignore[arg-type]
-    label, _, *rest = header_lines(nest(F23), "c", "f", ())
+    label, _, *rest = header_lines(nest(F23), F)
     command = f"Made by winograd {__version__}: python -m winograd.gen --m 2 --r 3 --target c --name f"
-    assert header_lines(nest(claimed), "c", "f", ()) == (label, command, *rest)
+    assert header_lines(nest(claimed), F) == (label, command, *rest)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from winograd.algebra.moduli import Modulus, as_moduli
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.points import INFINITY, Point, as_points, spell
 from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.lower import DEFAULT_LOWERING, Lowering
 
 DEFAULT_NAME = "winograd"
 """Name of a kernel when none is given."""
@@ -146,36 +147,54 @@ def find_recipe(nested: NestedAlgorithm) -> Recipe | None:
     return None
 
 
-def command_line(recipe: Recipe, target: str, name: str) -> str:
-    """Return the command that emits the algorithm of a recipe.
+def option_words(
+    target: str, name: str = DEFAULT_NAME, stage: str = "", dtype: str = "", lowering: Lowering = DEFAULT_LOWERING
+) -> tuple[str, ...]:
+    """Return the words of the command that say what code to make; empty text is the target's own choice.
 
     Examples
     --------
-    >>> command_line(find_recipe(nested_toom_cook((2, 2), (3, 3))), "torch", "winograd")
+    >>> option_words("c", "fast", stage="data", lowering=Lowering(fma=False))
+    ('--target c', '--stage data', '--no-fma', '--name fast')
+    """
+    words = {
+        f"--target {target}": True,
+        f"--stage {stage}": bool(stage),
+        f"--dtype {dtype}": bool(dtype),
+        f"--order {lowering.order}": lowering.order is not DEFAULT_LOWERING.order,
+        "--no-fma": not lowering.fma,
+        "--transposed": lowering.transposed,
+        f"--name {name}": name != DEFAULT_NAME,
+    }
+    return tuple(word for word, is_needed in words.items() if is_needed)
+
+
+def command_line(recipe: Recipe, words: Sequence[str]) -> str:
+    """Return the command that emits the algorithm of a recipe, with the words of `option_words`.
+
+    Examples
+    --------
+    >>> command_line(find_recipe(nested_toom_cook((2, 2), (3, 3))), option_words("torch"))
     'python -m winograd.gen --m 2 --r 3 --ndim 2 --points=0,1,-1,inf --target torch'
     """
     nested = recipe.algorithm
     chosen = [f"--points={spell(points)}" for points in recipe.points]
     chosen += [f"--moduli={spell_moduli(moduli)}" for moduli in recipe.moduli]
-    return generator_command(nested.m, nested.r, chosen, target, name)
+    return generator_command(nested.m, nested.r, [*chosen, *words])
 
 
-def generator_command(m: Sequence[int], r: Sequence[int], chosen: Sequence[str], target: str, name: str) -> str:
-    """Return the command for these sizes, the words that choose the algorithm, a target and a name.
+def generator_command(m: Sequence[int], r: Sequence[int], words: Sequence[str]) -> str:
+    """Return the command for these sizes and further words.
 
     Examples
     --------
-    >>> generator_command((4, 4), (3, 3), ["--best float16"], "c", "fast")
-    'python -m winograd.gen --m 4 --r 3 --ndim 2 --best float16 --target c --name fast'
+    >>> generator_command((4, 4), (3, 3), ["--best float16", "--target c"])
+    'python -m winograd.gen --m 4 --r 3 --ndim 2 --best float16 --target c'
     """
-    words = ["python -m winograd.gen"]
-    words += [f"--{letter} {_per_axis(sizes)}" for letter, sizes in (("m", m), ("r", r))]
+    sizes = [f"--{letter} {_per_axis(sizes)}" for letter, sizes in (("m", m), ("r", r))]
     if len(m) > 1 and len(set(m)) == len(set(r)) == 1:
-        words.append(f"--ndim {len(m)}")
-    words += [*chosen, f"--target {target}"]
-    if name != DEFAULT_NAME:
-        words.append(f"--name {name}")
-    return " ".join(words)
+        sizes.append(f"--ndim {len(m)}")
+    return " ".join(["python -m winograd.gen", *sizes, *words])
 
 
 def spell_moduli(moduli: Sequence[Modulus]) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
-from winograd.codegen.command import DEFAULT_NAME
+from winograd.codegen.command import DEFAULT_NAME, option_words
 from winograd.codegen.header import header_lines
 from winograd.codegen.kernel import Kernel
 from winograd.codegen.literals import check_range
@@ -34,6 +34,11 @@ TARGETS: Final = MappingProxyType[str, Target](
 )
 """Every target language."""
 
+ARITHMETIC: Final = MappingProxyType(
+    {"float64": "float64", "float32": "float32", "float16": "float32", "bfloat16": "float32"}
+)
+"""In which dtype code for a dtype computes: 16 bits are for what is stored."""
+
 
 def emit(
     algorithm: BilinearAlgorithm | NestedAlgorithm,
@@ -44,6 +49,7 @@ def emit(
     lowering: Lowering = DEFAULT_LOWERING,
     name: str = DEFAULT_NAME,
     notes: Sequence[str] = (),
+    chosen: str = "",
 ) -> Kernel:
     """Return the code of an algorithm in a target language.
 
@@ -61,6 +67,9 @@ def emit(
         An identifier of C and Python, at most 64 characters, that names in the code are derived from.
     notes : sequence of str
         Lines for the end of the header, printable ASCII.
+    chosen : str
+        Words of the command that chose the algorithm, such as ``--best float16``: for the header of an algorithm that
+        no points and no moduli give again.
 
     Returns
     -------
@@ -70,7 +79,8 @@ def emit(
     Raises
     ------
     TypeError, ValueError
-        If the algorithm, the target, the name or the notes are not as above, or a constant is out of range.
+        If the algorithm, the target, what is asked of it, the name or the notes are not as above, or a constant is out
+        of range.
     NotImplementedError
         If an entry of a matrix is not rational.
 
@@ -87,12 +97,19 @@ def emit(
     nested = as_nested(algorithm)
     checked_name(name)
     known = find_target(target)
-    stage = _chosen("stage", target, stage, known.stages)
-    dtype = _chosen("dtype", target, dtype, known.dtypes)
+    part = checked_stage(target, stage, lowering)
+    number = checked_dtype(target, dtype)
     if known.range_dtype is not None:
-        check_range(nested, dtype or known.range_dtype)
-    header = header_lines(nested, target, name, notes)
-    request = Request(nested, name, header, Stage(stage), dtype, lowering)
+        check_range(nested, ARITHMETIC.get(number, known.range_dtype), part, lowering)
+    words = option_words(
+        target,
+        name,
+        stage="" if part is known.stages[0] else part,
+        dtype="" if number == checked_dtype(target, None) else number,
+        lowering=lowering,
+    )
+    header = header_lines(nested, words, notes, stage=part, lowering=lowering, chosen=chosen)
+    request = Request(nested, name, header, part, number, lowering)
     return Kernel(target=target, name=name, source=known.source(request), algorithm=nested)
 
 
@@ -104,15 +121,60 @@ def find_target(name: str) -> Target:
     ValueError
         If there is none.
     """
-    if name not in TARGETS:
+    if not isinstance(name, str) or name not in TARGETS:
         raise ValueError(f"target {name!r:.80} is unknown; {', '.join(TARGETS)} are allowed")
     return TARGETS[name]
 
 
-def _chosen(what: str, target: str, value: str | None, allowed: Sequence[str]) -> str:
-    if value is None:
-        return allowed[0] if allowed else ""
-    if value not in allowed:
-        listed = ", ".join(allowed) or "none"
-        raise ValueError(f"{what} {value!r:.80} is not for target {target}; allowed: {listed}")
-    return value
+def checked_stage(target: str, stage: str | None, lowering: Lowering = DEFAULT_LOWERING) -> Stage:
+    """Return a stage that a target has, its first for None.
+
+    Raises
+    ------
+    ValueError
+        For another one, and for a whole convolution with transposed matrices.
+
+    Examples
+    --------
+    >>> checked_stage("json", None)
+    <Stage.ALL: 'all'>
+    >>> checked_stage("latex", "conv")
+    Traceback (most recent call last):
+    ...
+    ValueError: stage 'conv' is not for target latex; allowed: all, data, filter, inverse
+    """
+    stages = find_target(target).stages
+    chosen = stages[0] if stage is None else stage
+    if chosen not in stages:
+        raise ValueError(f"stage {chosen!r:.80} is not for target {target}; allowed: {', '.join(stages)}")
+    if lowering.transposed and chosen == Stage.CONV:
+        others = ", ".join(one for one in stages if one is not Stage.CONV) or "none"
+        raise ValueError(f"stage 'conv' is not for transposed matrices, only transforms are; allowed: {others}")
+    return Stage(chosen)
+
+
+def checked_dtype(target: str, dtype: str | None) -> str:
+    """Return a dtype that a target has, its first for None, or "" where it has none.
+
+    Raises
+    ------
+    ValueError
+        For another one.
+
+    Examples
+    --------
+    >>> checked_dtype("c", None), checked_dtype("json", None)
+    ('float32', '')
+    >>> checked_dtype("json", "float32")
+    Traceback (most recent call last):
+    ...
+    ValueError: dtype 'float32' is not for target json, whose code has none
+    """
+    dtypes = find_target(target).dtypes
+    if dtype is None:
+        return dtypes[0] if dtypes else ""
+    if not dtypes:
+        raise ValueError(f"dtype {dtype!r:.80} is not for target {target}, whose code has none")
+    if dtype not in dtypes:
+        raise ValueError(f"dtype {dtype!r:.80} is not for target {target}; allowed: {', '.join(dtypes)}")
+    return dtype

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.lower import Lowering
@@ -27,6 +28,20 @@ class Stage(StrEnum):
     """All three transforms."""
     CONV = "conv"
     """A whole tiled convolution, its transforms included."""
+
+    @property
+    def transforms(self) -> tuple[Stage, ...]:
+        """The transforms that code of this stage has.
+
+        Examples
+        --------
+        >>> [str(stage) for stage in Stage.CONV.transforms]
+        ['data', 'filter', 'inverse']
+        """
+        return (self,) if self in _TRANSFORMS else _TRANSFORMS
+
+
+_TRANSFORMS: Final = (Stage.DATA, Stage.FILTER, Stage.INVERSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,21 @@
 """The JSON target: matrices and straight-line programs as data, for tools of other languages.
 
 In: an algorithm. Out: one JSON object; numbers that must stay exact are text such as "-5/4". A program's values are
-numbered, inputs first; a node is [operation, arguments] or [operation, arguments, constant], see ``operations``.
+numbered, inputs first; a node is [operation, arguments] or [operation, arguments, constant], see ``operations``. A
+pass carries an input and the output that its matrix gives, for whoever reads it to test the reading.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, Final
 
+import sympy
+
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
+from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.nested import AxisPass
 from winograd.codegen.program import Op
 from winograd.codegen.targets.contract import Request, Stage, Target
@@ -17,10 +23,12 @@ from winograd.codegen.targets.contract import Request, Stage, Target
 VERSION: Final = 1
 """Version of the layout."""
 
+_MATRICES: Final = {Stage.DATA: "bt", Stage.FILTER: "g", Stage.INVERSE: "at"}
+
 
 def source(request: Request) -> str:
     """Return the text of the JSON object, one matrix or program a line."""
-    nested, programs = request.algorithm, request.programs
+    nested, lowering = request.algorithm, request.lowering
     content = {
         "format": "winograd programs",
         "version": VERSION,
@@ -30,12 +38,13 @@ def source(request: Request) -> str:
         "r": list(nested.r),
         "tile": list(nested.tile),
         "ranks": list(nested.ranks),
+        "order": lowering.order,
+        "fma": lowering.fma,
+        "transposed": lowering.transposed,
         "operations": {op.name: op.value for op in Op},
         "axes": [_axis(axis) for axis in nested.axes],
-        "data": [_pass(step) for step in programs.data],
-        "filter": [_pass(step) for step in programs.filter],
-        "inverse": [_pass(step) for step in programs.inverse],
     }
+    content |= {stage: _passes(request, stage) for stage in request.stage.transforms}
     fields = [f"{json.dumps(key)}: {_value(value)}" for key, value in content.items()]
     return "{\n  " + ",\n  ".join(fields) + "\n}\n"
 
@@ -45,13 +54,37 @@ def _axis(axis: BilinearAlgorithm) -> dict[str, Any]:
     return {key: [list(map(str, row)) for row in fraction_rows(matrix)] for key, matrix in matrices}
 
 
-def _pass(step: AxisPass) -> dict[str, Any]:
+def _passes(request: Request, stage: Stage) -> list[dict[str, Any]]:
+    programs = request.programs
+    steps = {Stage.DATA: programs.data, Stage.FILTER: programs.filter, Stage.INVERSE: programs.inverse}[stage]
+    return [_pass(step, _matrix(request.algorithm, step.axis, stage, request.lowering.transposed)) for step in steps]
+
+
+def _matrix(nested: NestedAlgorithm, axis: int, stage: Stage, transposed: bool) -> Sequence[Sequence[Fraction]]:
+    matrix: sympy.ImmutableMatrix = getattr(nested.axes[axis], _MATRICES[stage])
+    return fraction_rows(matrix.T if transposed else matrix)
+
+
+def _pass(step: AxisPass, rows: Sequence[Sequence[Fraction]]) -> dict[str, Any]:
     program = step.program
     nodes = [
         [node.op.name, list(node.args), *([] if node.constant is None else [str(node.constant)])]
         for node in program.nodes
     ]
-    return {"axis": step.axis, "inputs": program.inputs, "nodes": nodes, "outputs": list(program.outputs)}
+    sample = [_sample(number) for number in range(program.inputs)]
+    expected = [sum((entry * value for entry, value in zip(row, sample, strict=True)), Fraction(0)) for row in rows]
+    return {
+        "axis": step.axis,
+        "inputs": program.inputs,
+        "nodes": nodes,
+        "outputs": list(program.outputs),
+        "check": {"input": sample, "output": list(map(str, expected))},
+    }
+
+
+def _sample(number: int) -> int:
+    """Return small integers of both signs without a pattern that a wrong program could share."""
+    return (number**3 + 5 * number**2 + 3 * number + 7) % 19 - 9
 
 
 def _value(value: object) -> str:
@@ -60,4 +93,4 @@ def _value(value: object) -> str:
     return json.dumps(value)
 
 
-TARGET = Target(source=source, comment=None, stages=(Stage.ALL,))
+TARGET = Target(source=source, comment=None, stages=(Stage.ALL, Stage.DATA, Stage.FILTER, Stage.INVERSE))

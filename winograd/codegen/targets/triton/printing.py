@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 from typing import Final
 
 from winograd.codegen.literals import float64_literal
@@ -18,7 +19,7 @@ from winograd.codegen.program import Node, Op, Program
 from winograd.codegen.targets.triton.groups import Group, Index, grouped
 
 FUSED: Final = {
-    Op.ZERO: "tl.zeros_like(x0)",
+    Op.ZERO: "tl.full(x0.shape, 0.0, x0.dtype)",
     Op.NEG: "-{a}",
     Op.ADD: "{a} + {b}",
     Op.SUB: "{a} - {b}",
@@ -33,11 +34,13 @@ SEPARATE: Final = FUSED | {Op.FMA: "{c} * {a} + {b}", Op.FMS: "{c} * {a} - {b}"}
 
 _LANES: Final = """\
     program = tl.program_id(0).to(tl.int64)
+    lanes = tl.cast(lanes, tl.int64)
     lane = program % blocks * BLOCK + tl.arange(0, BLOCK)
     inside = lane < lanes"""
+"""What every kernel begins with; addresses are of 64 bits because lanes and their number are."""
 
 Place = Sequence[str]
-"""An index of three axes as expressions."""
+"""An index of the axes as expressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,44 +54,64 @@ class Transform:
     templates : dict
         How an instruction is written.
     strides : tuple of int
-        Of the positions.
-    parameters : str
-        What its kernels take after source, target, lanes and blocks.
-    before, after : str
-        Lines of the first kernel that ``read`` needs, and of the last one that ``write`` needs.
+        Of the positions, in buffers between kernels.
     read : callable
         From a place in the tile to an expression, in the first kernel.
     write : callable
         From a place and a value to a statement, in the last kernel.
+    parameters : tuple of str
+        What its kernels take after source, target, lanes and blocks.
+    before, after : tuple of str
+        Lines of the first kernel that ``read`` needs, and of the last one that ``write`` needs.
     """
 
     name: str
     passes: tuple[AxisPass, ...]
     templates: dict[Op, str]
     strides: tuple[int, ...]
-    parameters: str
-    before: str
-    after: str
     read: Callable[[Place], str]
     write: Callable[[Place, str], str]
+    parameters: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     def function(self, step: AxisPass) -> str:
         """Return the name of the device function of a pass; axes with equal programs share one."""
         return f"_{self.name}_{min(other.axis for other in self.passes if other.program == step.program)}"
 
 
-def position(buffer: str, place: Place, strides: Sequence[int]) -> str:
-    """Return the address of a lane's value in a buffer that holds all lanes of a position after each other."""
-    return f"{buffer} + ({offset(place, strides)}) * lanes + lane"
-
-
-def offset(place: Place, strides: Sequence[int]) -> str:
-    """Return a place as one number; it is of 64 bits, because ``part`` is and every kernel's places begin with it.
+def row_major(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Return the strides of an array of these sizes.
 
     Examples
     --------
-    >>> offset(["part", "1", "2"], (36, 6, 1))
-    'part * 36 + 8'
+    >>> row_major((4, 6, 6))
+    (36, 6, 1)
+    """
+    return tuple(prod(sizes[axis + 1 :]) for axis in range(len(sizes)))
+
+
+def position(buffer: str, place: Place, strides: Sequence[int], lanes: str = "lanes") -> str:
+    """Return the address of a lane's value in a buffer that holds all lanes of a position after each other.
+
+    Examples
+    --------
+    >>> position("source", ["1", "2"], (6, 1)), position("source", ["i0", "0"], (6, 1))
+    ('source + 8 * lanes + lane', 'source + (i0 * 6) * lanes + lane')
+    """
+    index = offset(place, strides)
+    if index == "0":
+        return f"{buffer} + lane"
+    return f"{buffer} + {index if index.isdecimal() else f'({index})'} * {lanes} + lane"
+
+
+def offset(place: Place, strides: Sequence[int]) -> str:
+    """Return a place as one number.
+
+    Examples
+    --------
+    >>> offset(["i0", "1", "2"], (36, 6, 1))
+    'i0 * 36 + 8'
     """
     pairs = list(zip(place, strides, strict=True))
     constant = sum(int(index) * stride for index, stride in pairs if index.isdecimal())
@@ -105,17 +128,18 @@ def print_transform(transform: Transform) -> Iterator[str]:
     kernels = [f"NAME_{transform.name}_kernel_{number}" for number in range(len(groups))]
     for kernel, group in zip(kernels, groups, strict=True):
         yield "\n".join(_kernel(transform, kernel, group, first=group is groups[0], last=group is groups[-1])) + "\n"
-    table = [f"({kernel}, {group.slices})," for kernel, group in zip(kernels, groups, strict=True)]
-    yield f"{transform.name.upper()}_KERNELS = ({' '.join(table)})  # with the slices of a tile that each works on\n"
+    table = [f"({kernel}, {group.slices})" for kernel, group in zip(kernels, groups, strict=True)]
+    comment = "# Kernels, and the slices of a tile that each of them works on."
+    yield "\n".join([comment, *wrapped(f"{transform.name.upper()}_KERNELS = (", table, ",)")]) + "\n"
 
 
 def _function(name: str, program: Program, templates: dict[Op, str]) -> Iterator[str]:
     yield "@triton.jit"
-    yield from _wrapped(f"def {name}(", [f"x{number}" for number in range(program.inputs)], "):")
+    yield from wrapped(f"def {name}(", [f"x{number}" for number in range(program.inputs)], "):")
     for number, node in enumerate(program.nodes, start=program.inputs):
         yield f"    x{number} = {_expression(node, templates)}"
     results = [f"x{output}" for output in program.outputs]
-    yield from [f"    return {results[0]}"] if len(results) == 1 else _wrapped("    return (", results, ")")
+    yield from [f"    return {results[0]}"] if len(results) == 1 else wrapped("    return (", results, ")")
 
 
 def _expression(node: Node, templates: dict[Op, str]) -> str:
@@ -126,19 +150,19 @@ def _expression(node: Node, templates: dict[Op, str]) -> str:
 
 def _kernel(transform: Transform, name: str, group: Group, *, first: bool, last: bool) -> Iterator[str]:
     yield "@triton.jit"
-    yield from _wrapped(
-        f"def {name}(", ["source", "target", "lanes", "blocks", transform.parameters, "BLOCK: tl.constexpr"], "):"
+    yield from wrapped(
+        f"def {name}(", ["source", "target", "lanes", "blocks", *transform.parameters, "BLOCK: tl.constexpr"], "):"
     )
     yield _LANES
     yield from _outer(group)
-    yield from [transform.before] if first and transform.before else []
+    yield from transform.before if first else ()
     for index in group.indices(0):
         place = _place(index, group)
         held = f"tl.load({position('source', place, transform.strides)}, mask=inside, other=0.0)"
         yield f"    {_variable(0, index, group)} = {transform.read(place) if first else held}"
     for done, step in enumerate(group.passes):
         yield from _calls(transform.function(step), step, group, done)
-    yield from [transform.after] if last and transform.after else []
+    yield from transform.after if last else ()
     for index in group.indices(len(group.passes)):
         place, value = _place(index, group), _variable(len(group.passes), index, group)
         held = f"tl.store({position('target', place, transform.strides)}, {value}, mask=inside)"
@@ -175,14 +199,18 @@ def _calls(name: str, step: AxisPass, group: Group, done: int) -> Iterator[str]:
             return _variable(letter, moved, group)
 
         results = ", ".join(along(number, done + 1) for number in range(len(step.program.outputs)))
-        yield from _wrapped(f"    {results} = {name}(", [along(n, done) for n in range(step.program.inputs)], ")")
+        yield from wrapped(f"    {results} = {name}(", [along(n, done) for n in range(step.program.inputs)], ")")
 
 
-def _wrapped(opening: str, items: Sequence[str], closing: str) -> list[str]:
+def wrapped(opening: str, items: Sequence[str], closing: str) -> list[str]:
     """Return ``opening item, item closing`` in one line, or with the items below where that is too long."""
     text = ", ".join(items)
     if len(opening) + len(text) + len(closing) <= 120:
         return [opening + text + closing]
     indent = " " * (len(opening) - len(opening.lstrip()))
     inner = indent + " " * (8 if opening.startswith("def") else 4)
-    return [opening, *textwrap.wrap(text + ",", 120, initial_indent=inner, subsequent_indent=inner), indent + closing]
+    wrapper = textwrap.TextWrapper(
+        120, initial_indent=inner, subsequent_indent=inner, break_long_words=False, break_on_hyphens=False
+    )
+    lines = wrapper.wrap(text.replace(": ", ":~") + ",")
+    return [opening, *(line.replace(":~", ": ") for line in lines), indent + closing.lstrip(",")]

@@ -5,8 +5,8 @@ In: a rational matrix. Out: its program, row by row or after all passes of `wino
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -14,7 +14,7 @@ import sympy
 
 from winograd.algebra.bilinear import BilinearAlgorithm, FractionRows, fraction_rows
 from winograd.codegen.passes.summation import SumOrder
-from winograd.codegen.pipeline import PASSES, passes_for, run_passes
+from winograd.codegen.pipeline import PASSES, Gain, passes_for, run_passes
 from winograd.codegen.program import Arithmetic, Program
 from winograd.codegen.sums import Sums, cost_under, program_of
 from winograd.codegen.transposition import transpose_program
@@ -27,6 +27,7 @@ __all__ = [
     "lower_axis",
     "lower_matrix",
     "lower_rows",
+    "lower_with_gains",
     "row_by_row",
 ]
 
@@ -95,16 +96,30 @@ def lower_matrix(matrix: sympy.ImmutableMatrix, lowering: Lowering = DEFAULT_LOW
     NotImplementedError
         If an entry is not rational.
     """
-    rows = fraction_rows(matrix)
+    return lower_with_gains(matrix, lowering)[0]
+
+
+def lower_with_gains(
+    matrix: sympy.ImmutableMatrix, lowering: Lowering = DEFAULT_LOWERING
+) -> tuple[Program, tuple[Gain, ...]]:
+    """Return the program that `lower_matrix` does, and what every pass gained on the way to it.
+
+    A transposed matrix is lowered from its rows and from the transposed program of the matrix; the cheaper program is
+    taken, of equal ones that of the rows.
+    """
     passes = passes_for(lowering.arithmetic, lowering.order)
-    begun = [row_by_row(rows)]
-    if lowering.transposed:
-        begun = [
-            row_by_row(tuple(zip(*rows, strict=True))),
-            transpose_program(lower_matrix(matrix, replace(lowering, transposed=False))),
-        ]
-    programs = [run_passes(program, passes)[0] for program in begun]
-    return min(programs, key=lambda program: cost_under(program, lowering.arithmetic))
+    found = [run_passes(program, passes) for program in _beginnings(fraction_rows(matrix), lowering)]
+    return min(found, key=lambda one: cost_under(one[0], lowering.arithmetic))
+
+
+def _beginnings(rows: FractionRows, lowering: Lowering) -> Iterator[Program]:
+    """Yield the programs that the passes may begin with."""
+    if not lowering.transposed:
+        yield row_by_row(rows)
+        return
+    yield row_by_row(tuple(zip(*rows, strict=True)))
+    forward, _ = run_passes(row_by_row(rows), passes_for(lowering.arithmetic, SumOrder.SEQUENTIAL))
+    yield transpose_program(forward)
 
 
 def lower_rows(rows: FractionRows, passes: Sequence[str] = tuple(PASSES)) -> Program:

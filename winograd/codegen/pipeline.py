@@ -11,6 +11,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final
 
+from winograd.codegen.passes.beginning import begin_positive
 from winograd.codegen.passes.dead_code import drop_dead_code
 from winograd.codegen.passes.factoring import factor
 from winograd.codegen.passes.fusing import fuse
@@ -39,6 +40,7 @@ SEPARATE_PASSES: Final = MappingProxyType[str, Pass](
     {
         "pairing": partial(pair, arithmetic=Arithmetic.SEPARATE),
         "factoring": partial(factor, arithmetic=Arithmetic.SEPARATE),
+        "beginning": begin_positive,
         "sharing": partial(share, arithmetic=Arithmetic.SEPARATE),
         "dead code": drop_dead_code,
         "scheduling": schedule,
@@ -70,7 +72,7 @@ def passes_for(arithmetic: Arithmetic, order: SumOrder) -> dict[str, Pass]:
     Examples
     --------
     >>> list(passes_for(Arithmetic.SEPARATE, SumOrder.BALANCED))
-    ['pairing', 'factoring', 'sharing', 'dead code', 'summation', 'scheduling']
+    ['pairing', 'factoring', 'beginning', 'sharing', 'dead code', 'summation', 'scheduling']
     """
     passes = dict(PASSES if arithmetic is Arithmetic.FUSED else SEPARATE_PASSES)
     if order in SUMMATION:

@@ -51,7 +51,7 @@ _EPILOG: Final = f"""\
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """What the words of the command ask for."""
 
     options: argparse.Namespace
@@ -65,11 +65,12 @@ class _Wanted:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; no exception leaves it."""
     words = sys.argv[1:] if argv is None else argv
-    return _CONSOLE.status_of(lambda: _run(_read(_parser(), words)))
+    return _CONSOLE.status_of(lambda: _run(arguments_of(words)))
 
 
-def _read(parser: LineParser, words: Sequence[str]) -> _Wanted:
-    """Return what is wanted, or exit with the line that says what is wrong with the command."""
+def arguments_of(words: Sequence[str]) -> Wanted:
+    """Return what the words of a command ask for, or exit with the line that says what is wrong with them."""
+    parser = _parser()
     options = parse_words(parser, words)
     if options.target not in TARGETS:
         parser.print_help(sys.stderr)
@@ -87,7 +88,7 @@ def _read(parser: LineParser, words: Sequence[str]) -> _Wanted:
     except ValueError as error:
         what, _, message = str(error).partition(" ")
         parser.error(f"argument --{what}: {message}")
-    return _Wanted(options, m, r, stage, dtype, lowering)
+    return Wanted(options, m, r, stage, dtype, lowering)
 
 
 def _parser() -> LineParser:
@@ -123,15 +124,17 @@ def _add_choice(parser: LineParser) -> None:
 
 
 def _add_code(parser: LineParser) -> None:
-    """Add what chooses the code."""
+    """Add what chooses the code; what a target has of stages and dtypes is checked once the target is known."""
     parser.add_argument("--target", default="c", metavar="LANGUAGE", help=f"{', '.join(TARGETS)} (default: c)")
     parser.add_argument(
         "--stage", help=f"{', '.join(Stage)}, as far as the target has them (default: the target's first)"
     )
-    parser.add_argument("--dtype", help="of what the code is for (c, triton; default: float32)")
+    of_dtype = "; ".join(f"{name}: {', '.join(target.dtypes)}" for name, target in TARGETS.items() if target.dtypes)
+    parser.add_argument("--dtype", help=f"of input, filter and output ({of_dtype}; default: the first)")
     parser.add_argument(
         "--order",
-        choices=[str(order) for order in SumOrder],
+        choices=list(map(str, SumOrder)),
+        metavar="ORDER",
         default=str(DEFAULT_LOWERING.order),
         help=f"of the terms of a sum, where it is free: {', '.join(SumOrder)} (default: {DEFAULT_LOWERING.order})",
     )
@@ -152,7 +155,7 @@ def _add_code(parser: LineParser) -> None:
     )
 
 
-def _run(wanted: _Wanted) -> int:
+def _run(wanted: Wanted) -> int:
     options = wanted.options
     nested = _algorithm(wanted)
     if options.explain:
@@ -172,7 +175,7 @@ def _run(wanted: _Wanted) -> int:
     return _CONSOLE.print(artefact)
 
 
-def _algorithm(wanted: _Wanted) -> NestedAlgorithm:
+def _algorithm(wanted: Wanted) -> NestedAlgorithm:
     options = wanted.options
     if options.best is None:
         return nested_algorithm(wanted.m, wanted.r, options.points, options.moduli)
@@ -182,7 +185,7 @@ def _algorithm(wanted: _Wanted) -> NestedAlgorithm:
     return nested
 
 
-def _artefact(wanted: _Wanted, nested: NestedAlgorithm, notes: Sequence[str]) -> bytes:
+def _artefact(wanted: Wanted, nested: NestedAlgorithm, notes: Sequence[str]) -> bytes:
     options = wanted.options
     allowed = "" if options.products is None else f" --products {options.products}"
     kernel = emit(

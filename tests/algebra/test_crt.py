@@ -146,8 +146,8 @@ def test_symbolic_moduli_are_proved_and_become_numbers() -> None:
     symbolic = crt(4, 3, [x, x - a, x + a, x**2 + b, INFINITY])
     for matrix in (symbolic.at, symbolic.g, symbolic.bt):
         assert matrix.free_symbols <= {a, b}
-    values = {a: sympy.Rational(2, 3), b: 2}
-    numeric = crt(4, 3, [x, x - values[a], x + values[a], x**2 + 2, INFINITY], list(symbolic.products))
+    values = {a: sympy.Rational(2, 3), b: -2}  # of a sign that leaves the row of the modulus x as it is
+    numeric = crt(4, 3, [x, x - values[a], x + values[a], x**2 - 2, INFINITY], list(symbolic.products))
     assert symbolic.bt.subs(values) == numeric.bt
     assert symbolic.g.subs(values).applyfunc(sympy.nsimplify) == numeric.g
 

@@ -78,8 +78,10 @@ def is_zero(entries: Iterable[sympy.Expr]) -> bool:
 
 def assert_multiplies_out(text: str, algorithm: BilinearAlgorithm) -> None:
     shown = matrices_in(text)
+    signs = shown.get("D", sympy.eye(algorithm.rank))
     for name, matrix in derived(text).items():
-        assert is_zero(matrix - getattr(algorithm, name)), name
+        signed = matrix if name == "at" else signs * matrix
+        assert is_zero(signed - getattr(algorithm, name)), name
         assert is_zero(shown[name] - getattr(algorithm, name)), name
 
 
@@ -228,7 +230,7 @@ def test_order_and_scale_are_told(algorithm: BilinearAlgorithm) -> None:
 
 
 def test_symbolic_scale_is_told() -> None:
-    moved = scaled(toom_cook(1, 2, "0,1"), at=[a, 1], g=[1, b])
+    moved = scaled(toom_cook(1, 2, "0,-1"), at=[a, 1], g=[1, b])
     assert titles(moved)[-2] == MOVED
     assert "D_bt = [1/a  1/b]" in str(explain(moved))
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.strategies import algorithms, point_sets, sizes
 from winograd.algebra.bilinear import BilinearAlgorithm, ProofError, fraction_rows, tensor_entries
+from winograd.algebra.crt import crt
 from winograd.algebra.points import INFINITY
 from winograd.algebra.toom_cook import toom_cook
 
@@ -255,8 +256,25 @@ def test_digests_tell_algorithms_apart_and_not_their_display() -> None:
     algorithm = toom_cook(2, 3)
     again = BilinearAlgorithm(m=2, r=3, at=algorithm.at, g=algorithm.g, bt=algorithm.bt)
     assert (again, again.digest, hash(again)) == (algorithm, algorithm.digest, hash(algorithm))
-    assert algorithm.digest == "d06b9ef974e87e9f0c4897c67594fc4b6ec546c7d01f4a53af3a8de27208651f"
+    assert algorithm.digest == "3cfdae4f6abecbbb39e86ce765eeb5412d5930b9b26086a1ac7af3ba8a4e177e"
     assert len({toom_cook(m, r).digest for m in range(1, 6) for r in range(1, 6)}) == 25
+
+
+@pytest.mark.parametrize("points", ["0,1,-1,inf", "0,1/2,-2,3,inf", "1,0,2,inf", "0,1,-1,2,-2,1/2,-1/2,inf"])
+def test_the_filter_is_not_negated_at_zero(points: str) -> None:
+    count = points.count(",") + 1
+    algorithm = toom_cook(count - 2, 3, points)
+    row = algorithm.points.index(0)
+    finite = [point for point in algorithm.points if point is not INFINITY]
+    scale = sympy.prod(-point for point in finite if point)
+    assert algorithm.g[row, 0] == 1 / abs(scale)
+    assert algorithm.bt[row, 0] == abs(scale)
+    assert crt(count - 2, 3, points_as_moduli(points)) == algorithm
+
+
+def points_as_moduli(points: str) -> list[object]:
+    x = sympy.Symbol("x")
+    return [INFINITY if point == "inf" else x - sympy.Rational(point) for point in points.split(",")]
 
 
 def test_repr_is_short_and_fast() -> None:

@@ -207,13 +207,18 @@ def _in_filter(ring: Ring, r: int, inverses: Inverses) -> bool:
 
 def _finite_place(m: int, r: int, ring: Ring, master: Sequence[Any], inverses: Inverses) -> _Place:
     cofactor = divide(master, ring.modulus)[0]
+    known = inverse(cofactor, ring.modulus)
+    lift = _shifts(cofactor, range(ring.degree), m + r - 1, ring.field)
+    if ring.degree == 1 and not ring.modulus[0] and ring.field.is_rational and known[0] < 0:
+        # As in Toom-Cook at the point 0: the filter's value there is not negated, the data's is.
+        known, lift = [-entry for entry in known], [[-entry for entry in row] for row in lift]
     return _Place(
         ring=ring,
         left=ring.reduction(m),
         right=ring.reduction(r),
-        known=inverse(cofactor, ring.modulus),
+        known=known,
         known_in_filter=_in_filter(ring, r, inverses),
-        lift=_shifts(cofactor, range(ring.degree), m + r - 1, ring.field),
+        lift=lift,
     )
 
 

@@ -260,7 +260,18 @@ class Alignment:
     @property
     def is_identity(self) -> bool:
         """Whether the derivation gives the algorithm's matrices as they stand."""
-        return self.order == tuple(range(len(self.order))) and all(f == 1 for factors in self.scales for f in factors)
+        return self.in_order and all(f == 1 for factors in self.scales for f in factors)
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the products stand in the order of the derivation."""
+        return self.order == tuple(range(len(self.order)))
+
+    @property
+    def moves_signs(self) -> bool:
+        """Whether all that the algorithm does beside is to move signs of products from ``g`` to ``bt``."""
+        of_at, of_g, _ = self.scales
+        return self.in_order and all(f == 1 for f in of_at) and all(abs(f) == 1 for f in of_g)
 
 
 def align(algorithm: BilinearAlgorithm, derivation: Derivation) -> Alignment | None:

@@ -133,10 +133,10 @@ def balanced(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:
     >>> from winograd.algebra.toom_cook import toom_cook
     >>> balanced(toom_cook(2, 3, "0,1,-1,inf")).bt
     Matrix([
-    [-1/2,    0, 1/2,   0],
-    [   0,  1/2, 1/2,   0],
-    [   0, -1/2, 1/2,   0],
-    [   0, -1/2,   0, 1/2]])
+    [1/2,    0, -1/2,   0],
+    [  0,  1/2,  1/2,   0],
+    [  0, -1/2,  1/2,   0],
+    [  0, -1/2,    0, 1/2]])
     """
     _, rows_g, rows_bt = _vectors(algorithm)
     return scaled(algorithm, g=map(_to_unit, rows_g), bt=map(_to_unit, rows_bt))

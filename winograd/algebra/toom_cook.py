@@ -23,7 +23,8 @@ def toom_cook(m: int, r: int, points: Iterable[object] | None = None) -> Bilinea
     With the finite points a_t, M(x) = prod (x - a_b), M_t = M / (x - a_t) and N_t = M_t(a_t): column t of ``at`` is
     (1, a_t, ..., a_t^(m-1)), row t of ``g`` is (1, a_t, ..., a_t^(r-1)) / N_t and row t of ``bt`` holds the
     coefficients of M_t. INFINITY takes the last product: the highest powers in ``at`` and ``g``, the coefficients of M
-    in ``bt``.
+    in ``bt``. At the point 0 the sign of a negative N_t stands in ``bt``, so that the filter's value there is not
+    negated; F(2,3) begins like the matrices of the literature.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def _toom_cook(m: int, r: int, points: tuple[Point, ...]) -> BilinearAlgorithm:
     finite = [point for point in points if point is not INFINITY]
     field, values = construct_domain([sympy.Integer(1), *finite], field=True, extension=True)
     one, *values = values
-    rows = [_finite_rows(value, product, m, r, one) for value, product in _cofactors(values, one)]
+    rows = [_finite_rows(value, product, m, r, field) for value, product in _cofactors(values, one)]
     if infinity_count(points):
         rows.append(_infinite_rows(values, m, r, one))
     columns, g, bt = (list(parts) for parts in zip(*rows, strict=True))
@@ -118,12 +119,14 @@ def _cofactors(values: Sequence[Any], one: Any) -> list[tuple[Any, list[Any]]]:
     return [(value, divide_linear(master, value)) for value in values]
 
 
-def _finite_rows(value: Any, cofactor: list[Any], m: int, r: int, one: Any) -> Rows:
+def _finite_rows(value: Any, cofactor: list[Any], m: int, r: int, field: Any) -> Rows:
     scale = evaluate(cofactor, value)
     if not scale:
         raise ValueError(f"point {value} is listed twice; points must be distinct")
-    padded = cofactor + [one - one] * (m + r - 1 - len(cofactor))
-    return powers(value, m, one), [power / scale for power in powers(value, r, one)], padded
+    padded = cofactor + [field.zero] * (m + r - 1 - len(cofactor))
+    if field.is_QQ and not value and scale < 0:
+        scale, padded = -scale, [-entry for entry in padded]
+    return powers(value, m, field.one), [power / scale for power in powers(value, r, field.one)], padded
 
 
 def _infinite_rows(values: Sequence[Any], m: int, r: int, one: Any) -> Rows:

@@ -47,7 +47,7 @@ def toom_cook_values(
     --------
     >>> at, g, bt = toom_cook_values(2, 2, [[Fraction(0), Fraction(1, 2), Fraction(-1, 2)]], Scaling.INTEGER)
     >>> bt[0].tolist()
-    [[-1.0, 0.0, 4.0], [0.0, 1.0, 2.0], [0.0, -1.0, 2.0]]
+    [[1.0, 0.0, -4.0], [0.0, 1.0, 2.0], [0.0, -1.0, 2.0]]
     """
     finite = [[point for point in points if not isinstance(point, Infinity)] for points in sets]
     _check(m, r, sets, finite)
@@ -55,6 +55,9 @@ def toom_cook_values(
     polynomials, leading = _polynomials(numerators, denominators, m + r - 1)
     inverse = np.ones(leading.shape)
     inverse[:, : numerators.shape[1]] /= _scales(numerators, denominators)
+    signs = np.ones(leading.shape, numerators.dtype)  # as in toom_cook: no negative inverse at the point 0
+    signs[:, : numerators.shape[1]][(numerators == 0) & (inverse[:, : numerators.shape[1]] < 0)] = -1
+    inverse, polynomials = inverse * signs, polynomials * signs[:, :, None]
     points = (numerators / denominators).astype(np.float64)
     at, g = (_powers(points, size, m + r - 1) for size in (m, r))
     if scaling is Scaling.INTEGER:

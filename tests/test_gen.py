@@ -243,21 +243,42 @@ def rows_of(table: bytes) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("m", "points", "counts"),
     [
-        ("2", ["0,1,-1,inf"], {"data": (4, 4), "inverse": (4, 4), "filter": (5, 7)}),
-        ("4", ["0,1,-1,2,-2,inf"], {"data": (12, 20), "inverse": (10, 13), "filter": (8, 14)}),
-        ("4,4", ["0,1,-1,2,-2,inf"], {"data": (144, 240), "inverse": (100, 130), "filter": (72, 126)}),
+        ("2", ["0,1,-1,inf"], {"data": (4, 4), "inverse": (4, 4), "filter": (4, 5)}),
+        ("6", ["0,1,-1,2,-2,1/2,-1/2,inf"], {"data": (24, 37), "inverse": (20, 30), "filter": (12, 17)}),
+        ("4", ["0,1,-1,2,-2,inf"], {"data": (12, 17), "inverse": (10, 13), "filter": (8, 11)}),
+        ("4,4", ["0,1,-1,2,-2,inf"], {"data": (144, 204), "inverse": (100, 130), "filter": (72, 99)}),
         ("2,4,4", ["0,1,-1,inf", *["0,1,-1,2,-2,inf"] * 2],
-         {"data": (720, 1104), "inverse": (344, 404), "filter": (333, 567)}),
-        ("4,4,4", ["0,1,-1,2,-2,inf"], {"data": (1296, 2160), "inverse": (760, 988), "filter": (504, 882)}),
+         {"data": (720, 960), "inverse": (344, 404), "filter": (324, 441)}),
+        ("4,4,4", ["0,1,-1,2,-2,inf"], {"data": (1296, 1836), "inverse": (760, 988), "filter": (504, 693)}),
     ],
 )  # fmt: skip
 def test_explain_prints_the_counts(
     m: str, points: list[str], counts: dict[str, tuple[int, int]], command: Command
 ) -> None:
-    assert command("--m", m, "--r", "3", *(f"--points={one}" for one in points), "--explain") == 0
+    arguments = ["--m", m, "--r", "3", *(f"--points={one}" for one in points)]
+    assert command(*arguments, "--explain") == 0
     assert command.error == ""
     rows = rows_of(command.out)
     assert {stage: tuple(map(int, row[:2])) for stage, row in rows.items()} == counts
+    # The header of a file says the same.
+    assert command(*arguments, "--target", "json") == 0
+    shown = ", ".join("{} {} ({})".format(stage, *counts[stage]) for stage in ("data", "filter", "inverse"))
+    assert f"  {shown}" in header_of(command.out.decode("ascii"))
+
+
+def test_explain_follows_the_options(command: Command) -> None:
+    arguments = ["--m", "4", "--r", "3", "--points=0,1,-1,2,-2,inf", "--explain", "--target", "json"]
+    assert command(*arguments, "--no-fma") == 0
+    assert {stage: row[:2] for stage, row in rows_of(command.out).items()} == {
+        "data": ["17", "17"],
+        "inverse": ["13", "13"],
+        "filter": ["11", "11"],
+    }
+    assert command(*arguments, "--stage", "inverse", "--transposed") == 0
+    last = command.out.decode("ascii").splitlines()[-1].split()
+    assert last[0] == "inverse"
+    assert b"data" not in command.out
+    assert b"filter" not in command.out
 
 
 def test_explain_lists_every_pass_of_every_program(command: Command) -> None:
@@ -475,7 +496,7 @@ def test_check_compares_bytes(command: Command, tmp_path: Path) -> None:
     assert (command.out, command.error) == (b"", "")
     right = file.read_bytes()
     for wrong, message in (
-        (right.replace(b"x2 - x0", b"x0 - x2"), ", must be "),
+        (right.replace(b" - x", b" + x", 1), ", must be "),
         (right[:-1], "ends differently"),
         (right + b"\n", "more than there must be"),
         (right.replace(b"\n", b"\r\n"), "line 1 ends differently"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Final
 
@@ -24,7 +25,7 @@ MAX_NOTE_LENGTH: Final = 200
 """Longest line of a note, in characters."""
 
 _COUNTED: Final = (
-    "Instructions per tile, an addition, a multiplication or a fused multiply-add being one (without fusion):"
+    "Instructions per tile, an addition, a multiplication or a fused multiply-add being one (made without fusion):"
 )
 _COUNTED_UNFUSED: Final = "Instructions per tile, an addition or a multiplication being one:"
 _TRANSPOSED: Final = (
@@ -72,7 +73,7 @@ def header_lines(
     F(2,3): 4 multiplications for 2 outputs.
     Made by winograd 0.1.0: python -m winograd.gen --m 2 --r 3 --points=0,1,-1,inf --target torch
     Points: 0,1,-1,inf
-    Instructions per tile, an addition, a multiplication or a fused multiply-add being one (without fusion):
+    Instructions per tile, an addition, a multiplication or a fused multiply-add being one (made without fusion):
       data 4 (4), filter 5 (7), inverse 4 (4)
     """
     recipe = find_recipe(nested)
@@ -109,12 +110,12 @@ def _origin(nested: NestedAlgorithm, recipe: Recipe | None, words: Sequence[str]
 
 
 def _counts(nested: NestedAlgorithm, stage: Stage, lowering: Lowering) -> str:
-    programs = lower_nested(nested, lowering)
-    passes = {Stage.DATA: programs.data, Stage.FILTER: programs.filter, Stage.INVERSE: programs.inverse}
-    counts = {one: count_passes(passes[one]) for one in stage.transforms}
-    if not lowering.fma:
-        return ", ".join(f"{name} {count.instructions}" for name, count in counts.items())
-    return ", ".join(f"{name} {count.instructions} ({count.unfused})" for name, count in counts.items())
+    programs, separate = (lower_nested(nested, made) for made in (lowering, replace(lowering, fma=False)))
+    counts = {
+        one: tuple(count_passes(made.of(one)).instructions for made in (programs, separate)) for one in stage.transforms
+    }
+    shown = "{} {} ({})" if lowering.fma else "{} {}"
+    return ", ".join(shown.format(one, *pair) for one, pair in counts.items())
 
 
 def _origin_lines(nested: NestedAlgorithm) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What ``python -m winograd.gen --explain`` prints: the gain of every pass, and what a tile costs, as two tables.
+"""What ``python -m winograd.gen --explain`` prints: the gain of every pass, and what a tile costs, as tables.
 
 In: an algorithm and how its programs are made. Out: text.
 """
@@ -25,16 +25,20 @@ def explanation(nested: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERING, 
     >>> explanation(NestedAlgorithm((axis,)), stages=["data"]).splitlines()[0]
     'F(4,3): 6 multiplications for 4 outputs.'
     """
-    report = report_on(nested)
+    report = report_on(nested, lowering)
+    tile = [one for one in report.tile if one.stage in stages]
     passes = [row for one in report.axes if one.stage in stages for row in _passes(one, nested)]
-    totals = [_total(one) for one in report.tile if one.stage in stages]
+    costs = [row for one in tile for row in _costs(one)]
+    totals = [_total(one) for one in tile]
     return (
         f"{nested.label}: {nested.rank} multiplications for {prod(nested.m)} outputs.\n"
         "Instructions of every axis' programs before and after each pass: an addition, a multiplication or a fused\n"
-        "multiply-add is one. Live: values that registers must hold at once.\n\n"
+        "multiply-add is one, without FMA that is two. Live: values that registers must hold at once.\n\n"
         f"{text_table(('program', 'pass', 'instructions', 'without FMA', 'live'), passes)}\n\n"
-        "Instructions of a whole tile; stored: values between two axes.\n\n"
-        f"{text_table(('transform', 'instructions', 'without FMA', 'order of axes', 'stored'), totals)}\n"
+        "Estimated cost of a whole tile by machine; spills: values stored or loaded again for want of registers.\n\n"
+        f"{text_table(('transform', 'machine', 'instructions', 'loads', 'stores', 'spills'), costs)}\n\n"
+        "Instructions of a whole tile, and of the programs that --no-fma makes; stored: values between two axes.\n\n"
+        f"{text_table(('transform', 'instructions', 'with --no-fma', 'order of axes', 'stored'), totals)}\n"
     )
 
 
@@ -56,9 +60,21 @@ def _changes(gain: Gain) -> tuple[str, str, str]:
     )
 
 
+def _costs(one: TileReport) -> list[tuple[str, ...]]:
+    return [
+        (one.stage, machine, str(cost.instructions), str(cost.loads), str(cost.stores), str(cost.spills))
+        for machine, cost in one.costs
+    ]
+
+
 def _total(one: TileReport) -> tuple[str, ...]:
-    counts = one.counts
-    return one.stage, str(counts.instructions), str(counts.unfused), _listed(one.order), _listed(one.stored)
+    return (
+        one.stage,
+        str(one.counts.instructions),
+        str(one.separate),
+        _listed(one.order),
+        _listed(one.stored),
+    )
 
 
 def _listed(numbers: Sequence[int]) -> str:

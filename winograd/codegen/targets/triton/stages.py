@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 import sympy
@@ -18,7 +19,6 @@ from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.literals import float64_literal
 from winograd.codegen.nested import AxisPass
 from winograd.codegen.targets.contract import Request, Stage
-from winograd.codegen.targets.triton.errors import error_bound, growth
 from winograd.codegen.targets.triton.printing import (
     FUSED,
     SEPARATE,
@@ -29,6 +29,7 @@ from winograd.codegen.targets.triton.printing import (
     row_major,
     wrapped,
 )
+from winograd.codegen.tolerance import transform_growth, transform_tolerance
 
 MAGNITUDE: Final = 4
 """Largest input of the self-test."""
@@ -80,8 +81,7 @@ class StageCode:
     @property
     def passes(self) -> tuple[AxisPass, ...]:
         """The passes of the transform."""
-        programs = self.request.programs
-        return {Stage.DATA: programs.data, Stage.FILTER: programs.filter, Stage.INVERSE: programs.inverse}[self.stage]
+        return self.request.programs.of(self.stage)
 
     @property
     def wide(self) -> bool:
@@ -141,10 +141,10 @@ def _function(code: StageCode) -> str:
 def _check(code: StageCode) -> Iterator[str]:
     """Yield an entry of the table: function, dtype, largest input, bound, and the matrix of every axis."""
     dtype, result = _dtypes(code)
-    largest, scale = float(growth(code.passes)) * MAGNITUDE, 1.0
+    largest, scale = float(transform_growth(code.passes)) * MAGNITUDE, 1.0
     if result == "DTYPE" and largest > _LARGEST:
         scale = 2.0 ** -math.ceil(math.log2(largest / _LARGEST))
-    yield f"    ({code.name}, {dtype}, {scale!r}, {MAGNITUDE * scale * error_bound(code.passes, wide=code.wide)!r}, ("
+    yield f"    ({code.name}, {dtype}, {scale!r}, {scale * _bound(code)!r}, ("
     for matrix in code.matrices:
         rows = fraction_rows(matrix)
         yield "        ("
@@ -152,6 +152,14 @@ def _check(code: StageCode) -> Iterator[str]:
             yield from wrapped("            (", [float64_literal(entry) for entry in row], ",),")
         yield "        ),"
     yield "    )),"
+
+
+def _bound(code: StageCode) -> float:
+    """Return what the arithmetic may make of rounding, and the float64 reference: n numbers are summed in 2 n steps."""
+    unit = Fraction(1, 2**53 if code.wide else 2**24)
+    steps = sum(2 * step.program.inputs for step in code.passes)
+    reference = 2.0**-53 * steps * MAGNITUDE * float(transform_growth(code.passes))
+    return transform_tolerance(code.passes, MAGNITUDE, unit) + reference
 
 
 def _dtypes(code: StageCode) -> tuple[str, str]:

@@ -82,9 +82,7 @@ def transform_tolerance(passes: Sequence[AxisPass], magnitude: int, unit: Fracti
     >>> 6 < transform_tolerance(passes, 1) * 2**53 < 6.001  # sums of 3 with 2 roundings
     True
     """
-    return _bound(
-        sum(longest_path(step.program) for step in passes), magnitude * transform_growth(passes), unit
-    )
+    return _bound(sum(longest_path(step.program) for step in passes), magnitude * transform_growth(passes), unit)
 
 
 def transform_growth(passes: Sequence[AxisPass]) -> Fraction:
@@ -98,7 +96,8 @@ def transform_growth(passes: Sequence[AxisPass]) -> Fraction:
     Fraction(9, 1)
     """
     programs = [step.program for step in passes]
-    return math.prod(max(interpret(without_signs(program), [Fraction(1)] * program.inputs)) for program in programs)
+    sizes = (max(interpret(without_signs(program), [Fraction(1)] * program.inputs)) for program in programs)
+    return math.prod(sizes, start=Fraction(1))
 
 
 def without_signs(program: Program) -> Program:

@@ -102,6 +102,7 @@ def _compiled(kernel: Kernel, library: ctypes.CDLL) -> Convolve:
         for part in ("filter", "convolve", "filter_floats", "workspace_floats")
     )
     floats.restype = workspace.restype = ctypes.c_int64
+    pack.restype = convolve.restype = ctypes.c_char_p  # NULL, or what is wrong
     tile = (1,) * (3 - nested.ndim) + nested.tile
 
     def run(images: Array, weights: Array) -> Array:

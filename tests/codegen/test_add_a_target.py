@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -31,7 +30,7 @@ pytestmark = pytest.mark.skipif(shutil.which("awk") is None, reason="no awk is i
 
 
 @pytest.fixture(autouse=True)
-def target(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def target(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Register the module of the page under the name that the page gives it."""
     [text] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     module = ModuleType("winograd_target_awk")
@@ -39,7 +38,7 @@ def target(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     targets = MappingProxyType({**emitting.TARGETS, "awk": module.TARGET})
     monkeypatch.setattr(emitting, "TARGETS", targets)
     monkeypatch.setattr(gen, "TARGETS", targets)
-    yield module
+    return module
 
 
 def awk(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:

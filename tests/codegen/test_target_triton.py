@@ -254,6 +254,17 @@ def test_a_file_runs_by_itself_outside_the_repository(tmp_path: Path, stage: str
     assert "passed, largest error 0 of that allowed" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["NAME_", "KERNEL_", "tl", "x" * 64])
+@pytest.mark.parametrize("stage", ["conv", "all"])
+def test_any_name_will_do(folder: Path, name: str, stage: str) -> None:
+    source = emit(F23, "triton", stage=stage, name=name).source
+    module = interpreted(source, folder)
+    assert name == module.NAME
+    assert hasattr(module, f"{name}_data_kernel_0")
+    assert module._self_test(*(("ieee",) if stage == "conv" else ())) == 0
+    assert max(len(line.replace(name, "")) for line in source.splitlines() if not line.startswith("#")) <= 120
+
+
 @pytest.mark.parametrize(("digits", "verdict"), [(11, 0), (7, 1)])
 def test_what_tf32_rounds_is_allowed_and_more_is_not(
     folder: Path, monkeypatch: pytest.MonkeyPatch, digits: int, verdict: int

@@ -36,7 +36,8 @@ def source(request: Request) -> str:
     """Return the text of the Triton module."""
     print_parts = _convolution if request.stage is Stage.CONV else _stages
     comments = "".join(f"# {line}".rstrip() + "\n" for line in request.header)
-    return comments + "\n\n".join(print_parts(request)).replace("NAME_", f"{request.name}_")
+    prelude, *parts = print_parts(request)
+    return comments + "\n\n".join([prelude, *(part.replace("NAME_", f"{request.name}_") for part in parts)])
 
 
 def _convolution(request: Request) -> Iterator[str]:

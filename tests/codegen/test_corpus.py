@@ -20,10 +20,11 @@ from winograd.codegen.compiler import cpu_features, find_compiler
 from winograd.codegen.emit import emit
 from winograd.codegen.forms import matrix_of
 from winograd.codegen.interpret import Contraction, interpret
-from winograd.codegen.lower import Lowering
+from winograd.codegen.lower import Lowering, SumOrder
 from winograd.codegen.module import python_module
 from winograd.codegen.nested import AxisPass, lower_nested
 from winograd.codegen.program import Node, Program
+from winograd.codegen.targets.c import pad_axes
 from winograd.codegen.targets.c.bare import bare_source
 from winograd.codegen.targets.numpy import NUMPY
 from winograd.codegen.targets.straight_line import function
@@ -84,13 +85,18 @@ def torch_runner(programs: Sequence[Program]) -> Runner:
     return lambda number, x: torch.stack(namespace[f"f{number}"](*torch.from_numpy(x))).numpy()
 
 
+def compiled(source: Path, optimised: str) -> ctypes.CDLL:
+    library = source.with_suffix(".so")
+    find_compiler().compile(source, library, ("-std=c11", optimised, "-march=native", "-fPIC", "-shared"))
+    return ctypes.CDLL(str(library))
+
+
 def c_runner(
     programs: Sequence[Program], dtype: str, directory: Path, contraction: Contraction, optimised: str = "-O0"
 ) -> Runner:
-    source, library = (directory / f"{dtype}_{contraction.value}.{ending}" for ending in ("c", "so"))
+    source = directory / f"{dtype}_{contraction.value}.c"
     source.write_text(bare_source(programs, dtype, contraction, "bare"), encoding="ascii")
-    find_compiler().compile(source, library, ("-std=c11", optimised, "-march=native", "-fPIC", "-shared"))
-    functions = ctypes.CDLL(str(library))
+    functions = compiled(source, optimised)
 
     def run(number: int, x: np.ndarray) -> np.ndarray:
         y = np.empty((len(programs[number].outputs), COUNT), dtype)
@@ -214,10 +220,6 @@ def transformed(x: np.ndarray, passes: Sequence[AxisPass]) -> np.ndarray:
     return x
 
 
-def sizes_before(passes: Sequence[AxisPass]) -> tuple[int, ...]:
-    return passes[0].extents
-
-
 @pytest.mark.parametrize("nested", ALGORITHMS, ids=lambda nested: nested.label)
 @pytest.mark.parametrize("target", ["numpy", "torch"])
 def test_emitted_files_have_the_interpreters_bits(target: str, nested: NestedAlgorithm) -> None:
@@ -229,6 +231,31 @@ def test_emitted_files_have_the_interpreters_bits(target: str, nested: NestedAlg
             passes = getattr(lower_nested(nested, lowering), stage)
             transform = getattr(module, f"{stage}_transform" + ("_transposed" if lowering.transposed else ""))
             for dtype in DTYPES:
-                x = np.random.default_rng(0).standard_normal((2, *sizes_before(passes))).astype(dtype)
+                x = np.random.default_rng(0).standard_normal((2, *passes[0].extents)).astype(dtype)
                 y = transform(x) if target == "numpy" else transform(torch.from_numpy(x)).numpy()
                 assert y.tobytes() == transformed(x, passes).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype", "lowering"),
+    [
+        (-2, "float32", Lowering(fma=False)),
+        (-1, "float64", Lowering(SumOrder.HUFFMAN, fma=False)),
+        (9, "float32", Lowering(SumOrder.BALANCED, fma=False, transposed=True)),
+    ],
+)
+def test_emitted_c_has_the_interpreters_bits(number: int, dtype: str, lowering: Lowering, tmp_path: Path) -> None:
+    nested = pad_axes(ALGORITHMS[number])
+    (tmp_path / "emitted.c").write_text(emit(nested, "c", stage="all", dtype=dtype, lowering=lowering).source)
+    functions = compiled(tmp_path / "emitted.c", "-O1")
+    for stage in TRANSFORMS:
+        passes = getattr(lower_nested(nested, lowering), stage)
+        x = np.random.default_rng(0).standard_normal((2 * COUNT, *passes[0].extents)).astype(dtype)
+        # Filters are transformed in float64 and rounded once.
+        expected = transformed(x.astype("float64") if stage == "filter" else x, passes).astype(dtype)
+        columns, y = (np.ascontiguousarray(np.moveaxis(array, 0, -1)) for array in (x, np.zeros_like(expected)))
+        arguments = [value for a in (columns, y) for value in (ctypes.c_void_p(a.ctypes.data), ctypes.c_int64(len(x)))]
+        function = functions[f"winograd_{stage}" + ("_transposed" if lowering.transposed else "")]
+        function.restype = ctypes.c_char_p
+        assert function(*arguments, ctypes.c_int64(len(x))) is None
+        assert np.moveaxis(y, -1, 0).tobytes() == expected.tobytes()

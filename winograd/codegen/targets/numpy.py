@@ -85,8 +85,9 @@ def _agrees(label, expected, limits, function, *arguments):
         y = function(*(x.astype(float) for x in arguments))
     error, (allowed, step) = _largest_error(y.reshape(-1).tolist(), expected), limits
     decides = allowed < step / 2
+    remark = "" if decides else ", which decides nothing"
     print(f"{NAME}, {label}: {'exact' if exact else 'WRONG'} in integers and fractions;")
-    print(f"  largest error {error:.1e} in float64, {allowed:.1e} allowed{'' if decides else ', which decides nothing'}")
+    print(f"  largest error {error:.1e} in float64, {allowed:.1e} allowed{remark}")
     return exact and (error <= allowed or not decides)
 """
 

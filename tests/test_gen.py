@@ -526,6 +526,23 @@ def test_check_notices_every_changed_byte(target: str, command: Command, tmp_pat
     assert command(*arguments, "--check", str(file)) == 0
 
 
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_a_file_without_end_is_not_read_to_its_end(target: str, command: Command, tmp_path: Path) -> None:
+    arguments = ("--m", "2", "--r", "3", "--target", target)
+    if Path("/dev/zero").exists():
+        assert command(*arguments, "--check", "/dev/zero") == 1
+        assert command.error_is_one_line
+        assert ": more than " in command.error
+    # Not even where all of it is comments.
+    file = tmp_path / "file"
+    assert command(*arguments, "-o", str(file)) == 0
+    comment = TARGETS[target].comment or ""
+    file.write_bytes(file.read_bytes() + f"{comment} Measured; from this line on --check compares nothing:\n".encode())
+    assert command(*arguments, "--check", str(file)) == (0 if comment else 1)
+    file.write_bytes(file.read_bytes() + f"{comment} more\n".encode() * 10_000)
+    assert command(*arguments, "--check", str(file)) == 1
+
+
 @pytest.mark.parametrize("path", ["missing", ".", ""])
 def test_files_that_cannot_be_compared(
     path: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

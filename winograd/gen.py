@@ -11,7 +11,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from winograd.accuracy.cataloguing.header_notes import catalogued, predicted
@@ -40,6 +39,7 @@ from winograd.console import Console
 
 _CONSOLE: Final = Console("python -m winograd.gen")
 _MEASURED: Final = "Measured; from this line on --check compares nothing:"
+_LONGEST_MEASUREMENT: Final = 4096
 _EPILOG: Final = f"""\
 {POINTS_EPILOG} Examples:
   {_CONSOLE.program} --m 4 --r 3 --ndim 3 --target c -o f4.c
@@ -209,7 +209,11 @@ def _measured(nested: NestedAlgorithm, marker: str) -> bytes:
 
 
 def _check(path: str, artefact: bytes, marker: str | None) -> int:
-    found = Path(path).read_bytes()
+    longest = len(artefact) + _LONGEST_MEASUREMENT
+    with open(path, "rb") as file:
+        found = file.read(longest + 1)
+    if len(found) > longest:
+        return _CONSOLE.failed(f"{path}: more than {longest} bytes, must be {len(artefact)}")
     difference = first_difference(artefact, found if marker is None else _without_measurement(found, marker))
     return 0 if difference is None else _CONSOLE.failed(f"{path}: {difference}")
 

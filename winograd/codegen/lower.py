@@ -70,7 +70,6 @@ class AxisPrograms:
     inverse: Program
 
 
-@lru_cache(maxsize=1024)
 def lower_axis(algorithm: BilinearAlgorithm, lowering: Lowering = DEFAULT_LOWERING) -> AxisPrograms:
     """Return the programs of the three transforms of one axis.
 
@@ -81,6 +80,11 @@ def lower_axis(algorithm: BilinearAlgorithm, lowering: Lowering = DEFAULT_LOWERI
     >>> lower_axis(f4).data.counts, lower_axis(f4, Lowering(fma=False)).data.counts
     (Counts(additions=4, multiplications=0, fused=8), Counts(additions=12, multiplications=5, fused=0))
     """
+    return _lower_axis(algorithm, lowering)
+
+
+@lru_cache(maxsize=1024)
+def _lower_axis(algorithm: BilinearAlgorithm, lowering: Lowering) -> AxisPrograms:
     return AxisPrograms(
         data=lower_matrix(algorithm.bt, lowering),
         filter=lower_matrix(algorithm.g, lowering),

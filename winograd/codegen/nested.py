@@ -53,7 +53,6 @@ class NestedPrograms:
         return {"data": self.data, "filter": self.filter, "inverse": self.inverse}[stage]
 
 
-@lru_cache(maxsize=256)
 def lower_nested(algorithm: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERING) -> NestedPrograms:
     """Return the passes of the three transforms, each in the order of axes with the fewest instructions.
 
@@ -66,6 +65,11 @@ def lower_nested(algorithm: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERI
     >>> count_passes(programs.data).instructions, count_passes(programs.inverse).instructions
     (720, 344)
     """
+    return _lower_nested(algorithm, lowering)
+
+
+@lru_cache(maxsize=256)
+def _lower_nested(algorithm: NestedAlgorithm, lowering: Lowering) -> NestedPrograms:
     axes = [lower_axis(axis, lowering) for axis in algorithm.axes]
     return NestedPrograms(
         data=_cheapest([axis.data for axis in axes]),

@@ -48,7 +48,7 @@ def test_the_module_convolves_exactly(data: st.DataObject) -> None:
     generator = np.random.default_rng(data.draw(st.integers(0, 99)))
     x = fractions(generator, (shape.batch, shape.channels, *shape.sizes))
     w = fractions(generator, (shape.outputs, shape.channels, *nested.r))
-    y = python_module(emit(nested, "numpy")).convolve(x, w, shape.symmetric_padding)
+    y = python_module(emit(nested, "numpy")).convolve(x, w, padding=shape.symmetric_padding)
     assert y.tolist() == convolve_ref(x, w, shape.symmetric_padding).tolist()
 
 
@@ -57,7 +57,7 @@ def test_the_module_convolves_exactly(data: st.DataObject) -> None:
 def test_geometry_is_that_of_the_other_backends(extra: int, padding: int) -> None:
     sizes = (3 + extra, 4 + extra)
     module = python_module(emit(MIXED, "numpy"))
-    y = module.convolve(np.ones((1, 1, *sizes), int), np.ones((1, 1, *MIXED.r), int), padding)
+    y = module.convolve(np.ones((1, 1, *sizes), int), np.ones((1, 1, *MIXED.r), int), padding=padding)
     assert y.shape[2:] == tile_axes(sizes, MIXED.m, MIXED.r, ((padding, padding),) * 2).output
 
 
@@ -65,7 +65,7 @@ def test_every_flipped_constant_breaks_the_module() -> None:
     kernel = emit(toom_cook(4, 3), "numpy")
     x, w = np.arange(1, 9).reshape(1, 1, 8) ** 2, np.array([[[2, 3, 5]]])
     right = convolve_ref(x, w, (1,)).tolist()
-    assert python_module(kernel).convolve(x, w, 1).tolist() == right
+    assert python_module(kernel).convolve(x, w, padding=1).tolist() == right
     constants = [match for match in re.finditer(r"c\(-?\d", kernel.source) if "lambda" not in match.group()]
     assert len(constants) > 10
     for match in constants:
@@ -73,14 +73,14 @@ def test_every_flipped_constant_breaks_the_module() -> None:
         flipped = f"c({sign}{match.group().removeprefix('c(').removeprefix('-')}"
         source = kernel.source[: match.start()] + flipped + kernel.source[match.end() :]
         wrong = Kernel(target="numpy", name="wrong", source=source, algorithm=kernel.algorithm)
-        assert python_module(wrong).convolve(x, w, 1).tolist() != right, match
+        assert python_module(wrong).convolve(x, w, padding=1).tolist() != right, match
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble", "complex64", "complex128"])
 def test_floating_results_keep_the_dtype_and_are_close(dtype: str) -> None:
     generator = np.random.default_rng(0)
     x, w = generator.integers(-9, 10, (2, 3, 7, 9)), generator.integers(-9, 10, (2, 3, 3, 2))
-    y = python_module(emit(MIXED, "numpy")).convolve(x.astype(dtype), w.astype(dtype), (1, 0))
+    y = python_module(emit(MIXED, "numpy")).convolve(x.astype(dtype), w.astype(dtype), padding=(1, 0))
     expected = convolve_ref(x, w, (1, 0)).astype(float)
     assert y.dtype == np.dtype(dtype)
     # The bound of the self-test is for float64 and one channel; three channels add three of it and two roundings each.
@@ -121,7 +121,7 @@ def test_float16_is_computed_in_float32() -> None:
 )
 def test_wrong_arguments_are_named(x: tuple[int, ...], w: tuple[int, ...], padding: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        F23.convolve(np.zeros(x), np.zeros(w), padding)
+        F23.convolve(np.zeros(x), np.zeros(w), padding=padding)
 
 
 @pytest.mark.parametrize(("stage", "size"), [("filter_transform", 3), ("data_transform", 4), ("inverse_transform", 4)])
@@ -160,6 +160,16 @@ def test_the_self_test_can_fail(old: str, new: str, capsys: pytest.CaptureFixtur
     assert "WRONG" in capsys.readouterr().out
 
 
+def test_a_bias_is_added_before_the_result_is_rounded() -> None:
+    x, w, b = np.ones((2, 1, 5)), np.ones((3, 1, 3)), np.array([0, 1, 2])
+    assert F23.convolve(x.astype(int), w.astype(int), b).tolist() == [[[3] * 3, [4] * 3, [5] * 3]] * 2
+    # 2049 lies between two numbers of float16, and 2050 is one.
+    halves = [np.array(values, np.float16) for values in ([[[1000, 1000, 49]]], [[[1, 1, 1]]], [1])]
+    assert F23.convolve(*halves).tolist() == [[[2050.0]]]
+    with pytest.raises(ValueError, match=r"bias has shape \(2,\), must be \(3,\)"):
+        F23.convolve(x, w, b[:2])
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_transforms_take_any_layout_and_lists(order: str) -> None:
     d = np.arange(32.0).reshape(2, 4, 4)
@@ -173,7 +183,7 @@ def test_transforms_take_any_layout_and_lists(order: str) -> None:
 @pytest.mark.parametrize("padding", [np.int64(1), (np.int8(1),), [1]])
 def test_padding_may_be_any_integer(padding: object) -> None:
     x, w = np.arange(5).reshape(1, 1, 5), np.array([[[1, 2, 3]]])
-    assert F23.convolve(x, w, padding).tolist() == convolve_ref(x, w, (1,)).tolist()
+    assert F23.convolve(x, w, padding=padding).tolist() == convolve_ref(x, w, (1,)).tolist()
 
 
 def test_only_python_becomes_a_module() -> None:

@@ -143,7 +143,7 @@ def test_the_convolution_is_within_its_bound(dtype: str, data: st.DataObject) ->
     options = {"generator": generator, "dtype": getattr(torch, dtype)}
     x = torch.randn(shape.batch, shape.channels, *shape.sizes, **options)
     w = torch.randn(shape.outputs, shape.channels, *nested.r, **options)
-    y = python_module(emit(nested, "torch")).convolve(x, w, shape.symmetric_padding)
+    y = python_module(emit(nested, "torch")).convolve(x, w, padding=shape.symmetric_padding)
     assert y.dtype == x.dtype
     assert_within_bound(y, x, w, nested, padding=shape.symmetric_padding)
 
@@ -151,18 +151,18 @@ def test_the_convolution_is_within_its_bound(dtype: str, data: st.DataObject) ->
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_16_bits_are_storage_only(dtype: torch.dtype) -> None:
     module, generator = python_module(emit(F43_2D, "torch")), torch.Generator().manual_seed(0)
-    x, w = rounded(generator, 2, 3, 9, 7), rounded(generator, 4, 3, 3, 3)
-    y = module.convolve(x.to(dtype), w.to(dtype), 1)
+    x, w, b = rounded(generator, 2, 3, 9, 7), rounded(generator, 4, 3, 3, 3), rounded(generator, 4)
+    y = module.convolve(x.to(dtype), w.to(dtype), b.to(dtype), padding=1)
     assert y.dtype == dtype
-    assert torch.equal(y, module.convolve(x, w, 1).to(dtype))
+    assert torch.equal(y, module.convolve(x, w, b, padding=1).to(dtype))
 
 
 def test_autocast_narrows_nothing_on_the_way() -> None:
     module, generator = python_module(emit(F43_2D, "torch")), torch.Generator().manual_seed(0)
     x, w = rounded(generator, 2, 3, 9, 7), rounded(generator, 4, 3, 3, 3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside = module.convolve(x, w, 1)
-    assert torch.equal(inside, module.convolve(x, w, 1))
+        inside = module.convolve(x, w, padding=1)
+    assert torch.equal(inside, module.convolve(x, w, padding=1))
 
 
 def test_numpy_and_torch_agree_on_every_geometry() -> None:
@@ -171,8 +171,8 @@ def test_numpy_and_torch_agree_on_every_geometry() -> None:
     generator = np.random.default_rng(0)
     for extra, padding in product(range(4), (0, 1, (2, 0), [0, 3])):
         x, w = (generator.integers(-9, 10, shape) for shape in ((2, 3, 3 + extra, 4), (2, 3, 3, 2)))
-        y = module.convolve(torch.from_numpy(x).double(), torch.from_numpy(w).double(), padding)
-        assert y.tolist() == exact.convolve(x, w, padding).tolist()
+        y = module.convolve(torch.from_numpy(x).double(), torch.from_numpy(w).double(), padding=padding)
+        assert y.tolist() == exact.convolve(x, w, padding=padding).tolist()
 
 
 def test_empty_batches_channels_and_outputs() -> None:
@@ -185,13 +185,13 @@ def test_empty_batches_channels_and_outputs() -> None:
 def test_the_convolution_has_gradients_forward_and_backward() -> None:
     module, generator = python_module(emit(F43_2D, "torch")), torch.Generator().manual_seed(0)
     options = {"generator": generator, "dtype": torch.float64, "requires_grad": True}
-    x, w = torch.randn(1, 2, 6, 4, **options), torch.randn(2, 2, 3, 3, **options)
+    arguments = [torch.randn(shape, **options) for shape in ((1, 2, 6, 4), (2, 2, 3, 3), (2,))]
 
-    def convolved(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        return module.convolve(x, w, (0, 1))
+    def convolved(*arguments: torch.Tensor) -> torch.Tensor:
+        return module.convolve(*arguments, padding=(0, 1))
 
-    assert torch.autograd.gradcheck(convolved, (x, w), check_forward_ad=True, fast_mode=True)
-    assert torch.autograd.gradgradcheck(convolved, (x, w), fast_mode=True)
+    assert torch.autograd.gradcheck(convolved, arguments, check_forward_ad=True, fast_mode=True)
+    assert torch.autograd.gradgradcheck(convolved, arguments, fast_mode=True)
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
@@ -202,11 +202,11 @@ def test_the_convolution_compiles_into_one_graph(backend: str) -> None:
     compiled = torch.compile(module.convolve, backend=counter, fullgraph=True)
     options = {"generator": generator.manual_seed(0), "requires_grad": True}
     x, w = torch.randn(2, 3, 9, 7, **options), torch.randn(4, 3, 3, 2, **options)
-    y = compiled(x, w, 1)
+    y = compiled(x, w, padding=1)
     assert counter.frame_count == 1
-    assert torch.equal(y, module.convolve(x, w, 1))
+    assert torch.equal(y, module.convolve(x, w, padding=1))
     found = torch.autograd.grad(y.square().sum(), (x, w))
-    expected = torch.autograd.grad(module.convolve(x, w, 1).square().sum(), (x, w))
+    expected = torch.autograd.grad(module.convolve(x, w, padding=1).square().sum(), (x, w))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
 
@@ -218,7 +218,7 @@ def test_other_sizes_do_not_compile_again_without_end() -> None:
     w = torch.ones(2, 2, 3)
     for size in range(8, 28):
         x = torch.arange(2.0 * size).reshape(1, 2, size)
-        assert torch.equal(compiled(x, w, 1), F23.convolve(x, w, 1))
+        assert torch.equal(compiled(x, w, padding=1), F23.convolve(x, w, padding=1))
     assert counter.frame_count <= 3
 
 
@@ -227,7 +227,7 @@ def test_the_convolution_runs_under_vmap_and_on_meta() -> None:
     x, w = torch.randn(3, 2, 2, 7, 6, generator=generator), torch.randn(4, 2, 3, 3, generator=generator)
     separate = torch.stack([module.convolve(one, w) for one in x])
     torch.testing.assert_close(torch.vmap(module.convolve, in_dims=(0, None))(x, w), separate)
-    assert module.convolve(x[0].to("meta"), w.to("meta"), 1).shape == (2, 4, 7, 6)
+    assert module.convolve(x[0].to("meta"), w.to("meta"), padding=1).shape == (2, 4, 7, 6)
 
 
 def test_any_layout_is_taken_and_nothing_is_changed() -> None:
@@ -259,13 +259,17 @@ def test_any_layout_is_taken_and_nothing_is_changed() -> None:
 )
 def test_wrong_shapes_are_named(x: tuple[int, ...], w: tuple[int, ...], padding: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        F23.convolve(torch.zeros(x), torch.zeros(w), padding)
+        F23.convolve(torch.zeros(x), torch.zeros(w), padding=padding)
 
 
 def test_wrong_dtypes_are_named() -> None:
     x, w = torch.zeros(1, 3, 5), torch.zeros(1, 3, 3)
-    with pytest.raises(TypeError, match=r"input has dtype torch.float32 and weight torch.float64, must be the same"):
+    with pytest.raises(TypeError, match=r"weight has dtype torch.float64, must be torch.float32, which input has"):
         F23.convolve(x, w.double())
+    with pytest.raises(TypeError, match=r"bias has dtype torch.int64, must be floating or complex"):
+        F23.convolve(x, w, torch.zeros(1, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"bias has shape \(3,\), must be \(1,\)"):
+        F23.convolve(x, w, torch.zeros(3))
     with pytest.raises(TypeError, match=r"input has dtype torch.int64, must be floating or complex"):
         F23.convolve(x.long(), w.long())
     with pytest.raises(TypeError, match=r"weight is a list, must be a tensor"):

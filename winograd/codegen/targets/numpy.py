@@ -45,11 +45,11 @@ def _constant(dtype):
 """
 
 _PARTS: Final = '''\
-def _operands(input, weight):
-    x, w = (_exact_integers(np.asarray(value)) for value in (input, weight))
-    dtype = np.result_type(x, w)
+def _operands(*operands):
+    arrays = [None if value is None else _exact_integers(np.asarray(value)) for value in operands]
+    dtype = np.result_type(*(x for x in arrays if x is not None))
     work = np.result_type(dtype, np.float32) if dtype == np.float16 else dtype
-    return x.astype(work), w.astype(work), dtype
+    return [None if x is None else x.astype(work) for x in arrays], dtype
 
 
 def _padded(x, below, above):
@@ -102,7 +102,7 @@ NUMPY: Final = Language(
     library="np",
     imports="import numpy as np",
     numbers=_NUMBERS,
-    convolution="the common dtype of both, object for integers; float16 is computed in float32 and rounded once.",
+    convolution="the common dtype of all, object for integers; float16 is computed in float32 and rounded once.",
     integers="(int, np.integer)",
     permute="np.transpose",
     cast="astype",

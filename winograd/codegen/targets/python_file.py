@@ -21,8 +21,8 @@ from winograd.codegen.tolerance import float64_tolerance, transform_tolerance
 _LAW: Final = "y = inverse_transform(filter_transform(w) * data_transform(d)), products summed over channels."
 _MAGNITUDE: Final = 9
 """Largest integer that `Language.agrees` draws."""
-_CHANNELS: Final = 3
-"""Channels of the self-test's convolutions."""
+_CHANNELS: Final = 4
+"""Channels of the self-test's convolutions, and one for the bias, which adds no more than a channel does."""
 
 
 @dataclass(frozen=True, slots=True)

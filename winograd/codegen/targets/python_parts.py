@@ -8,29 +8,33 @@ from __future__ import annotations
 from typing import Final
 
 CONVOLVE: Final = '''\
-def convolve(input, weight, padding=0):
+def convolve(input, weight, bias=None, padding=0):
     """Return the convolution (cross-correlation) of stride 1 of input (N, C, *sizes) with weight (K, C, *R).
 
-    padding: zeros on both sides of every axis, one integer or one per axis. The result has the shape
-    (N, K, *sizes + 2 * padding - R + 1) and $convolution
+    bias: None, or what is added to each output, (K,). padding: zeros on both sides of every axis, one integer or one
+    per axis. The result has the shape (N, K, *sizes + 2 * padding - R + 1) and
+    $convolution
     """
-    x, w, dtype = _operands(input, weight)
-    padding = _checked_padding(x, w, padding)
+    (x, w, b), dtype = _operands(input, weight, bias)
+    padding = _checked_padding(x, w, b, padding)
     output = tuple(size + 2 * zeros - r + 1 for size, zeros, r in zip(x.shape[2:], padding, R))
     counts = tuple(-(-size // m) for size, m in zip(output, M))
     y = inverse_transform(_summed(filter_transform(w), data_transform(_tiles(x, padding, counts))))
-    return _assembled(y, output).$cast(dtype)
+    y = _assembled(y, output)
+    return (y if b is None else y + b.reshape(-1, *(1 for _ in M))).$cast(dtype)
 '''
 """``$cast``: the method that changes the dtype; ``$convolution``: which dtype the result has."""
 
 GEOMETRY: Final = '''\
-def _checked_padding(x, w, padding):
+def _checked_padding(x, w, b, padding):
     axes = len(R)
     shapes = tuple(x.shape), tuple(w.shape)
     if len(shapes[0]) != axes + 2:
         raise ValueError(f"input has shape {shapes[0]}, must be (N, C) and {axes} sizes")
     if len(shapes[1]) != axes + 2 or shapes[1][1:] != (shapes[0][1], *R):
         raise ValueError(f"weight has shape {shapes[1]}, must be (K, {shapes[0][1]}) and the taps {R}")
+    if b is not None and tuple(b.shape) != shapes[1][:1]:
+        raise ValueError(f"bias has shape {tuple(b.shape)}, must be {shapes[1][:1]}")
     zeros = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * axes
     if len(zeros) != axes or any(not isinstance(zero, $integers) or zero < 0 for zero in zeros):
         raise ValueError(f"padding is {padding!r}, must be an integer of at least 0, or {axes} of them")
@@ -75,7 +79,7 @@ def _direct(x, w):
     for tap in itertools.product(*map(range, R)):
         window = x[(..., *(slice(k, k + size) for k, size in zip(tap, output)))]
         y = y + $library.einsum("nc...,kc->nk...", window, w[(..., *tap)])
-    return y.reshape(-1).tolist()
+    return y
 '''
 
 CONVOLVE_CASES: Final = """\
@@ -83,19 +87,19 @@ def _cases():
     for extra in (0, 1, M[0]):
         padding = tuple((extra + n) % 3 for n in range(len(R)))
         sizes = tuple(tile + extra for tile in TILE)
-        x, w = _integers(extra, 2, 3, *sizes), _integers(99, 2, 3, *R)
-        expected = _direct(_padded(x, padding, padding), w)
-        yield f"sizes {sizes}, padding {padding}", expected, _LIMITS, _padding_by(padding), x, w
+        x, w, b = _integers(extra, 2, 3, *sizes), _integers(99, 2, 3, *R), _integers(98, 2)
+        expected = _direct(_padded(x, padding, padding), w) + b.reshape(-1, *(1 for _ in M))
+        yield f"sizes {sizes}, padding {padding}", expected.reshape(-1).tolist(), _LIMITS, _padding_by(padding), x, w, b
 
 
 def _padding_by(padding):
-    return lambda x, w: convolve(x, w, padding)
+    return lambda x, w, b: convolve(x, w, b, padding)
 """
 
 TILE_CASES: Final = """\
 def _cases():
     d, w = _integers(0, 1, 3, *TILE), _integers(1, 4, 3, *R)
-    yield "a tile of 3 channels", _direct(d, w), _LIMITS, _convolved, d, w
+    yield "a tile of 3 channels", _direct(d, w).reshape(-1).tolist(), _LIMITS, _convolved, d, w
 
 
 def _convolved(d, w):

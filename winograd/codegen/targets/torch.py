@@ -36,13 +36,15 @@ def _check_numbers(name, x):
 """
 
 _PARTS: Final = '''\
-def _operands(input, weight):
+def _operands(input, weight, bias):
     _check_numbers("input", input)
-    _check_numbers("weight", weight)
-    if input.dtype != weight.dtype:
-        raise TypeError(f"input has dtype {input.dtype} and weight {weight.dtype}, must be the same")
+    for name, x in (("weight", weight), ("bias", bias)):
+        if x is not None or name == "weight":
+            _check_numbers(name, x)
+            if x.dtype != input.dtype:
+                raise TypeError(f"{name} has dtype {x.dtype}, must be {input.dtype}, which input has")
     work = torch.float32 if input.dtype in (torch.float16, torch.bfloat16) else input.dtype
-    return input.to(work), weight.to(work), input.dtype
+    return [None if x is None else x.to(work) for x in (input, weight, bias)], input.dtype
 
 
 def _padded(x, below, above):
@@ -85,7 +87,7 @@ TORCH: Final = Language(
     library="torch",
     imports="import torch",
     numbers=_NUMBERS,
-    convolution="the dtype of both; float16 and bfloat16 are computed in float32 and rounded once.",
+    convolution="the dtype of input; float16 and bfloat16 are computed in float32 and rounded once.",
     integers="int",
     permute="torch.permute",
     cast="to",

@@ -39,10 +39,12 @@ DOUBLE: Final = Notation("double", float64_literal, "NAME_fma_double({c}, {a}, {
 def print_program(
     program: Program, notation: Notation, read: Callable[[int], str], write: Callable[[int, str], str]
 ) -> Iterator[str]:
-    r"""Yield one C statement per input that is used, per instruction and per output of a program.
+    r"""Yield one C statement per input that is used, before its first use, per instruction and per output.
 
     Parameters
     ----------
+    program : Program
+    notation : Notation
     read : callable
         Returns the C expression of an input by its number.
     write : callable
@@ -57,14 +59,19 @@ def print_program(
     const double t0 = NAME_fma_double(0.5, x0, x1);
     y[0] = t0;
     """
-    used = {argument for node in program.nodes for argument in node.args} | set(program.outputs)
     names = [f"x{number}" for number in range(program.inputs)] + [f"t{number}" for number in range(len(program.nodes))]
-    for number in range(program.inputs):
-        if number in used:
-            yield f"const {notation.type_name} {names[number]} = {read(number)};"
-    for number, node in enumerate(program.nodes):
-        value = _expression(node, names, notation)
-        yield f"const {notation.type_name} {names[program.inputs + number]} = {value};"
+    unread = set(range(program.inputs))
+
+    def reads(values: Sequence[int]) -> Iterator[str]:
+        for number in dict.fromkeys(values):
+            if number in unread:
+                unread.remove(number)
+                yield f"const {notation.type_name} {names[number]} = {read(number)};"
+
+    for number, node in enumerate(program.nodes, start=program.inputs):
+        yield from reads(node.args)
+        yield f"const {notation.type_name} {names[number]} = {_expression(node, names, notation)};"
+    yield from reads(program.outputs)
     for number, output in enumerate(program.outputs):
         yield write(number, names[output])
 

@@ -15,6 +15,8 @@ from winograd.codegen.program import Program
 from winograd.codegen.targets.c.printing import DOUBLE, VECTOR, Notation, print_program
 
 _INDICES = ("i", "j", "k")
+_MOST_TURNS: Final = 8
+_MOST_INSTRUCTIONS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,34 +94,61 @@ def _is_identity(program: Program) -> bool:
     return program.outputs == tuple(range(program.inputs))
 
 
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """A loop over an axis, or over neighbouring ones: its index, its length, and what a step adds to both offsets."""
+
+    index: str
+    length: int
+    strides: tuple[int, int]
+
+
 def _print_pass(
     step: AxisPass, style: Style, read: tuple[str, Sequence[int]], write: tuple[str, Sequence[int]]
 ) -> Iterator[str]:
     """Yield the loops over the other axes, and over lanes, around the program."""
-    loops = [axis for axis, extent in enumerate(step.extents) if axis != step.axis and extent > 1]
-    heads = [_loop(_INDICES[axis], step.extents[axis]) for axis in loops]
+    loops = _loops(step, read[1], write[1])
+    heads = [f"for (int {loop.index} = 0; {loop.index} < {loop.length}; ++{loop.index})" for loop in loops]
     if style.lanes:
         heads.append("for (int64_t lane = 0; lane < NAME_PANEL; ++lane)")
+    elif loops:
+        heads.insert(-1, f"NAME_UNROLL({_unrolling(loops[-1].length, len(step.program.nodes))})")
     for depth, head in enumerate(heads, start=1):
         yield f"{'    ' * depth}{head}"
     indent = "    " * max(len(heads), 1)
 
-    def offset(number: int, strides: Sequence[int]) -> str:
-        terms = [f"{_INDICES[axis]} * {strides[axis]}" if strides[axis] > 1 else _INDICES[axis] for axis in loops]
+    def offset(number: int, which: int) -> str:
+        terms = [f"{loop.index} * {loop.strides[which]}".removesuffix(" * 1") for loop in loops]
         if number or not terms:
-            terms.append(str(number * strides[step.axis]))
+            terms.append(str(number * (read, write)[which][1][step.axis]))
         return " + ".join(terms)
 
     yield f"{indent}{{"
     for line in print_program(
         step.program,
         style.notation,
-        read=lambda number: read[0].format(at=offset(number, read[1])),
-        write=lambda number, value: write[0].format(at=offset(number, write[1]), value=value),
+        read=lambda number: read[0].format(at=offset(number, 0)),
+        write=lambda number, value: write[0].format(at=offset(number, 1), value=value),
     ):
         yield f"{indent}    {line}"
     yield f"{indent}}}"
 
 
-def _loop(index: str, extent: int) -> str:
-    return f"for (int {index} = 0; {index} < {extent}; ++{index})"
+def _loops(step: AxisPass, read: Sequence[int], write: Sequence[int]) -> list[_Loop]:
+    """Return the loops over the other axes, outermost first; one for two axes that follow each other in memory."""
+    loops: list[_Loop] = []
+    for axis, length in enumerate(step.extents):
+        if axis == step.axis or length == 1:
+            continue
+        inner = _Loop(_INDICES[axis], length, (read[axis], write[axis]))
+        if loops and loops[-1].strides == (length * read[axis], length * write[axis]):
+            outer = loops.pop()
+            inner = _Loop(outer.index, outer.length * length, inner.strides)
+        loops.append(inner)
+    return loops
+
+
+def _unrolling(length: int, instructions: int) -> int:
+    """Return how many turns of a loop are written out: a divisor of its length, while the code stays short."""
+    most = min(_MOST_TURNS, _MOST_INSTRUCTIONS // max(instructions, 1))
+    return max((turns for turns in range(1, most + 1) if length % turns == 0), default=1)

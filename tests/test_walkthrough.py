@@ -1,13 +1,16 @@
-"""The walkthrough of the documentation: its commands run, in order, in one directory, and print what it says.
+"""The pages on code generation: their commands run, in order, in one directory, and print what the page says.
 
-Its ``pycon`` blocks run with those of all documents, see `tests.test_documents`.
+Their ``pycon`` blocks run with those of all documents, see `tests.test_documents`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import doctest
+import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,8 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from winograd import gen
+
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "from-matrices-to-code.md"
+PAGES = ["from-matrices-to-code.md", "gen-command.md"]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -35,25 +40,38 @@ def disagreements(text: str, directory: Path) -> list[str]:
     path = f"{directory / 'bin'}{os.pathsep}{os.environ['PATH']}"
     packages = os.pathsep.join([str(ROOT), *(entry for entry in sys.path if entry.endswith("site-packages"))])
     environment = dict(os.environ) | {"PATH": path, "PYTHONPATH": packages}
-    wrong = []
-    for command, expected in steps(text):
-        ran = subprocess.run(
-            command,
-            shell=True,
-            check=False,
-            cwd=directory,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        if not doctest.OutputChecker().check_output(expected, ran.stdout, doctest.ELLIPSIS):
-            wrong.append(f"$ {command}\n{ran.stdout}")
-    return wrong
+    printed = ((command, expected, output_of(command, directory, environment)) for command, expected in steps(text))
+    checker = doctest.OutputChecker()
+    return [
+        f"$ {command}\n{output}"
+        for command, expected, output in printed
+        if not checker.check_output(expected, output, doctest.ELLIPSIS)
+    ]
 
 
-def test_its_commands_print_what_it_says(tmp_path: Path) -> None:
-    text = PAGE.read_text(encoding="utf-8")
+def output_of(command: str, directory: Path, environment: dict[str, str]) -> str:
+    """Run a command of the generator in this process, which is faster, and any other in a shell."""
+    words = shlex.split(command)
+    if words[:3] == ["python", "-m", "winograd.gen"]:
+        both = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+        with contextlib.chdir(directory), contextlib.redirect_stdout(both), contextlib.redirect_stderr(both):
+            gen.main(words[3:])
+        return both.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined, no-any-return]
+    return subprocess.run(
+        command,
+        shell=True,
+        check=False,
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ).stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_its_commands_print_what_it_says(page: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     assert len(list(steps(text))) >= 6
     assert disagreements(text, tmp_path) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import math
 import pickle
@@ -10,6 +11,7 @@ import re
 import shlex
 import string
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,6 +37,8 @@ from winograd.codegen.emit import TARGETS, emit
 from winograd.codegen.header import MAX_NOTE_LENGTH, header_lines
 from winograd.codegen.kernel import Kernel
 from winograd.codegen.literals import check_range, float64_literal
+from winograd.codegen.lower import Lowering, SumOrder
+from winograd.codegen.targets.contract import Stage
 
 F23 = toom_cook(2, 3)
 MATRICES = BilinearAlgorithm(m=1, r=2, at=[[2, 2]], g=[["1/2", 0], [0, "1/2"]], bt=[[1, 0], [0, 1]])
@@ -73,6 +77,69 @@ def test_targets_and_comment_markers_go_together() -> None:
         TARGETS["fortran"] = TARGETS["c"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_every_stage_dtype_and_order_is_emitted(target: str) -> None:
+    known = TARGETS[target]
+    lowerings = [
+        Lowering(order, fma, transposed) for order in SumOrder for fma in (True, False) for transposed in (True, False)
+    ]
+    wanted = itertools.product(known.stages, known.dtypes or (None,), lowerings)
+    made = {
+        emit(F23, target, stage=stage, dtype=dtype, lowering=lowering).digest
+        for stage, dtype, lowering in wanted
+        if not (lowering.transposed and stage is Stage.CONV)
+    }
+    transforms = 12 * sum(stage is not Stage.CONV for stage in known.stages)
+    assert len(made) == (transforms + 6 * (Stage.CONV in known.stages)) * max(1, len(known.dtypes))
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        ("json", {"stage": "conv"}, "stage 'conv' is not for target json; allowed: all, data, filter, inverse"),
+        ("c", {"stage": "rows"}, "stage 'rows' is not for target c; allowed: conv, all, data, filter, inverse"),
+        ("c", {"stage": ""}, "stage '' is not for target c; allowed: conv"),
+        ("c", {"dtype": "int8"}, "dtype 'int8' is not for target c; allowed: float32, float64, float16, bfloat16"),
+        ("triton", {"dtype": "float64"}, "dtype 'float64' is not for target triton; allowed: float32"),
+        ("numpy", {"dtype": "float32"}, "dtype 'float32' is not for target numpy, whose code has none"),
+        ("c", {"stage": "conv", "lowering": Lowering(transposed=True)}, "only transforms are; allowed: all, data"),
+        ("numpy", {"lowering": Lowering(transposed=True)}, "stage 'conv' is not for transposed matrices, only"),
+    ],
+)
+def test_what_a_target_does_not_have_is_refused(target: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        emit(F23, target, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_chosen_algorithm_has_its_command_in_the_header() -> None:
+    chosen = header_lines(nest(MATRICES), ["--target c"], chosen="--best float16")
+    assert chosen[1].endswith(": python -m winograd.gen --m 1 --r 2 --best float16 --target c")
+    # Points say more than a catalogue, which changes.
+    assert "--points=0,1,-1,inf" in header_lines(nest(F23), ["--target c"], chosen="--best float16")[1]
+    with pytest.raises(ValueError, match=r"^note "):
+        header_lines(nest(MATRICES), ["--target c"], chosen="*/ int main(void)")
+
+
+def test_a_header_counts_what_the_file_has() -> None:
+    f43 = nest(toom_cook(4, 3, "0,1,-1,2,-2,inf"))
+    assert "  inverse 10 (13)" in header_lines(f43, ["--target c"], stage=Stage.INVERSE)
+    unfused = header_lines(f43, ["--target c"], lowering=Lowering(fma=False))
+    assert "  data 17, filter 11, inverse 13" in unfused
+    assert not any("fused" in line for line in unfused)
+    assert any("for gradients" in line for line in header_lines(f43, [], lowering=Lowering(transposed=True)))
+
+
+def test_only_what_is_emitted_has_to_be_in_range() -> None:
+    algorithm = toom_cook(2, 3, ["0", "1", "-1", "1" + "0" * 39])
+    with pytest.raises(ValueError, match="beyond float32"):
+        emit(algorithm, "c", stage="data")
+    assert emit(algorithm, "c", stage="data", dtype="float64")
+    assert emit(algorithm, "c", stage="filter")
+    for dtype in ("float16", "bfloat16"):  # they are for what is stored
+        assert emit(toom_cook(2, 3, ["0", "1", "-1", "1000000"]), "c", stage="data", dtype=dtype)
+
+
 @pytest.mark.parametrize("target", ["fortran", "", "C", "c\n", "x" * 10_000])
 def test_unknown_targets_are_refused_with_the_known_ones(target: str) -> None:
     with pytest.raises(ValueError, match=rf"^target .* is unknown; {', '.join(TARGETS)} are allowed$") as caught:
@@ -98,6 +165,15 @@ def test_symbols_are_refused() -> None:
 def test_names_are_checked(name: str) -> None:
     with pytest.raises(ValueError, match=r"^name "):
         emit(F23, "torch", name=name)
+
+
+@pytest.mark.parametrize("name", ["NAME", "MY_NAME", "LABEL_", "CONSTANTS_", "a_NAME_b", "tl", "np", "main", "x0"])
+def test_a_name_is_put_in_and_nothing_else_changes(name: str) -> None:
+    other = re.sub("[A-Za-z0-9]", "q", name)  # as long, because long lines are wrapped
+    for target, known in TARGETS.items():
+        for stage in known.stages:
+            right, found = (emit(F23, target, stage=stage, name=one).source for one in (other, name))
+            assert found.replace(r"\_", "_") == re.sub(rf"(?<![a-z]){other}", name, right.replace(r"\_", "_"))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from sympy import ImmutableMatrix, Matrix, ones, zeros
 
+from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.crt import crt
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
@@ -69,6 +71,34 @@ def test_a_stage_has_its_functions_and_no_others(target: str, stage: str, loweri
 def test_the_self_test_passes(target: str, stage: str, lowering: Lowering, nested: NestedAlgorithm) -> None:
     need(target)
     assert run_file(emit(nested, target, stage=stage, lowering=lowering).source) == 0
+
+
+def test_every_output_is_measured_by_its_own_size() -> None:
+    need("torch")
+    source = emit(toom_cook(16, 3), "torch", stage="filter").source  # entries of its rows differ by orders of magnitude
+    assert run_file(source) == 0
+    smallest = min(constants(source))
+    assert smallest < 1e-3
+    changed, count = re.subn(rf"\b{float(smallest)!r}\b", repr(float(smallest) * 1.0001), source)
+    assert count >= 1
+    assert run_file(changed) == 1
+
+
+def test_a_row_of_zeros_is_no_trouble() -> None:
+    one = toom_cook(2, 2)
+    at, g, bt = (Matrix(matrix) for matrix in (one.at, one.g, one.bt))
+    idle = BilinearAlgorithm(
+        m=2,
+        r=2,
+        at=ImmutableMatrix(at.row_join(zeros(2, 1))),
+        g=ImmutableMatrix(g.col_join(ones(1, 2))),
+        bt=ImmutableMatrix(bt.col_join(zeros(1, 3))),
+    )
+    for target in ("numpy", "torch"):
+        need(target)
+        for transposed in (False, True):
+            assert run_file(emit(idle, target, stage="data", lowering=Lowering(transposed=transposed)).source) == 0
+            assert run_file(emit(idle, target, stage="inverse", lowering=Lowering(transposed=transposed)).source) == 0
 
 
 @pytest.mark.parametrize(("target", "stage", "lowering"), CASES, ids=label)

@@ -61,7 +61,7 @@ def float64_tolerance(
     return _bound(roundings, channels * magnitude**2 * math.prod((_growth(axis) for axis in axes), start=Fraction(1)))
 
 
-def transform_tolerance(passes: Sequence[AxisPass], magnitude: int, unit: Fraction = _FLOAT64_UNIT) -> float:
+def transform_tolerance(passes: Sequence[AxisPass], magnitude: int | Fraction, unit: Fraction = _FLOAT64_UNIT) -> float:
     """Return a bound on the error of any output of one transform of a tile.
 
     As `float64_tolerance`, with K the sum of the longest paths of the passes.
@@ -69,7 +69,7 @@ def transform_tolerance(passes: Sequence[AxisPass], magnitude: int, unit: Fracti
     Parameters
     ----------
     passes : sequence of AxisPass
-    magnitude : int
+    magnitude : int or Fraction
         Largest absolute value of the inputs.
     unit : Fraction
         Unit roundoff of the arithmetic, float64's unless given.

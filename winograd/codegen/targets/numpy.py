@@ -80,7 +80,7 @@ def _integers(seed, *shape):
 
 
 def _agrees(label, expected, limits, function, *arguments):
-    exact = function(*arguments).reshape(-1).tolist() == expected
+    exact = function(*arguments).reshape(-1).tolist() == [value for value, scale in expected]
     with np.errstate(over="ignore", invalid="ignore"):
         y = function(*(x.astype(float) for x in arguments))
     error, (allowed, step) = _largest_error(y.reshape(-1).tolist(), expected), limits

@@ -16,7 +16,7 @@ from winograd.codegen.targets import python_parts as parts
 from winograd.codegen.targets.contract import Request, Stage
 from winograd.codegen.targets.python_transforms import TRANSFORMS, Transform, transforms
 from winograd.codegen.targets.straight_line import Dialect
-from winograd.codegen.tolerance import float64_tolerance, transform_tolerance
+from winograd.codegen.tolerance import float64_tolerance
 
 _LAW: Final = "y = inverse_transform(filter_transform(w) * data_transform(d)), products summed over channels."
 _MAGNITUDE: Final = 9
@@ -49,7 +49,8 @@ class Language:
         Text of what the convolution needs: ``_operands``, ``_padded``, ``_windows`` and ``_summed``.
     agrees : str
         Text of ``_integers(seed, *shape)``, from -9 to 9, and of ``_agrees(label, expected, limits, function,
-        *arguments)``; limits are the error that is allowed in float64, and by how much a wrong result is off at least.
+        *arguments)``; expected are pairs, the right value and the scale of its error; limits are the error
+        that is allowed in float64, and by how much a wrong result is off at least.
     dialect : Dialect
     """
 
@@ -138,7 +139,7 @@ def _by_matrices(chosen: list[Transform]) -> list[str]:
     rows = [
         f"    ({transform.name}, {transform.sizes}, {limits}, {transform.matrices_name}),\n"
         for transform in chosen
-        for limits in [_limits(transform_tolerance(transform.passes, _MAGNITUDE), transform.smallest)]
+        for limits in [_limits(transform.tolerance(_MAGNITUDE), transform.smallest)]
     ]
     matrices = "\n".join(transform.matrices_definition() for transform in chosen)
     return [f"{matrices}\n_TRANSFORMS = (\n{''.join(rows)})\n\n\n{parts.MATRIX_CASES}"]

@@ -88,8 +88,9 @@ def _cases():
         padding = tuple((extra + n) % 3 for n in range(len(R)))
         sizes = tuple(tile + extra for tile in TILE)
         x, w, b = _integers(extra, 2, 3, *sizes), _integers(99, 2, 3, *R), _integers(98, 2)
-        expected = _direct(_padded(x, padding, padding), w) + b.reshape(-1, *(1 for _ in M))
-        yield f"sizes {sizes}, padding {padding}", expected.reshape(-1).tolist(), _LIMITS, _padding_by(padding), x, w, b
+        y = (_direct(_padded(x, padding, padding), w) + b.reshape(-1, *(1 for _ in M))).reshape(-1).tolist()
+        expected = [(value, 1) for value in y]
+        yield f"sizes {sizes}, padding {padding}", expected, _LIMITS, _padding_by(padding), x, w, b
 
 
 def _padding_by(padding):
@@ -99,7 +100,8 @@ def _padding_by(padding):
 TILE_CASES: Final = """\
 def _cases():
     d, w = _integers(0, 1, 3, *TILE), _integers(1, 4, 3, *R)
-    yield "a tile of 3 channels", _direct(d, w).reshape(-1).tolist(), _LIMITS, _convolved, d, w
+    expected = [(value, 1) for value in _direct(d, w).reshape(-1).tolist()]
+    yield "a tile of 3 channels", expected, _LIMITS, _convolved, d, w
 
 
 def _convolved(d, w):
@@ -111,8 +113,13 @@ def _cases():
     for function, sizes, limits, axes in _TRANSFORMS:
         matrices = [[[Fraction(entry) for entry in row.split()] for row in rows] for rows in axes]
         x = _integers(0, 2, *sizes)
-        expected = [value for tile in x.tolist() for value in _flat(_multiplied(matrices, tile))]
-        yield function.__name__, expected, limits, function, x
+        scale = _flat(_multiplied([[[abs(entry) for entry in row] for row in rows] for rows in matrices], _ones(sizes)))
+        expected = [pair for tile in x.tolist() for pair in zip(_flat(_multiplied(matrices, tile)), scale)]
+        yield f"{function.__name__}, errors as shares of a row's sum", expected, limits, function, x
+
+
+def _ones(sizes):
+    return [_ones(sizes[1:]) for _ in range(sizes[0])] if sizes else 1
 
 
 def _multiplied(matrices, x):
@@ -133,16 +140,17 @@ def _flat(x):
     return [value for part in x for value in _flat(part)] if isinstance(x, list) else [x]
 '''
 
-SELF_TEST: Final = """\
+SELF_TEST: Final = '''\
 def _self_test():
     return all([_agrees(*case) for case in _cases()])
 
 
 def _largest_error(got, expected):
-    errors = [float(abs(value - exact)) for value, exact in zip(got, expected)]
+    """Return the largest error, where right results come with the scale that errors are measured by."""
+    errors = [float(abs(value - exact) / (scale or 1)) for value, (exact, scale) in zip(got, expected)]
     return max(errors) if all(error == error for error in errors) else float("nan")
 
 
 if __name__ == "__main__":
     raise SystemExit(0 if _self_test() else 1)
-"""
+'''

@@ -12,10 +12,12 @@ from fractions import Fraction
 from math import prod
 
 from winograd.algebra.bilinear import FractionRows, fraction_rows
+from winograd.codegen.interpret import interpret
 from winograd.codegen.nested import AxisPass
 from winograd.codegen.program import Program
 from winograd.codegen.targets.contract import Request, Stage
 from winograd.codegen.targets.straight_line import Dialect, function
+from winograd.codegen.tolerance import transform_growth, transform_tolerance, without_signs
 
 TRANSFORMS = (Stage.FILTER, Stage.DATA, Stage.INVERSE)
 """The stages that are one transform."""
@@ -67,9 +69,21 @@ class Transform:
 
     @property
     def smallest(self) -> Fraction:
-        """Smallest absolute value of what an input is multiplied by, zeros left aside."""
-        smallest = (min(abs(entry) for row in rows for entry in row if entry) for rows in self.matrices)
-        return prod(smallest, start=Fraction(1))
+        """Least share of a row's sum, signs aside, that an entry which is not 0 has: what a wrong term is off by."""
+        shares = (
+            min(min(filter(None, map(abs, row))) / _size(row) for row in rows if any(row)) for rows in self.matrices
+        )
+        return prod(shares, start=Fraction(1))
+
+    def tolerance(self, magnitude: int) -> float:
+        """Return a bound on the error in float64 of an output, divided by the sum, signs aside, of its matrix row.
+
+        Inputs are at most ``magnitude``. A value on the way is at most that sum times what the program makes of ones
+        without signs, divided by the sum of its row.
+        """
+        ratios = (_largest_ratio(step.program, self.matrices[step.axis]) for step in self.passes)
+        share = prod(ratios, start=Fraction(1)) / transform_growth(self.passes)
+        return transform_tolerance(self.passes, magnitude * share)
 
     def definition(self) -> str:
         """Return the text of the function over whole tiles, which runs the axes one after another."""
@@ -119,6 +133,15 @@ def transforms(request: Request) -> list[Transform]:
     chosen: Sequence[Stage] = [request.stage] if request.stage in TRANSFORMS else TRANSFORMS
     transposed = request.lowering.transposed
     return [Transform(stage, transposed, passes[stage], _matrices(request, stage)) for stage in chosen]
+
+
+def _size(row: Sequence[Fraction]) -> Fraction:
+    return sum(map(abs, row), Fraction(0))
+
+
+def _largest_ratio(program: Program, rows: FractionRows) -> Fraction:
+    values: list[Fraction] = interpret(without_signs(program), [Fraction(1)] * program.inputs)
+    return max(value / _size(row) for value, row in zip(values, rows, strict=True) if any(row))
 
 
 def _rows(rows: FractionRows) -> str:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from winograd.codegen.passes.beginning import begin_positive
+from winograd.codegen.passes.collecting import collect
 from winograd.codegen.passes.dead_code import drop_dead_code
 from winograd.codegen.passes.factoring import factor
 from winograd.codegen.passes.fusing import fuse
@@ -41,6 +42,7 @@ SEPARATE_PASSES: Final = MappingProxyType[str, Pass](
         "pairing": partial(pair, arithmetic=Arithmetic.SEPARATE),
         "factoring": partial(factor, arithmetic=Arithmetic.SEPARATE),
         "beginning": begin_positive,
+        "collecting": partial(collect, arithmetic=Arithmetic.SEPARATE),
         "sharing": partial(share, arithmetic=Arithmetic.SEPARATE),
         "dead code": drop_dead_code,
         "scheduling": schedule,
@@ -72,7 +74,7 @@ def passes_for(arithmetic: Arithmetic, order: SumOrder) -> dict[str, Pass]:
     Examples
     --------
     >>> list(passes_for(Arithmetic.SEPARATE, SumOrder.BALANCED))
-    ['pairing', 'factoring', 'beginning', 'sharing', 'dead code', 'summation', 'scheduling']
+    ['pairing', 'factoring', 'beginning', 'collecting', 'sharing', 'dead code', 'summation', 'scheduling']
     """
     passes = dict(PASSES if arithmetic is Arithmetic.FUSED else SEPARATE_PASSES)
     if order in SUMMATION:

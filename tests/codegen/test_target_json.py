@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.codegen.corpus import random_programs
 from tests.strategies import nested_algorithms
 from winograd.algebra.bilinear import fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm, nest
@@ -21,6 +22,7 @@ from winograd.codegen.interpret import interpret
 from winograd.codegen.lower import DEFAULT_LOWERING, Lowering, SumOrder
 from winograd.codegen.nested import lower_nested
 from winograd.codegen.program import Node, Op, Program
+from winograd.codegen.targets.json import program_as_json
 
 MATRICES = {"data": "bt", "filter": "g", "inverse": "at"}
 MIXED = nest(toom_cook(2, 3, "0,1,-1,inf"), toom_cook(4, 2), toom_cook(1, 3))
@@ -71,6 +73,11 @@ def test_read_back_it_gives_the_programs_and_these_the_matrices(nested: NestedAl
             expected = [list(column) for column in zip(*rows, strict=True)] if lowering.transposed else rows
             assert matrix_in(program_in(step)) == expected
             assert holds(step)
+
+
+def test_any_program_reads_back() -> None:
+    for program in random_programs(300):
+        assert program_in(json.loads(json.dumps(program_as_json(program)))) == program
 
 
 @given(nested_algorithms(), st.sampled_from(SumOrder), st.integers(0, 99))

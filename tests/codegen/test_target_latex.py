@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.codegen.corpus import random_programs
 from tests.strategies import nested_algorithms
 from winograd.algebra.bilinear import fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.emit import TARGETS, emit
+from winograd.codegen.forms import matrix_of
 from winograd.codegen.lower import Lowering, SumOrder
+from winograd.codegen.targets.latex import equations
 
 MIXED = nest(toom_cook(2, 3), toom_cook(4, 2), toom_cook(2, 3))
 LETTERS = {"data": ("B^T", "d", "V"), "filter": ("G", "g", "U"), "inverse": ("A^T", "p", "y")}
@@ -72,14 +75,14 @@ def check_document(text: str, nested: NestedAlgorithm, lowering: Lowering, stage
     blocks = BLOCK.findall(text)
     axes = list(dict.fromkeys(nested.axes))
     assert len(blocks) == len(axes) * len(stages) == text.count(r"\paragraph")
-    for place, (_, *letters, entries, equations) in enumerate(blocks):
+    for place, (_, *letters, entries, lines) in enumerate(blocks):
         axis, (letter, given, result) = axes[place // len(stages)], LETTERS[stages[place % len(stages)]]
         rows = fraction_rows(getattr(axis, MATRICES[letter]))
         if lowering.transposed:
             letter = letter.removesuffix("^T") if letter.endswith("^T") else f"{letter}^T"
             rows, given, result = tuple(zip(*rows, strict=True)), result, given
         assert letters == [letter, letter]
-        assert matrix(entries) == outputs(equations, given, result, len(rows[0])) == list(map(list, rows))
+        assert matrix(entries) == outputs(lines, given, result, len(rows[0])) == list(map(list, rows))
 
 
 def is_balanced(text: str) -> bool:
@@ -94,6 +97,12 @@ def is_balanced(text: str) -> bool:
         elif not opened or opened.pop() != closing + name:
             return False
     return not opened
+
+
+def test_the_equations_of_any_program_are_its_matrix() -> None:
+    for program in random_programs(300):
+        text = " \\\\\n".join(equations(program, "d", "V"))
+        assert outputs(text, "d", "V", program.inputs) == list(map(list, matrix_of(program)))
 
 
 @given(nested_algorithms(), lowerings)

@@ -73,6 +73,7 @@ def test_a_useless_result_is_warned_of_in_its_dtype(dtype: str, is_useless: bool
     assert not is_useless or f"is useless in {dtype} at these points" in str(warning)
 
 
+@pytest.mark.filterwarnings("ignore:.* has a predicted relative L2 error")
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_the_best_algorithm_has_its_own_figures(ndim: int, dtype: str) -> None:

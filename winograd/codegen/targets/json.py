@@ -17,7 +17,7 @@ import sympy
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.nested import AxisPass
-from winograd.codegen.program import Op
+from winograd.codegen.program import Op, Program
 from winograd.codegen.targets.contract import Request, Stage, Target
 
 VERSION: Final = 1
@@ -65,21 +65,27 @@ def _matrix(nested: NestedAlgorithm, axis: int, stage: Stage, transposed: bool) 
     return fraction_rows(matrix.T if transposed else matrix)
 
 
-def _pass(step: AxisPass, rows: Sequence[Sequence[Fraction]]) -> dict[str, Any]:
-    program = step.program
+def program_as_json(program: Program) -> dict[str, Any]:
+    """Return a program as JSON values.
+
+    Examples
+    --------
+    >>> from winograd.codegen.program import Node
+    >>> program_as_json(Program(inputs=2, nodes=(Node(Op.FMA, (0, 1), Fraction(1, 2)),), outputs=(2,)))
+    {'inputs': 2, 'nodes': [['FMA', [0, 1], '1/2']], 'outputs': [2]}
+    """
     nodes = [
         [node.op.name, list(node.args), *([] if node.constant is None else [str(node.constant)])]
         for node in program.nodes
     ]
-    sample = [_sample(number) for number in range(program.inputs)]
+    return {"inputs": program.inputs, "nodes": nodes, "outputs": list(program.outputs)}
+
+
+def _pass(step: AxisPass, rows: Sequence[Sequence[Fraction]]) -> dict[str, Any]:
+    sample = [_sample(number) for number in range(step.program.inputs)]
     expected = [sum((entry * value for entry, value in zip(row, sample, strict=True)), Fraction(0)) for row in rows]
-    return {
-        "axis": step.axis,
-        "inputs": program.inputs,
-        "nodes": nodes,
-        "outputs": list(program.outputs),
-        "check": {"input": sample, "output": list(map(str, expected))},
-    }
+    check = {"input": sample, "output": list(map(str, expected))}
+    return {"axis": step.axis, **program_as_json(step.program), "check": check}
 
 
 def _sample(number: int) -> int:

@@ -89,7 +89,7 @@ def _axis(axis: BilinearAlgorithm, request: Request) -> Iterator[str]:
         count = program.counts.instructions
         yield f"\\paragraph{{{how.title}}} {count} instruction{'' if count == 1 else 's'} for ${how.letter}$."
         yield f"\\[ {how.letter} = {_matrix(matrix)} \\]"
-        yield "\\begin{align*}\n" + " \\\\\n".join(_lines(program, how.given, how.result)) + "\n\\end{align*}"
+        yield "\\begin{align*}\n" + " \\\\\n".join(equations(program, how.given, how.result)) + "\n\\end{align*}"
 
 
 def _matrix(matrix: sympy.ImmutableMatrix) -> str:
@@ -97,7 +97,16 @@ def _matrix(matrix: sympy.ImmutableMatrix) -> str:
     return "\\begin{pmatrix} " + r" \\ ".join(rows) + " \\end{pmatrix}"
 
 
-def _lines(program: Program, given: str, result: str) -> Iterator[str]:
+def equations(program: Program, given: str, result: str) -> Iterator[str]:
+    r"""Yield one aligned equation per instruction and per output, with these letters for inputs and outputs.
+
+    Examples
+    --------
+    >>> program = Program(inputs=2, nodes=(Node(Op.FMA, (0, 1), Fraction(1, 2)),), outputs=(2,))
+    >>> print(*equations(program, "d", "V"), sep="\n")
+    t_{0} &= \tfrac{1}{2}\, d_{0} + d_{1}
+    V_{0} &= t_{0}
+    """
     names = [f"{given}_{{{number}}}" for number in range(program.inputs)]
     for number, node in enumerate(program.nodes):
         names.append(f"t_{{{number}}}")

@@ -40,7 +40,7 @@ def interpreted(x: np.ndarray, passes: Sequence[AxisPass]) -> np.ndarray:
     return x
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(nested_algorithms(), st.sampled_from(["float32", "float64"]), st.integers(0, 99))
 def test_transforms_have_the_interpreters_bits(nested: NestedAlgorithm, dtype: str, seed: int) -> None:
     module, programs = python_module(emit(nested, "torch")), lower_nested(nested)
@@ -52,7 +52,7 @@ def test_transforms_have_the_interpreters_bits(nested: NestedAlgorithm, dtype: s
         assert emitted.tobytes() == interpreted(x, getattr(programs, stage)).tobytes()
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(nested_algorithms(), st.integers(0, 99))
 def test_a_tile_is_a_convolution_within_the_bound(nested: NestedAlgorithm, seed: int) -> None:
     module = python_module(emit(nested, "torch"))

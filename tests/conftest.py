@@ -1,9 +1,13 @@
-"""Hypothesis profiles: ``dev`` unless the environment variable CI is set, then ``ci``. Neither goes by the clock."""
+"""Hypothesis profiles: ``dev`` unless the environment variable CI is set, then ``ci``. Neither goes by the clock.
+
+``--update-golden`` writes the golden corpus again, see `tests.codegen.test_golden`.
+"""
 
 from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -11,3 +15,12 @@ UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", UNTIMED, max_examples=50)
 settings.register_profile("ci", UNTIMED, max_examples=150, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the files of tests/golden again")
+
+
+@pytest.fixture(scope="session")
+def update_golden(pytestconfig: pytest.Config) -> bool:
+    return bool(pytestconfig.getoption("--update-golden"))

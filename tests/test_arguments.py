@@ -12,11 +12,11 @@ from winograd.arguments import (
     add_moduli,
     add_points,
     add_sizes,
-    build,
     integer,
     parse_words,
     sizes_per_axis,
 )
+from winograd.codegen.command import nested_algorithm
 
 
 def parser() -> LineParser:
@@ -116,9 +116,9 @@ def test_no_words_give_help_on_stderr(capsys: pytest.CaptureFixture[str]) -> Non
     ],
 )
 def test_moduli_are_for_all_axes_or_one_each(m: tuple[int, ...], lists: list[str], label: str) -> None:
-    assert repr(build(m, (3,) * len(m), [], [parse_moduli(text) for text in lists])) == label
+    assert repr(nested_algorithm(m, (3,) * len(m), [], [parse_moduli(text) for text in lists])) == label
 
 
 def test_moduli_of_another_degree_are_refused_where_something_can_be_saved() -> None:
     with pytest.raises(ValueError, match="F\\(2,3\\)"):
-        build((4, 2), (3, 3), [], [parse_moduli("x,x-1,x+1,x^2+1,inf")])
+        nested_algorithm((4, 2), (3, 3), [], [parse_moduli("x,x-1,x+1,x^2+1,inf")])

@@ -9,15 +9,13 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn, TypeVar
 
-from winograd.algebra.crt import crt
 from winograd.algebra.moduli import Modulus, parse_moduli
-from winograd.algebra.nesting import NestedAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm, as_nested, nest
 from winograd.algebra.points import MAX_POINTS_LENGTH, parse_points
-from winograd.algebra.toom_cook import toom_cook
-from winograd.codegen.command import nested_toom_cook
 from winograd.console import one_line
 
 T = TypeVar("T")
@@ -136,34 +134,30 @@ def sizes_per_axis(parser: LineParser, options: argparse.Namespace) -> tuple[tup
     return (options.m * ndim)[:ndim], (options.r * ndim)[:ndim]
 
 
-def build(
-    m: Sequence[int], r: Sequence[int], points: Sequence[Sequence[object]], moduli: Sequence[Sequence[Modulus]]
-) -> NestedAlgorithm:
-    """Return the nest that sizes with points or moduli mean.
-
-    An axis with one output or one tap, where nothing can be saved, takes the direct algorithm if the only list of
-    moduli is not for its tile.
+def best_algorithm(
+    m: Sequence[int], r: Sequence[int], dtype: str, products: int | None = None
+) -> tuple[NestedAlgorithm, list[str]]:
+    """Return the nest of the best known algorithms of the catalogue, and what it warns of.
 
     Raises
     ------
     TypeError, ValueError
-        As `winograd.toom_cook` and `winograd.crt` do.
+        As `winograd.best` does.
 
     Examples
     --------
-    >>> build((4, 1), (3, 3), [], [parse_moduli("x,x-1,x+1,x^2+1,inf")])
-    <F(4x1,3x3), 21 multiplications>
+    >>> best_algorithm((4, 2), (3, 3), "float32")
+    (<F(4x2,3x3), 24 multiplications>, [])
     """
-    if not moduli:
-        return nested_toom_cook(m, r, points)
-    sizes = list(zip(m, r, strict=True))
-    if len(moduli) == len(sizes):
-        return NestedAlgorithm(tuple(crt(*size, chosen) for size, chosen in zip(sizes, moduli, strict=True)))
-    [chosen] = moduli
-    degree = sum(modulus.degree for modulus in chosen)
-    return NestedAlgorithm(
-        tuple(toom_cook(*size) if 1 in size and degree != sum(size) - 1 else crt(*size, chosen) for size in sizes)
-    )
+    from winograd.accuracy.catalogue import best
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        if len(set(m)) == len(set(r)) == 1:
+            nested = as_nested(best(m[0], r[0], len(m), dtype, products))
+        else:
+            nested = nest(*(as_nested(best(*size, len(m), dtype, products)).axes[0] for size in zip(m, r, strict=True)))
+    return nested, [str(warning.message) for warning in caught]
 
 
 def _parse_sizes(text: str) -> tuple[int, ...]:

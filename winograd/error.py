@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -18,26 +17,26 @@ from typing import Final
 
 import numpy as np
 
-from winograd.accuracy.catalogue import best
 from winograd.accuracy.experiment import sample_errors
 from winograd.accuracy.formats import ALLOWED, STORED
 from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import Experiment, as_experiment
 from winograd.accuracy.showing.plots.canvas import require_matplotlib
 from winograd.accuracy.showing.study import ErrorStudy, study_error
-from winograd.algebra.nesting import NestedAlgorithm, as_nested, nest
+from winograd.algebra.nesting import NestedAlgorithm
 from winograd.arguments import (
     POINTS_EPILOG,
     LineParser,
     add_moduli,
     add_points,
     add_sizes,
-    build,
+    best_algorithm,
     integer,
     parse_words,
     sizes_per_axis,
 )
 from winograd.artefact import checked_targets, write_atomically
+from winograd.codegen.command import nested_algorithm
 from winograd.console import Console
 
 _CONSOLE: Final = Console("python -m winograd.error")
@@ -120,19 +119,16 @@ def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int
 
 def _algorithm(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> NestedAlgorithm:
     if not options.best:
-        return build(m, r, options.points, options.moduli)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        nested = _best(m, r, "float32" if options.storage == "tf32" else options.storage or options.dtype)
-    for warning in caught:
-        _CONSOLE.tell(f"warning: {warning.message}")
+        return nested_algorithm(m, r, options.points, options.moduli)
+    nested, warned = best_algorithm(m, r, _stored(options))
+    for message in warned:
+        _CONSOLE.tell(f"warning: {message}")
     return nested
 
 
-def _best(m: Sequence[int], r: Sequence[int], dtype: str) -> NestedAlgorithm:
-    if len(set(m)) == len(set(r)) == 1:
-        return as_nested(best(m[0], r[0], len(m), dtype))
-    return nest(*(as_nested(best(*size, len(m), dtype)).axes[0] for size in zip(m, r, strict=True)))
+def _stored(options: argparse.Namespace) -> str:
+    """Return the dtype for which the catalogue chooses and scales: that of transformed data and filters."""
+    return "float32" if options.storage == "tf32" else options.storage or options.dtype
 
 
 def _experiment(options: argparse.Namespace) -> Experiment:

@@ -1,7 +1,7 @@
 """``python -m winograd.gen``: the code of an algorithm, to stdout or atomically to a file.
 
-In: sizes, points, target. Out: the artefact alone on stdout, or in a file; everything else on stderr, a warning where
-the predicted error leaves nothing of a float32 result among it.
+In: sizes, points or moduli, a target. Out: the artefact, or a table of counts, alone on stdout, or the artefact in a
+file; everything else on stderr, a warning where the predicted error leaves nothing of a float32 result among it.
 Exit: 0; 1 where the mathematics or a file says no, or ``--check`` finds a difference; 2 for a wrong command.
 """
 
@@ -10,41 +10,85 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
-from winograd.accuracy.model import predict_relative_l2
+from winograd.accuracy.cataloguing.header_notes import catalogued, predicted
+from winograd.accuracy.formats import ALLOWED
+from winograd.accuracy.showing.explanation import explanation
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.arguments import POINTS_EPILOG, LineParser, add_points, add_sizes, argument, parse_words, sizes_per_axis
+from winograd.arguments import (
+    POINTS_EPILOG,
+    LineParser,
+    add_moduli,
+    add_points,
+    add_sizes,
+    argument,
+    best_algorithm,
+    integer,
+    parse_words,
+    sizes_per_axis,
+)
 from winograd.artefact import first_difference, write_atomically
-from winograd.codegen.command import DEFAULT_NAME, nested_toom_cook
-from winograd.codegen.emit import COMMENT_MARKERS, TARGETS, emit
-from winograd.codegen.header import MAX_NOTE_LENGTH
+from winograd.codegen.command import DEFAULT_NAME, nested_algorithm
+from winograd.codegen.emit import TARGETS, checked_dtype, checked_stage, emit
+from winograd.codegen.lower import DEFAULT_LOWERING, Lowering, SumOrder
 from winograd.codegen.names import checked_name
+from winograd.codegen.targets.contract import Stage
 from winograd.console import Console
 
 _CONSOLE: Final = Console("python -m winograd.gen")
 _MEASURED: Final = "Measured; from this line on --check compares nothing:"
+_LONGEST_MEASUREMENT: Final = 4096
 _EPILOG: Final = f"""\
 {POINTS_EPILOG} Examples:
   {_CONSOLE.program} --m 4 --r 3 --ndim 3 --target c -o f4.c
   {_CONSOLE.program} --m 2,4,4 --r 3 --points=0,1,-1,inf --points=0,1,-1,2,-2,inf --points=0,1,-1,2,-2,inf
+  {_CONSOLE.program} --m 4 --r 3 --moduli=x,x-1,x+1,x^2+1,inf --target numpy
+  {_CONSOLE.program} --m 4 --r 3 --ndim 3 --target c --dtype float16 --stage data --no-fma
+  {_CONSOLE.program} --m 6 --r 3 --ndim 2 --best float16 --products 9 --explain
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the words of the command ask for."""
+
+    options: argparse.Namespace
+    m: tuple[int, ...]
+    r: tuple[int, ...]
+    stage: Stage
+    dtype: str
+    lowering: Lowering
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; no exception leaves it."""
     words = sys.argv[1:] if argv is None else argv
-    return _CONSOLE.status_of(lambda: _run(*_read(_parser(), words)))
+    return _CONSOLE.status_of(lambda: _run(arguments_of(words)))
 
 
-def _read(parser: LineParser, words: Sequence[str]) -> tuple[argparse.Namespace, Sequence[int], Sequence[int]]:
-    """Return the options and m and r per axis, or exit with the line that says what is wrong with the command."""
+def arguments_of(words: Sequence[str]) -> Wanted:
+    """Return what the words of a command ask for, or exit with the line that says what is wrong with them."""
+    parser = _parser()
     options = parse_words(parser, words)
     if options.target not in TARGETS:
         parser.print_help(sys.stderr)
         parser.error(f"argument --target: {options.target[:40]!a} is unknown; {', '.join(TARGETS)} are allowed")
-    return options, *sizes_per_axis(parser, options)
+    if options.products is not None and options.best is None:
+        parser.error("argument --products: is for --best only; --points and --moduli say how many products there are")
+    if options.measure and (options.explain or TARGETS[options.target].comment is None):
+        what = "a table" if options.explain else f"{options.target} code"
+        parser.error(f"argument --measure: {what} has no place for comments; python -m winograd.error measures")
+    m, r = sizes_per_axis(parser, options)
+    lowering = Lowering(SumOrder(options.order), options.fma, options.transposed)
+    try:
+        stage = checked_stage(options.target, options.stage, lowering)
+        dtype = checked_dtype(options.target, options.dtype)
+    except ValueError as error:
+        what, _, message = str(error).partition(" ")
+        parser.error(f"argument --{what}: {message}")
+    return Wanted(options, m, r, stage, dtype, lowering)
 
 
 def _parser() -> LineParser:
@@ -54,31 +98,76 @@ def _parser() -> LineParser:
         epilog=_EPILOG,
     )
     add_sizes(parser)
-    add_points(parser)
-    parser.add_argument("--target", default="c", help=f"{', '.join(TARGETS)} (default: c)")
+    _add_choice(parser)
+    _add_code(parser)
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("-o", "--output", metavar="FILE", help="write FILE atomically instead of stdout")
+    mode.add_argument("--check", metavar="FILE", help="compare with FILE: exit 0 if it is up to date, else 1")
+    mode.add_argument(
+        "--explain", action="store_true", help="print what every pass gained, and the counts, instead of code"
+    )
+    parser.add_argument("--measure", action="store_true", help="append the measured error, which --check skips")
+    return parser
+
+
+def _add_choice(parser: LineParser) -> None:
+    """Add what chooses the algorithm."""
+    which = parser.add_mutually_exclusive_group()
+    add_points(which)
+    add_moduli(which)
+    which.add_argument(
+        "--best", choices=ALLOWED, metavar="DTYPE", help="the best known algorithm for DTYPE, from the catalogue"
+    )
+    parser.add_argument(
+        "--products", type=integer(1, 4096), metavar="N", help="multiplications allowed per axis, with --best"
+    )
+
+
+def _add_code(parser: LineParser) -> None:
+    """Add what chooses the code; what a target has of stages and dtypes is checked once the target is known."""
+    parser.add_argument("--target", default="c", metavar="LANGUAGE", help=f"{', '.join(TARGETS)} (default: c)")
+    parser.add_argument(
+        "--stage", help=f"{', '.join(Stage)}, as far as the target has them (default: the target's first)"
+    )
+    of_dtype = "; ".join(f"{name}: {', '.join(target.dtypes)}" for name, target in TARGETS.items() if target.dtypes)
+    parser.add_argument("--dtype", help=f"of input, filter and output ({of_dtype}; default: the first)")
+    parser.add_argument(
+        "--order",
+        choices=list(map(str, SumOrder)),
+        metavar="ORDER",
+        default=str(DEFAULT_LOWERING.order),
+        help=f"of the terms of a sum, where it is free: {', '.join(SumOrder)} (default: {DEFAULT_LOWERING.order})",
+    )
+    parser.add_argument(
+        "--fma",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="fused multiply-add, or one rounding per operation (default: --fma)",
+    )
+    parser.add_argument(
+        "--transposed", action="store_true", help="programs of the transposed matrices, for gradients; not for conv"
+    )
     parser.add_argument(
         "--name",
         type=argument(checked_name),
         default=DEFAULT_NAME,
         help="identifier that names in the code derive from (default: winograd)",
     )
-    mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("-o", "--output", metavar="FILE", help="write FILE atomically instead of stdout")
-    mode.add_argument("--check", metavar="FILE", help="compare with FILE: exit 0 if it is up to date, else 1")
-    parser.add_argument("--measure", action="store_true", help="append the measured error, which --check skips")
-    return parser
 
 
-def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int:
-    nested = nested_toom_cook(m, r, options.points)
-    notes, warning = _predict(nested, options.target)
-    artefact = emit(nested, options.target, name=options.name, notes=notes).source.encode("ascii")
+def _run(wanted: Wanted) -> int:
+    options = wanted.options
+    nested = _algorithm(wanted)
+    if options.explain:
+        return _CONSOLE.print(explanation(nested, wanted.lowering, wanted.stage.transforms).encode("ascii"))
+    notes, warning = predicted(nested, options.target, wanted.dtype, wanted.lowering)
+    artefact = _artefact(wanted, nested, notes)
     if warning is not None:
         _CONSOLE.tell(f"warning: {warning}")
-    marker = f"{COMMENT_MARKERS[options.target]} "
+    marker = TARGETS[options.target].comment
     if options.check is not None:
         return _check(options.check, artefact, marker)
-    if options.measure:
+    if options.measure and marker is not None:
         artefact += _measured(nested, marker)
     if options.output is not None:
         write_atomically(options.output, artefact)
@@ -86,39 +175,53 @@ def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int
     return _CONSOLE.print(artefact)
 
 
-def _predict(nested: NestedAlgorithm, target: str) -> tuple[list[str], str | None]:
-    """Return the notes on the predicted error, and a warning where it leaves nothing of a result in float32."""
-    try:
-        one, many = (predict_relative_l2(nested, channels=count) for count in (1, 64))
-    except (OverflowError, ValueError) as error:  # large tiles leave float32's range
-        note = f"No error is predicted: {error}"[:MAX_NOTE_LENGTH]
-        return [note], f"{nested.label} is useless in float32 at these points: {error}"
-    whose = "" if target == "c" else " of this algorithm in C,"
-    notes = [
-        f"Predicted relative L2 error{whose} in float32 for independent zero-mean inputs (filters transformed in",
-        f"float64, everything else with fused multiply-add): {one:.1e} with 1 channel, {many:.1e} with 64 channels.",
-    ]
-    if one <= 1:
-        return notes, None
-    return notes, f"{nested.label} is useless in float32 at these points: the predicted relative error is {one:.1e}"
+def _algorithm(wanted: Wanted) -> NestedAlgorithm:
+    options = wanted.options
+    if options.best is None:
+        return nested_algorithm(wanted.m, wanted.r, options.points, options.moduli)
+    nested, warned = best_algorithm(wanted.m, wanted.r, options.best, options.products)
+    for message in warned:
+        _CONSOLE.tell(f"warning: {message}")
+    return nested
+
+
+def _artefact(wanted: Wanted, nested: NestedAlgorithm, notes: Sequence[str]) -> bytes:
+    options = wanted.options
+    allowed = "" if options.products is None else f" --products {options.products}"
+    kernel = emit(
+        nested,
+        options.target,
+        stage=wanted.stage,
+        dtype=wanted.dtype or None,
+        lowering=wanted.lowering,
+        name=options.name,
+        notes=[*notes, *catalogued(nested)],
+        chosen="" if options.best is None else f"--best {options.best}{allowed}",
+    )
+    return kernel.source.encode("ascii")
 
 
 def _measured(nested: NestedAlgorithm, marker: str) -> bytes:
     from winograd.accuracy.experiment import measure_error
 
     report = measure_error(nested, dtype="float32")
-    return f"{marker}{_MEASURED}\n{marker}{report!r}\n".encode("ascii")
+    return f"{marker} {_MEASURED}\n{marker} {report!r}\n".encode("ascii")
 
 
-def _check(path: str, artefact: bytes, marker: str) -> int:
-    difference = first_difference(artefact, _without_measurement(Path(path).read_bytes(), marker))
+def _check(path: str, artefact: bytes, marker: str | None) -> int:
+    longest = len(artefact) + _LONGEST_MEASUREMENT
+    with open(path, "rb") as file:
+        found = file.read(longest + 1)
+    if len(found) > longest:
+        return _CONSOLE.failed(f"{path}: more than {longest} bytes, must be {len(artefact)}")
+    difference = first_difference(artefact, found if marker is None else _without_measurement(found, marker))
     return 0 if difference is None else _CONSOLE.failed(f"{path}: {difference}")
 
 
 def _without_measurement(text: bytes, marker: str) -> bytes:
     """Return the text without its measured end, if nothing but comments follows the line that opens it."""
-    before, opening, after = text.partition(f"{marker}{_MEASURED}\n".encode("ascii"))
-    only_comments = all(line.startswith(marker.encode("ascii")) for line in after.splitlines())
+    before, opening, after = text.partition(f"{marker} {_MEASURED}\n".encode("ascii"))
+    only_comments = all(line.startswith(f"{marker} ".encode("ascii")) for line in after.splitlines())
     return before if opening and only_comments else text
 
 

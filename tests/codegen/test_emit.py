@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import json
 import math
 import pickle
 import re
 import shlex
 import string
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,14 +20,25 @@ from hypothesis import strategies as st
 from tests.strategies import nested_algorithms
 from winograd import __version__
 from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.crt import crt
+from winograd.algebra.moduli import parse_moduli
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.points import parse_points
 from winograd.algebra.toom_cook import toom_cook
-from winograd.codegen.command import command_line, find_recipe, nested_toom_cook
-from winograd.codegen.emit import COMMENT_MARKERS, TARGETS, emit
+from winograd.codegen.command import (
+    command_line,
+    find_recipe,
+    nested_algorithm,
+    nested_crt,
+    nested_toom_cook,
+    option_words,
+)
+from winograd.codegen.emit import TARGETS, emit
 from winograd.codegen.header import MAX_NOTE_LENGTH, header_lines
 from winograd.codegen.kernel import Kernel
 from winograd.codegen.literals import check_range, float64_literal
+from winograd.codegen.lower import Lowering, SumOrder
+from winograd.codegen.targets.contract import Stage
 
 F23 = toom_cook(2, 3)
 MATRICES = BilinearAlgorithm(m=1, r=2, at=[[2, 2]], g=[["1/2", 0], [0, "1/2"]], bt=[[1, 0], [0, 1]])
@@ -44,23 +58,91 @@ def test_a_kernel_is_ascii_text_and_the_same_every_time(target: str) -> None:
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_every_target_begins_with_the_header(target: str) -> None:
     kernel = emit(F23, target, notes=["one note", "and another"])
-    lines = header_lines(kernel.algorithm, target, "winograd", ["one note", "and another"])
-    marks = re.compile(r"^(/\*|\*/| \* ?|# )", re.ASCII)
-    top = [marks.sub("", line) for line in kernel.source.splitlines() if marks.match(line)]
-    assert [line for line in top if line][: len(lines)] == [line.rstrip() for line in lines]
+    stage = TARGETS[target].stages[0]
+    lines = header_lines(kernel.algorithm, option_words(target), ["one note", "and another"], stage=stage)
+    if TARGETS[target].comment:
+        marks = re.compile(rf"^(/\*|\*/| \* ?|{re.escape(TARGETS[target].comment)} )", re.ASCII)
+        top = [marks.sub("", line) for line in kernel.source.splitlines() if marks.match(line)]
+        assert [line for line in top if line][: len(lines)] == [line.rstrip() for line in lines]
+    else:
+        assert json.loads(kernel.source)["header"] == list(lines)
     assert lines[-2:] == ("one note", "and another")
     assert __version__ in lines[1]
 
 
 def test_targets_and_comment_markers_go_together() -> None:
-    assert TARGETS.keys() == COMMENT_MARKERS.keys() == {"c", "numpy", "torch"}
+    assert TARGETS.keys() >= {"c", "numpy", "torch", "latex", "json"}
+    assert {name for name, target in TARGETS.items() if target.comment is None} == {"json"}
     with pytest.raises(TypeError):
         TARGETS["fortran"] = TARGETS["c"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_every_stage_dtype_and_order_is_emitted(target: str) -> None:
+    known = TARGETS[target]
+    lowerings = [
+        Lowering(order, fma, transposed) for order in SumOrder for fma in (True, False) for transposed in (True, False)
+    ]
+    wanted = itertools.product(known.stages, known.dtypes or (None,), lowerings)
+    made = {
+        emit(F23, target, stage=stage, dtype=dtype, lowering=lowering).digest
+        for stage, dtype, lowering in wanted
+        if not (lowering.transposed and stage is Stage.CONV)
+    }
+    transforms = 12 * sum(stage is not Stage.CONV for stage in known.stages)
+    assert len(made) == (transforms + 6 * (Stage.CONV in known.stages)) * max(1, len(known.dtypes))
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        ("json", {"stage": "conv"}, "stage 'conv' is not for target json; allowed: all, data, filter, inverse"),
+        ("c", {"stage": "rows"}, "stage 'rows' is not for target c; allowed: conv, all, data, filter, inverse"),
+        ("c", {"stage": ""}, "stage '' is not for target c; allowed: conv"),
+        ("c", {"dtype": "int8"}, "dtype 'int8' is not for target c; allowed: float32, float64, float16, bfloat16"),
+        ("triton", {"dtype": "float64"}, "dtype 'float64' is not for target triton; allowed: float32"),
+        ("numpy", {"dtype": "float32"}, "dtype 'float32' is not for target numpy, whose code has none"),
+        ("c", {"stage": "conv", "lowering": Lowering(transposed=True)}, "only transforms are; allowed: all, data"),
+        ("numpy", {"lowering": Lowering(transposed=True)}, "stage 'conv' is not for transposed matrices, only"),
+    ],
+)
+def test_what_a_target_does_not_have_is_refused(target: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        emit(F23, target, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_chosen_algorithm_has_its_command_in_the_header() -> None:
+    chosen = header_lines(nest(MATRICES), ["--target c"], chosen="--best float16")
+    assert chosen[1].endswith(": python -m winograd.gen --m 1 --r 2 --best float16 --target c")
+    # Points say more than a catalogue, which changes.
+    assert "--points=0,1,-1,inf" in header_lines(nest(F23), ["--target c"], chosen="--best float16")[1]
+    with pytest.raises(ValueError, match=r"^note "):
+        header_lines(nest(MATRICES), ["--target c"], chosen="*/ int main(void)")
+
+
+def test_a_header_counts_what_the_file_has() -> None:
+    f43 = nest(toom_cook(4, 3, "0,1,-1,2,-2,inf"))
+    assert "  inverse 10 (13)" in header_lines(f43, ["--target c"], stage=Stage.INVERSE)
+    unfused = header_lines(f43, ["--target c"], lowering=Lowering(fma=False))
+    assert "  data 17, filter 11, inverse 13" in unfused
+    assert not any("fused" in line for line in unfused)
+    assert any("for gradients" in line for line in header_lines(f43, [], lowering=Lowering(transposed=True)))
+
+
+def test_only_what_is_emitted_has_to_be_in_range() -> None:
+    algorithm = toom_cook(2, 3, ["0", "1", "-1", "1" + "0" * 39])
+    with pytest.raises(ValueError, match="beyond float32"):
+        emit(algorithm, "c", stage="data")
+    assert emit(algorithm, "c", stage="data", dtype="float64")
+    assert emit(algorithm, "c", stage="filter")
+    for dtype in ("float16", "bfloat16"):  # they are for what is stored
+        assert emit(toom_cook(2, 3, ["0", "1", "-1", "1000000"]), "c", stage="data", dtype=dtype)
+
+
 @pytest.mark.parametrize("target", ["fortran", "", "C", "c\n", "x" * 10_000])
 def test_unknown_targets_are_refused_with_the_known_ones(target: str) -> None:
-    with pytest.raises(ValueError, match=r"^target .* is unknown; c, numpy, torch are allowed$") as caught:
+    with pytest.raises(ValueError, match=rf"^target .* is unknown; {', '.join(TARGETS)} are allowed$") as caught:
         emit(F23, target)
     assert len(str(caught.value)) < 200
 
@@ -83,6 +165,15 @@ def test_symbols_are_refused() -> None:
 def test_names_are_checked(name: str) -> None:
     with pytest.raises(ValueError, match=r"^name "):
         emit(F23, "torch", name=name)
+
+
+@pytest.mark.parametrize("name", ["NAME", "MY_NAME", "LABEL_", "CONSTANTS_", "a_NAME_b", "tl", "np", "main", "x0"])
+def test_a_name_is_put_in_and_nothing_else_changes(name: str) -> None:
+    other = re.sub("[A-Za-z0-9]", "q", name)  # as long, because long lines are wrapped
+    for target, known in TARGETS.items():
+        for stage in known.stages:
+            right, found = (emit(F23, target, stage=stage, name=one).source for one in (other, name))
+            assert found.replace(r"\_", "_") == re.sub(rf"(?<![a-z]){other}", name, right.replace(r"\_", "_"))
 
 
 @pytest.mark.parametrize(
@@ -115,11 +206,11 @@ def test_kernels_with_other_text_have_other_digests() -> None:
 def test_operation_counts_are_those_of_the_literature() -> None:
     f43 = toom_cook(4, 3, ["0", "1", "-1", "2", "-2", "inf"])
     # Lavin and Gray count 156 and 100 for F(4x4,3x3), wincnn 144 for the data.
-    assert "  data 144 (240), filter 72 (126), inverse 100 (130)" in header_lines(nest(f43, f43), "c", "f", ())
+    assert "  data 144 (204), filter 72 (99), inverse 100 (130)" in header_lines(nest(f43, f43), ["--target c"])
 
 
 def test_axes_with_other_points_are_listed_one_by_one() -> None:
-    lines = header_lines(nest(F23, toom_cook(1, 3)), "c", "f", ())
+    lines = header_lines(nest(F23, toom_cook(1, 3)), ["--target c"])
     assert "Points of axis 0: 0,1,-1,inf" in lines
     assert "Points of axis 1: none (the direct algorithm)" in lines
 
@@ -130,30 +221,79 @@ def test_axes_with_other_points_are_listed_one_by_one() -> None:
 @given(nested_algorithms(), st.sampled_from(sorted(TARGETS)), st.sampled_from(["winograd", "other"]))
 def test_the_command_makes_the_algorithm_again(nested: NestedAlgorithm, target: str, name: str) -> None:
     recipe = find_recipe(nested)
-    if recipe is None:  # no list of points says "direct" beside axes with different points
-        assert any(not axis.points for axis in nested.axes)
+    if recipe is None:  # no list of points or moduli says "direct" beside axes with different ones
+        assert any(not (axis.points or axis.moduli) for axis in nested.axes)
         return
-    words = shlex.split(command_line(recipe, target, name))
+    words = shlex.split(command_line(recipe, option_words(target, name)))
     assert words[:3] == ["python", "-m", "winograd.gen"]
     sizes = {key: tuple(map(int, words[words.index(key) + 1].split(","))) for key in ("--m", "--r")}
     points = [parse_points(word.removeprefix("--points=")) for word in words if word.startswith("--points=")]
     m, r = ((size * nested.ndim)[: nested.ndim] for size in sizes.values())
-    assert nested_toom_cook(m, r, points) == nested
+    moduli = [parse_moduli(word.removeprefix("--moduli=")) for word in words if word.startswith("--moduli=")]
+    assert nested_algorithm(m, r, points, moduli) == nested
     assert words[words.index("--target") + 1] == target
     assert ("--name" in words) == (name != "winograd")
 
 
+F = option_words("c", "f")
+SEVEN = crt(4, 3, "x,x-1,x+1,x^2+1,inf")
+
+
+@pytest.mark.parametrize(
+    ("nested", "words"),
+    [
+        (nest(SEVEN), "--m 4 --r 3 --moduli=x,x-1,x+1,x^2+1,inf"),
+        (nest(SEVEN, SEVEN), "--m 4 --r 3 --ndim 2 --moduli=x,x-1,x+1,x^2+1,inf"),
+        (nest(SEVEN, toom_cook(1, 3)), "--m 4,1 --r 3 --moduli=x,x-1,x+1,x^2+1,inf"),
+        (nest(SEVEN, toom_cook(2, 3)), "--m 4,2 --r 3 --moduli=x,x-1,x+1,x^2+1,inf --moduli=x,x-1,x+1,inf"),
+        (nest(toom_cook(2, 2, "1/2,-1/2,inf"), crt(2, 3, "x^2-1/2*x+3,inf^2")),
+         "--m 2 --r 2,3 --moduli=x-1/2,x+1/2,inf --moduli=x^2-1/2*x+3,inf^2"),
+    ],
+)  # fmt: skip
+def test_moduli_are_written_into_the_command(nested: NestedAlgorithm, words: str) -> None:
+    recipe = find_recipe(nested)
+    assert command_line(recipe, ["--target json"]) == f"python -m winograd.gen {words} --target json"
+    lists = [parse_moduli(word.removeprefix("--moduli=")) for word in words.split() if word.startswith("--moduli=")]
+    assert nested_crt(nested.m, nested.r, lists) == nested
+
+
+def test_the_header_names_moduli() -> None:
+    assert "Moduli: x,x-1,x+1,x^2+1,inf" in header_lines(nest(SEVEN, SEVEN), F)
+    mixed = header_lines(nest(SEVEN, toom_cook(1, 3)), F)
+    assert "Moduli of axis 0: x,x-1,x+1,x^2+1,inf" in mixed
+    assert "Points of axis 1: none (the direct algorithm)" in mixed
+
+
+@pytest.mark.parametrize("moduli", ["x,x-1,x+1,x^2+2,inf", "*/ int main(void)", "\n", (object(),)])
+def test_moduli_that_an_algorithm_only_claims_are_never_printed(moduli: object) -> None:
+    matrices = {name: getattr(SEVEN, name) for name in ("m", "r", "at", "g", "bt")}
+    claimed = BilinearAlgorithm(**matrices, moduli=moduli)  # type: ignore[arg-type]
+    for nested in (nest(claimed), nest(F23, claimed)):
+        assert find_recipe(nested) is None
+        assert not any("oduli" in line for line in header_lines(nested, F))
+
+
+def test_other_products_than_the_default_have_no_command() -> None:
+    other = crt(4, 3, "x,x-1,x+1,x^2+1,inf", [None, None, None, "schoolbook", None])
+    assert find_recipe(nest(other)) is None
+
+
+def test_lists_of_moduli_must_fit() -> None:
+    with pytest.raises(ValueError, match="2 lists of moduli for 3 axes"):
+        nested_crt((2,) * 3, (3,) * 3, [parse_moduli("x,x-1,x+1,inf")] * 2)
+
+
 def test_matrices_that_no_points_give_have_no_command() -> None:
     assert find_recipe(nest(MATRICES)) is None
-    assert header_lines(nest(MATRICES), "c", "f", ())[1].endswith("from matrices that were handed in")
+    assert header_lines(nest(MATRICES), F)[1].endswith("from matrices that were handed in")
 
 
 @pytest.mark.parametrize("points", [("0", "1", "-1", "2"), ("*/ int main(void)",), ("\n", "\n"), (object(),)])
 def test_points_that_an_algorithm_only_claims_are_never_printed(points: tuple[object, ...]) -> None:
     claimed = BilinearAlgorithm(m=2, r=3, at=F23.at, g=F23.g, bt=F23.bt, points=points)  # type: ignore[arg-type]
-    label, _, *rest = header_lines(nest(F23), "c", "f", ())
+    label, _, *rest = header_lines(nest(F23), F)
     command = f"Made by winograd {__version__}: python -m winograd.gen --m 2 --r 3 --target c --name f"
-    assert header_lines(nest(claimed), "c", "f", ()) == (label, command, *rest)
+    assert header_lines(nest(claimed), F) == (label, command, *rest)
 
 
 @pytest.mark.parametrize(

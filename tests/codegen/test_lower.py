@@ -7,15 +7,35 @@ from fractions import Fraction
 
 import pytest
 import sympy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.codegen.programs import matrices
 from tests.strategies import algorithms
-from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
+from winograd.algebra.bilinear import BilinearAlgorithm, FractionRows, fraction_rows
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.interpret import interpret
-from winograd.codegen.lower import lower_axis, lower_matrix
+from winograd.codegen.lower import Lowering, SumOrder, lower_axis, lower_matrix, row_by_row
 from winograd.codegen.program import Node, Op, Program
+from winograd.codegen.transposition import transpose_program
+
+LOWERINGS = st.builds(Lowering, st.sampled_from(SumOrder), st.booleans(), st.booleans())
+WRITTEN = [
+    (((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, -1, 0, 1)), "ed08080cfd07df36"),
+    (
+        (
+            (4, 0, -5, 0, 1, 0),
+            (0, -4, -4, 1, 1, 0),
+            (0, 4, -4, -1, 1, 0),
+            (0, -2, -1, 2, 1, 0),
+            (0, 2, -1, -2, 1, 0),
+            (0, 4, 0, -5, 0, 1),
+        ),
+        "5061a5109781a4c3",
+    ),
+    (((1, 2, 3), (2, 4, 6), (3, -2, 1), (3, 2, 1)), "d031003596495a29"),
+]
+"""Matrices and the first digits of what their programs have been since the catalogue was made."""
 
 F43 = toom_cook(4, 3, ["0", "1", "-1", "2", "-2", "inf"])
 
@@ -26,18 +46,13 @@ def matrix_of(program: Program) -> tuple[tuple[Fraction, ...], ...]:
     return tuple(zip(*(interpret(program, unit) for unit in units), strict=True))
 
 
-@st.composite
-def matrices(draw: st.DrawFn) -> sympy.ImmutableMatrix:
-    """Rational matrices with many zeros, signs and repeated sizes, where sharing and pairing have something to find."""
-    entries = st.sampled_from(["0", "1", "-1", "2", "-2", "1/2", "-5/3"])
-    columns = draw(st.integers(1, 6))
-    rows = draw(st.lists(st.lists(entries, min_size=columns, max_size=columns), min_size=1, max_size=6))
-    return sympy.ImmutableMatrix([[sympy.Rational(entry) for entry in row] for row in rows])
-
-
-@given(matrices())
-def test_a_program_is_its_matrix(matrix: sympy.ImmutableMatrix) -> None:
-    assert matrix_of(lower_matrix(matrix)) == fraction_rows(matrix)
+@given(matrices(), LOWERINGS)
+@settings(deadline=None, max_examples=40)
+def test_a_program_is_its_matrix_however_it_is_lowered(rows: FractionRows, lowering: Lowering) -> None:
+    program = lower_matrix(sympy.ImmutableMatrix(rows), lowering)
+    assert matrix_of(program) == (tuple(zip(*rows, strict=True)) if lowering.transposed else rows)
+    if not lowering.fma:
+        assert program.counts.fused == 0
 
 
 @given(
@@ -54,33 +69,65 @@ def test_a_pair_of_columns_and_a_pair_of_rows_may_exclude_each_other() -> None:
     assert matrix_of(lower_matrix(matrix)) == fraction_rows(matrix)
 
 
-@given(algorithms())
-def test_the_programs_of_an_axis_are_its_matrices(algorithm: BilinearAlgorithm) -> None:
-    programs = lower_axis(algorithm)
-    assert matrix_of(programs.data) == fraction_rows(algorithm.bt)
-    assert matrix_of(programs.filter) == fraction_rows(algorithm.g)
-    assert matrix_of(programs.inverse) == fraction_rows(algorithm.at)
+@given(algorithms(), LOWERINGS)
+@settings(deadline=None, max_examples=20)
+def test_the_programs_of_an_axis_are_its_matrices(algorithm: BilinearAlgorithm, lowering: Lowering) -> None:
+    programs = lower_axis(algorithm, lowering)
+    for program, matrix in (
+        (programs.data, algorithm.bt),
+        (programs.filter, algorithm.g),
+        (programs.inverse, algorithm.at),
+    ):
+        assert matrix_of(program) == fraction_rows(matrix.T if lowering.transposed else matrix)
 
 
-@given(matrices())
-def test_a_program_takes_no_more_than_its_rows_one_by_one(matrix: sympy.ImmutableMatrix) -> None:
-    nonzero = [sum(entry != 0 for entry in row) for row in fraction_rows(matrix)]
-    assert lower_matrix(matrix).counts.instructions <= sum(nonzero)
+@given(matrices(), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_a_program_takes_no_more_than_its_rows_one_by_one(rows: FractionRows, fma: bool) -> None:
+    lowered = lower_matrix(sympy.ImmutableMatrix(rows), Lowering(fma=fma))
+    assert lowered.counts.instructions <= row_by_row(rows).counts.instructions
+    if fma:
+        assert lowered.counts.instructions <= sum(entry != 0 for row in rows for entry in row)
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "data", "inverse", "filter_at_most"),
-    [
-        (toom_cook(2, 3, ["0", "1", "-1", "inf"]), 4, 4, 5),
-        (F43, 12, 10, 9),
-        (toom_cook(4, 3), 12, 12, 9),
-        (toom_cook(4, 3, ["0", "1/2", "-1/2", "3/2", "-3/2", "inf"]), 12, 12, 9),
-    ],
-)
-def test_known_instruction_counts(algorithm: BilinearAlgorithm, data: int, inverse: int, filter_at_most: int) -> None:
-    programs = lower_axis(algorithm)
-    assert (programs.data.counts.instructions, programs.inverse.counts.instructions) == (data, inverse)
-    assert programs.filter.counts.instructions <= filter_at_most
+@given(matrices(), st.sampled_from(SumOrder), st.booleans(), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_no_order_of_sums_takes_more(rows: FractionRows, order: SumOrder, fma: bool, transposed: bool) -> None:
+    matrix = sympy.ImmutableMatrix(rows)
+    ordered, sequential = (lower_matrix(matrix, Lowering(one, fma, transposed)) for one in (order, SumOrder.SEQUENTIAL))
+    assert ordered.counts.instructions <= sequential.counts.instructions
+
+
+@pytest.mark.parametrize(("rows", "digest"), WRITTEN, ids=["F(2,3)", "F(4,3)", "three ratios"])
+def test_sequential_programs_are_the_same_bytes_for_ever(rows: FractionRows, digest: str) -> None:
+    """Errors of the catalogue are those of these programs."""
+    assert lower_matrix(sympy.ImmutableMatrix(rows), Lowering(order=SumOrder.SEQUENTIAL)).digest.startswith(digest)
+
+
+def test_another_order_gives_other_bytes() -> None:
+    rows = [[1, 1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 5, 3, 1]]
+    programs = [lower_matrix(sympy.ImmutableMatrix(rows), Lowering(order=order)) for order in SumOrder]
+    assert len({program.digest for program in programs}) == len(SumOrder)
+
+
+@given(matrices(), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_a_transposed_program_is_the_cheaper_of_two(rows: FractionRows, fma: bool) -> None:
+    matrix, lowering = sympy.ImmutableMatrix(rows), Lowering(fma=fma)
+    found = lower_matrix(matrix, replace(lowering, transposed=True)).counts.instructions
+    assert found <= lower_matrix(matrix.T, lowering).counts.instructions
+    assert found <= transpose_program(lower_matrix(matrix, lowering)).counts.instructions
+
+
+def test_the_transposed_program_is_the_cheaper_of_the_two_here_and_the_lowered_rows_there() -> None:
+    """Neither alone would do."""
+    algorithm = toom_cook(6, 3, "0,1,-1,2,-2,1/2,-1/2,inf")
+    lowered, turned = (
+        [lower_matrix(matrix.T, lowering), transpose_program(lower_matrix(matrix, lowering))]
+        for matrix, lowering in ((algorithm.at, Lowering()), (algorithm.bt, Lowering(fma=False)))
+    )
+    assert lowered[0].counts.instructions < lowered[1].counts.instructions
+    assert turned[1].counts.instructions < turned[0].counts.instructions
 
 
 @pytest.mark.parametrize("size", [(1, 3), (3, 1), (1, 1)])

@@ -70,7 +70,7 @@ def test_f2_is_exact_on_integers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "replacement"),
     [
-        (r"\(float\)2\.25", "(float)2.26"),
+        (r"\(winograd_real\)2\.25", "(winograd_real)2.26"),
         (r"const winograd_vector t5 = (\w+) \+ (\w+);", r"const winograd_vector t5 = \1 - \2;"),
         (r"width >= 0 &&", "width >= 1 &&"),
         (r"value = winograd_relu\(value\)", "value = -winograd_relu(value)"),

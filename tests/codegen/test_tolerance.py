@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.strategies import algorithms
+from tests.strategies import algorithms, nested_algorithms
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
-from winograd.algebra.nesting import nest
+from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.emit import emit
 from winograd.codegen.interpret import interpret
-from winograd.codegen.lower import lower_axis
+from winograd.codegen.lower import Lowering, SumOrder, lower_axis
 from winograd.codegen.module import python_module
-from winograd.codegen.tolerance import float64_tolerance, longest_path, without_signs
+from winograd.codegen.nested import AxisPass, lower_nested
+from winograd.codegen.tolerance import float64_tolerance, longest_path, transform_tolerance, without_signs
 
 
 def error_of_a_tile(algorithm: BilinearAlgorithm, w: np.ndarray, d: np.ndarray) -> float:
@@ -47,6 +49,49 @@ def test_the_bound_is_within_reach(algorithm: BilinearAlgorithm) -> None:
     )
     # Roundings partly cancel and no random input has all signs at their worst; a factor of 1000 would be useless.
     assert float64_tolerance(nest(algorithm), 1) / 1000 < worst
+
+
+@settings(max_examples=20)
+@given(nested_algorithms(), st.sampled_from(SumOrder), st.booleans(), st.integers(0, 999))
+def test_no_transform_leaves_its_bound(nested: NestedAlgorithm, order: SumOrder, transposed: bool, seed: int) -> None:
+    for fma in (False, True):
+        programs = lower_nested(nested, Lowering(order, fma, transposed))
+        for passes in (programs.data, programs.filter, programs.inverse):
+            x = np.random.default_rng(seed).uniform(-1, 1, passes[0].extents)
+            errors = np.abs(along_axes(passes, x) - along_axes(passes, exactly(x)))
+            assert errors.max() <= transform_tolerance(passes, 1)
+
+
+def test_the_bound_of_a_transform_notices_a_lost_digit() -> None:
+    passes = lower_nested(nest(toom_cook(4, 3))).filter
+    x = np.random.default_rng(0).uniform(-1, 1, (3, 16))
+    rounded = along_axes(passes, x.astype(np.float32)).astype(float)
+    assert np.abs(rounded - along_axes(passes, exactly(x))).max() > transform_tolerance(passes, 1)
+
+
+def exactly(x: np.ndarray) -> np.ndarray:
+    return np.vectorize(lambda value: Fraction(float(value)), otypes=[object])(x)
+
+
+def along_axes(passes: Sequence[AxisPass], x: np.ndarray) -> np.ndarray:
+    for step in passes:
+        x = np.stack(interpret(step.program, list(np.moveaxis(x, step.axis, 0))), step.axis)
+    return x
+
+
+@pytest.mark.parametrize("channels", [1, 2, 50])
+def test_no_sum_over_channels_leaves_the_bound(channels: int) -> None:
+    programs, generator = lower_axis(toom_cook(4, 3)), np.random.default_rng(0)
+    w, d = generator.uniform(-1, 1, (3, channels, 20)), generator.uniform(-1, 1, (6, channels, 20))
+
+    def convolved(w: np.ndarray, d: np.ndarray) -> np.ndarray:
+        u, v = np.stack(interpret(programs.filter, list(w))), np.stack(interpret(programs.data, list(d)))
+        return np.stack(interpret(programs.inverse, list(np.cumsum(u * v, axis=1)[:, -1])))
+
+    errors = np.abs(convolved(w, d) - convolved(exactly(w), exactly(d))).max()
+    bound = float64_tolerance(nest(toom_cook(4, 3)), 1, channels)
+    assert bound / 10_000 < errors <= bound
+    assert bound >= channels * float64_tolerance(nest(toom_cook(4, 3)), 1)
 
 
 @given(algorithms())

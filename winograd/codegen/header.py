@@ -1,4 +1,4 @@
-"""What the top of every generated file says: the command, the points, the operation counts, the version, and notes.
+"""What the top of every generated file says: the command, points or moduli, operation counts, the version, and notes.
 
 In: an algorithm and lines from above. Out: lines of text without comment markers; no time, host, user or path.
 Refused: notes that could end a comment or break its line.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Final
 
@@ -15,50 +16,74 @@ from winograd import __version__
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.points import spell
-from winograd.codegen.command import command_line, find_recipe
+from winograd.codegen.command import Recipe, command_line, find_recipe, generator_command, spell_moduli
+from winograd.codegen.lower import DEFAULT_LOWERING, Lowering
 from winograd.codegen.nested import count_passes, lower_nested
+from winograd.codegen.targets.contract import Stage
 
 MAX_NOTE_LENGTH: Final = 200
 """Longest line of a note, in characters."""
+
+_COUNTED: Final = (
+    "Instructions per tile, an addition, a multiplication or a fused multiply-add being one (made without fusion):"
+)
+_COUNTED_UNFUSED: Final = "Instructions per tile, an addition or a multiplication being one:"
+_TRANSPOSED: Final = (
+    "Transposed, for gradients: data maps products to a tile, filter products to taps, inverse outputs to products."
+)
 
 # In C a line that ends in a backslash (or its trigraph ??/) goes on in the next, and */ ends a comment.
 _COMMENT_BREAKING = re.compile(r"\\|\?\?/|\*/|/\*")
 
 
-def header_lines(nested: NestedAlgorithm, target: str, name: str, notes: Sequence[str]) -> tuple[str, ...]:
+def header_lines(
+    nested: NestedAlgorithm,
+    words: Sequence[str],
+    notes: Sequence[str] = (),
+    *,
+    stage: Stage = Stage.ALL,
+    lowering: Lowering = DEFAULT_LOWERING,
+    chosen: str = "",
+) -> tuple[str, ...]:
     r"""Return the comment lines at the top of a generated file, the same on any machine.
 
     Parameters
     ----------
     nested : NestedAlgorithm
-    target, name : str
-        Of the kernel.
+    words : sequence of str
+        What the command says of the code, see `winograd.codegen.command.option_words`.
     notes : sequence of str
         More lines: printable ASCII, at most `MAX_NOTE_LENGTH` characters, no ``/*``, ``*/``, backslash or ``??/``.
+    stage : Stage
+        Which transforms are counted.
+    lowering : Lowering
+        How their programs are made.
+    chosen : str
+        Words of the command that chose the algorithm, for one that no points and no moduli give again.
 
     Raises
     ------
     TypeError, ValueError
-        For other notes.
+        For other notes or chosen words.
 
     Examples
     --------
     >>> from winograd.algebra.toom_cook import toom_cook
-    >>> print(*header_lines(NestedAlgorithm((toom_cook(2, 3),)), "torch", "winograd", ()), sep="\n")
+    >>> print(*header_lines(NestedAlgorithm((toom_cook(2, 3),)), ["--target torch"]), sep="\n")
     F(2,3): 4 multiplications for 2 outputs.
     Made by winograd 0.1.0: python -m winograd.gen --m 2 --r 3 --points=0,1,-1,inf --target torch
     Points: 0,1,-1,inf
-    Instructions per tile, an addition, a multiplication or a fused multiply-add being one (without fusion):
-      data 4 (4), filter 4 (6), inverse 4 (4)
+    Instructions per tile, an addition, a multiplication or a fused multiply-add being one (made without fusion):
+      data 4 (4), filter 4 (5), inverse 4 (4)
     """
     recipe = find_recipe(nested)
-    origin = f": {command_line(recipe, target, name)}" if recipe else " from matrices that were handed in"
     return (
         f"{nested.label}: {nested.rank} multiplications for {prod(nested.m)} outputs.",
-        f"Made by winograd {__version__}{origin}",
-        *(_point_lines(recipe.algorithm) if recipe else ()),
-        "Instructions per tile, an addition, a multiplication or a fused multiply-add being one (without fusion):",
-        f"  {_counts(nested)}",
+        f"Made by winograd {__version__}{_origin(nested, recipe, words, chosen)}",
+        *(_origin_lines(recipe.algorithm) if recipe else ()),
+        *((_TRANSPOSED,) if lowering.transposed else ()),
+        _COUNTED if lowering.fma else _COUNTED_UNFUSED,
+        f"  {_counts(nested, stage, lowering)}",
         *checked_notes(notes),
     )
 
@@ -76,20 +101,33 @@ def checked_notes(notes: Sequence[str]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _counts(nested: NestedAlgorithm) -> str:
-    programs = lower_nested(nested)
-    stages = (("data", programs.data), ("filter", programs.filter), ("inverse", programs.inverse))
-    counts = [(name, count_passes(passes)) for name, passes in stages]
-    return ", ".join(f"{name} {count.instructions} ({count.unfused})" for name, count in counts)
+def _origin(nested: NestedAlgorithm, recipe: Recipe | None, words: Sequence[str], chosen: str) -> str:
+    if recipe:
+        return f": {command_line(recipe, words)}"
+    if chosen:
+        return f": {generator_command(nested.m, nested.r, [*checked_notes([chosen]), *words])}"
+    return " from matrices that were handed in"
 
 
-def _point_lines(nested: NestedAlgorithm) -> Iterator[str]:
-    if len({_described(axis) for axis in nested.axes}) == 1:
-        yield f"Points: {_described(nested.axes[0])}"
+def _counts(nested: NestedAlgorithm, stage: Stage, lowering: Lowering) -> str:
+    programs, separate = (lower_nested(nested, made) for made in (lowering, replace(lowering, fma=False)))
+    counts = {
+        one: tuple(count_passes(made.of(one)).instructions for made in (programs, separate)) for one in stage.transforms
+    }
+    shown = "{} {} ({})" if lowering.fma else "{} {}"
+    return ", ".join(shown.format(one, *pair) for one, pair in counts.items())
+
+
+def _origin_lines(nested: NestedAlgorithm) -> Iterator[str]:
+    described = [_described(axis) for axis in nested.axes]
+    if len(set(described)) == 1:
+        yield ": ".join(described[0])
         return
-    for number, axis in enumerate(nested.axes):
-        yield f"Points of axis {number}: {_described(axis)}"
+    for number, (what, text) in enumerate(described):
+        yield f"{what} of axis {number}: {text}"
 
 
-def _described(axis: BilinearAlgorithm) -> str:
-    return spell(axis.points) if axis.points else "none (the direct algorithm)"
+def _described(axis: BilinearAlgorithm) -> tuple[str, str]:
+    if axis.moduli:
+        return "Moduli", spell_moduli(axis.moduli)
+    return "Points", spell(axis.points) if axis.points else "none (the direct algorithm)"

@@ -10,7 +10,8 @@ from fractions import Fraction
 import numpy as np
 
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.codegen.lower import lower_axis
+from winograd.codegen.lower import DEFAULT_LOWERING, Lowering, lower_axis
+from winograd.codegen.targets.contract import Stage
 
 
 def float64_literal(constant: Fraction) -> str:
@@ -24,7 +25,12 @@ def float64_literal(constant: Fraction) -> str:
     return repr(float(constant))
 
 
-def check_range(nested: NestedAlgorithm, dtype: str = "float64") -> None:
+def check_range(
+    nested: NestedAlgorithm,
+    dtype: str = "float64",
+    stage: Stage = Stage.ALL,
+    lowering: Lowering = DEFAULT_LOWERING,
+) -> None:
     """Check that every constant of an algorithm's programs is a normal number where it is used.
 
     Parameters
@@ -32,6 +38,10 @@ def check_range(nested: NestedAlgorithm, dtype: str = "float64") -> None:
     nested : NestedAlgorithm
     dtype : str
         Of the data and inverse transforms; filters are transformed in float64.
+    stage : Stage
+        Whose programs are used.
+    lowering : Lowering
+        How they are made.
 
     Raises
     ------
@@ -47,9 +57,11 @@ def check_range(nested: NestedAlgorithm, dtype: str = "float64") -> None:
     ValueError: axis 0: F(2,3) has a constant beyond float32; choose a smaller tile, or points closer to 1
     """
     for number, axis in enumerate(nested.axes):
-        programs = lower_axis(axis)
-        for program, used in ((programs.data, dtype), (programs.inverse, dtype), (programs.filter, "float64")):
-            if not all(_is_normal(node.constant, used) for node in program.nodes if node.constant is not None):
+        made = lower_axis(axis, lowering)
+        programs = {Stage.DATA: made.data, Stage.FILTER: made.filter, Stage.INVERSE: made.inverse}
+        for one in stage.transforms:
+            used = "float64" if one is Stage.FILTER else dtype
+            if not all(_is_normal(node.constant, used) for node in programs[one].nodes if node.constant is not None):
                 raise ValueError(
                     f"axis {number}: F({axis.m},{axis.r}) has a constant beyond {used}; "
                     "choose a smaller tile, or points closer to 1"

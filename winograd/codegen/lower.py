@@ -5,16 +5,60 @@ In: a rational matrix. Out: its program, row by row or after all passes of `wino
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import sympy
 
 from winograd.algebra.bilinear import BilinearAlgorithm, FractionRows, fraction_rows
-from winograd.codegen.pipeline import PASSES, run_passes
-from winograd.codegen.program import Program
-from winograd.codegen.sums import Sums, program_of
+from winograd.codegen.passes.summation import SumOrder
+from winograd.codegen.pipeline import PASSES, Gain, passes_for, run_passes
+from winograd.codegen.program import Arithmetic, Program
+from winograd.codegen.sums import Sums, cost_under, program_of
+from winograd.codegen.transposition import transpose_program
+
+__all__ = [
+    "DEFAULT_LOWERING",
+    "AxisPrograms",
+    "Lowering",
+    "SumOrder",
+    "lower_axis",
+    "lower_matrix",
+    "lower_rows",
+    "lower_with_gains",
+    "row_by_row",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Lowering:
+    """How programs are made from matrices.
+
+    Parameters
+    ----------
+    order : SumOrder
+        In which order the terms of a sum are added where it is free to choose; the default leaves them as they are.
+    fma : bool
+        Whether fused multiply-add is used; if not, programs have no such instruction and take the fewest others.
+    transposed : bool
+        Whether the matrices are transposed first, for gradients: data then maps the products to a tile (rank -> tile),
+        filter the transformed filter to a filter (rank -> r), and inverse outputs to products (m -> rank).
+    """
+
+    order: SumOrder = SumOrder.SEQUENTIAL
+    fma: bool = True
+    transposed: bool = False
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What ``c * a + b`` takes."""
+        return Arithmetic.FUSED if self.fma else Arithmetic.SEPARATE
+
+
+DEFAULT_LOWERING: Final = Lowering()
+"""Terms in their order, fused multiply-add, matrices as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,36 +70,65 @@ class AxisPrograms:
     inverse: Program
 
 
-@lru_cache(maxsize=1024)
-def lower_axis(algorithm: BilinearAlgorithm) -> AxisPrograms:
+def lower_axis(algorithm: BilinearAlgorithm, lowering: Lowering = DEFAULT_LOWERING) -> AxisPrograms:
     """Return the programs of the three transforms of one axis.
 
     Examples
     --------
     >>> from winograd.algebra.toom_cook import toom_cook
-    >>> programs = lower_axis(toom_cook(4, 3, "0,1,-1,2,-2,inf"))
-    >>> programs.data.counts.instructions, programs.inverse.counts.instructions
-    (12, 10)
+    >>> f4 = toom_cook(4, 3, "0,1,-1,2,-2,inf")
+    >>> lower_axis(f4).data.counts, lower_axis(f4, Lowering(fma=False)).data.counts
+    (Counts(additions=4, multiplications=0, fused=8), Counts(additions=12, multiplications=5, fused=0))
     """
+    return _lower_axis(algorithm, lowering)
+
+
+@lru_cache(maxsize=1024)
+def _lower_axis(algorithm: BilinearAlgorithm, lowering: Lowering) -> AxisPrograms:
     return AxisPrograms(
-        data=lower_matrix(algorithm.bt), filter=lower_matrix(algorithm.g), inverse=lower_matrix(algorithm.at)
+        data=lower_matrix(algorithm.bt, lowering),
+        filter=lower_matrix(algorithm.g, lowering),
+        inverse=lower_matrix(algorithm.at, lowering),
     )
 
 
-def lower_matrix(matrix: sympy.ImmutableMatrix) -> Program:
-    """Return a program for ``outputs = matrix @ inputs`` after all passes.
+def lower_matrix(matrix: sympy.ImmutableMatrix, lowering: Lowering = DEFAULT_LOWERING) -> Program:
+    """Return a program for ``outputs = matrix @ inputs`` (or ``matrix.T @ inputs``) after all passes.
 
     Raises
     ------
     NotImplementedError
         If an entry is not rational.
     """
-    return lower_rows(fraction_rows(matrix))
+    return lower_with_gains(matrix, lowering)[0]
+
+
+def lower_with_gains(
+    matrix: sympy.ImmutableMatrix, lowering: Lowering = DEFAULT_LOWERING
+) -> tuple[Program, tuple[Gain, ...]]:
+    """Return the program that `lower_matrix` does, and what every pass gained on the way to it.
+
+    A transposed matrix is lowered from its rows and from the transposed program of the matrix; the cheaper program is
+    taken, of equal ones that of the rows.
+    """
+    passes = passes_for(lowering.arithmetic, lowering.order)
+    found = [run_passes(program, passes) for program in _beginnings(fraction_rows(matrix), lowering)]
+    return min(found, key=lambda one: cost_under(one[0], lowering.arithmetic))
+
+
+def _beginnings(rows: FractionRows, lowering: Lowering) -> Iterator[Program]:
+    """Yield the programs that the passes may begin with."""
+    if not lowering.transposed:
+        yield row_by_row(rows)
+        return
+    yield row_by_row(tuple(zip(*rows, strict=True)))
+    forward, _ = run_passes(row_by_row(rows), passes_for(lowering.arithmetic, SumOrder.SEQUENTIAL))
+    yield transpose_program(forward)
 
 
 def lower_rows(rows: FractionRows, passes: Sequence[str] = tuple(PASSES)) -> Program:
     """Return the program that `lower_matrix` does, for a matrix given as rows, after the passes of the given names."""
-    return run_passes(row_by_row(rows), passes)[0]
+    return run_passes(row_by_row(rows), {name: PASSES[name] for name in passes})[0]
 
 
 def row_by_row(rows: FractionRows) -> Program:

@@ -1,6 +1,7 @@
 """Nested transforms: one program per axis, run axis after axis over a tile.
 
-The order of the axes is the one with the fewest instructions.
+The order of the axes is the one with the fewest instructions; where orders tie, the one that spills least, then the one
+that stores least between two axes, then the last axis first, which is the contiguous one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from itertools import permutations
 from math import prod
 
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.codegen.lower import lower_axis
+from winograd.codegen.cost import FEWEST_REGISTERS, Cost, Machine, cost_of, total_cost
+from winograd.codegen.lower import DEFAULT_LOWERING, Lowering, lower_axis
 from winograd.codegen.program import Counts, Program
 
 
@@ -46,9 +48,12 @@ class NestedPrograms:
     filter: tuple[AxisPass, ...]
     inverse: tuple[AxisPass, ...]
 
+    def of(self, stage: str) -> tuple[AxisPass, ...]:
+        """Return the passes of "data", "filter" or "inverse"."""
+        return {"data": self.data, "filter": self.filter, "inverse": self.inverse}[stage]
 
-@lru_cache(maxsize=256)
-def lower_nested(algorithm: NestedAlgorithm) -> NestedPrograms:
+
+def lower_nested(algorithm: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERING) -> NestedPrograms:
     """Return the passes of the three transforms, each in the order of axes with the fewest instructions.
 
     Examples
@@ -60,7 +65,12 @@ def lower_nested(algorithm: NestedAlgorithm) -> NestedPrograms:
     >>> count_passes(programs.data).instructions, count_passes(programs.inverse).instructions
     (720, 344)
     """
-    axes = [lower_axis(axis) for axis in algorithm.axes]
+    return _lower_nested(algorithm, lowering)
+
+
+@lru_cache(maxsize=256)
+def _lower_nested(algorithm: NestedAlgorithm, lowering: Lowering) -> NestedPrograms:
+    axes = [lower_axis(axis, lowering) for axis in algorithm.axes]
     return NestedPrograms(
         data=_cheapest([axis.data for axis in axes]),
         filter=_cheapest([axis.filter for axis in axes]),
@@ -77,12 +87,41 @@ def count_passes(passes: Sequence[AxisPass]) -> Counts:
     )
 
 
+def cost_of_passes(passes: Sequence[AxisPass], machine: Machine) -> Cost:
+    """Return what all runs of all passes cost on a machine; inputs of a pass are loaded, and its outputs are stored.
+
+    Examples
+    --------
+    >>> from winograd.algebra.nesting import nest
+    >>> from winograd.algebra.toom_cook import toom_cook
+    >>> programs = lower_nested(nest(*[toom_cook(4, 3, "0,1,-1,2,-2,inf")] * 2))
+    >>> cost_of_passes(programs.data, FEWEST_REGISTERS)
+    Cost(instructions=144, loads=72, stores=72, live=5, spills=0)
+    """
+    return total_cost(cost_of(step.program, machine).times(step.runs) for step in passes)
+
+
+def stored_between(passes: Sequence[AxisPass]) -> tuple[int, ...]:
+    """Return how many values there are between two passes, one number less than passes.
+
+    Examples
+    --------
+    >>> from winograd.algebra.nesting import nest
+    >>> from winograd.algebra.toom_cook import toom_cook
+    >>> stored_between(lower_nested(nest(toom_cook(2, 3), toom_cook(4, 3), toom_cook(4, 3))).inverse)
+    (72, 48)
+    """
+    return tuple(prod(step.extents) for step in passes[1:])
+
+
 def _cheapest(programs: Sequence[Program]) -> tuple[AxisPass, ...]:
-    # Last axis first where orders cost the same: it is the contiguous one.
     orders = permutations(reversed(range(len(programs))))
-    return min(
-        (tuple(_passes(programs, order)) for order in orders), key=lambda steps: count_passes(steps).instructions
-    )
+    return min((tuple(_passes(programs, order)) for order in orders), key=_rank)
+
+
+def _rank(passes: Sequence[AxisPass]) -> tuple[int, int, int]:
+    spilled = cost_of_passes(passes, FEWEST_REGISTERS).spills
+    return count_passes(passes).instructions, spilled, sum(stored_between(passes))
 
 
 def _passes(programs: Sequence[Program], order: Sequence[int]) -> Iterator[AxisPass]:

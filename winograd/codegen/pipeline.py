@@ -1,22 +1,26 @@
 """The pipeline: the passes that every program goes through, in order, and what each of them gained.
 
-In: a program. Out: a cheaper one of the same matrix, and a `Gain` per pass.
+In: a program, and what it is to run on. Out: a cheaper one of the same matrix, and a `Gain` per pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
+from winograd.codegen.passes.beginning import begin_positive
+from winograd.codegen.passes.collecting import collect
 from winograd.codegen.passes.dead_code import drop_dead_code
 from winograd.codegen.passes.factoring import factor
 from winograd.codegen.passes.fusing import fuse
 from winograd.codegen.passes.pairing import pair
 from winograd.codegen.passes.scheduling import live_values, schedule
 from winograd.codegen.passes.sharing import share
-from winograd.codegen.program import Counts, Program
+from winograd.codegen.passes.summation import SumOrder, add_small_first, balance
+from winograd.codegen.program import Arithmetic, Counts, Program
 
 Pass = Callable[[Program], Program]
 """What a pass is: it keeps the exact result, changes nothing when it runs again, and never makes a program worse."""
@@ -31,7 +35,23 @@ PASSES: Final = MappingProxyType[str, Pass](
         "scheduling": schedule,
     }
 )
-"""All passes by name, in the order in which they run."""
+"""The passes by name, in the order in which they run, for machines with fused multiply-add."""
+
+SEPARATE_PASSES: Final = MappingProxyType[str, Pass](
+    {
+        "pairing": partial(pair, arithmetic=Arithmetic.SEPARATE),
+        "factoring": partial(factor, arithmetic=Arithmetic.SEPARATE),
+        "beginning": begin_positive,
+        "collecting": partial(collect, arithmetic=Arithmetic.SEPARATE),
+        "sharing": partial(share, arithmetic=Arithmetic.SEPARATE),
+        "dead code": drop_dead_code,
+        "scheduling": schedule,
+    }
+)
+"""The passes without fused multiply-add: of their alternatives each takes what then costs least."""
+
+SUMMATION: Final = MappingProxyType[SumOrder, Pass]({SumOrder.BALANCED: balance, SumOrder.HUFFMAN: add_small_first})
+"""The passes for orders of sums; sequential is the order that all other passes write."""
 
 STRUCTURAL: Final = ("pairing", "factoring", "fusing")
 """Passes that ask of the entries of a matrix only which of them, and of their ratios, are equal, and their signs."""
@@ -48,8 +68,23 @@ class Gain:
     live_after: int
 
 
-def run_passes(program: Program, names: Sequence[str] = tuple(PASSES)) -> tuple[Program, tuple[Gain, ...]]:
-    """Return the program after the passes of the given names, and what each gained.
+def passes_for(arithmetic: Arithmetic, order: SumOrder) -> dict[str, Pass]:
+    """Return the passes for a machine and an order of sums, by name.
+
+    Examples
+    --------
+    >>> list(passes_for(Arithmetic.SEPARATE, SumOrder.BALANCED))
+    ['pairing', 'factoring', 'beginning', 'collecting', 'sharing', 'dead code', 'summation', 'scheduling']
+    """
+    passes = dict(PASSES if arithmetic is Arithmetic.FUSED else SEPARATE_PASSES)
+    if order in SUMMATION:
+        last = {"scheduling": passes.pop("scheduling")}
+        passes |= {"summation": SUMMATION[order]} | last
+    return passes
+
+
+def run_passes(program: Program, passes: Mapping[str, Pass] = PASSES) -> tuple[Program, tuple[Gain, ...]]:
+    """Return the program after the passes, and what each gained.
 
     Examples
     --------
@@ -61,8 +96,8 @@ def run_passes(program: Program, names: Sequence[str] = tuple(PASSES)) -> tuple[
     [('pairing', 18, 18), ('factoring', 18, 18), ('fusing', 12, 20)]
     """
     gains = []
-    for name in names:
-        better = PASSES[name](program)
+    for name, run in passes.items():
+        better = run(program)
         gains.append(Gain(name, program.counts, better.counts, live_values(program), live_values(better)))
         program = better
     return program, tuple(gains)

@@ -25,6 +25,13 @@ class Op(Enum):
     FMS = "c * a - b"
 
 
+class Arithmetic(Enum):
+    """What a machine takes for ``c * a + b``, which decides what a program costs."""
+
+    FUSED = "one instruction, rounded once"
+    SEPARATE = "a multiplication and an addition, each rounded"
+
+
 _ARITY = {Op.ZERO: 0, Op.NEG: 1, Op.ADD: 2, Op.SUB: 2, Op.SCALE: 1, Op.FMA: 2, Op.FMS: 2}
 _WITH_CONSTANT = frozenset({Op.SCALE, Op.FMA, Op.FMS})
 
@@ -61,6 +68,10 @@ class Counts:
     def unfused(self) -> int:
         """Instructions on a machine without fused multiply-add."""
         return self.instructions + self.fused
+
+    def under(self, arithmetic: Arithmetic) -> int:
+        """Instructions on a machine with or without fused multiply-add."""
+        return self.instructions if arithmetic is Arithmetic.FUSED else self.unfused
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from winograd.codegen.forms import factors, product
-from winograd.codegen.program import Op, Program, ProgramBuilder
+from winograd.codegen.program import Arithmetic, Op, Program, ProgramBuilder
 
 Term = tuple[Fraction, int]
 """A coefficient, which is not 0, and the number of the value that it multiplies."""
@@ -47,6 +47,11 @@ class Sums:
         negations = sum(all(factor == -1 for factor, _ in terms) for terms in needed)
         return additions + len(begun) + negations, additions + len(products) + negations
 
+    def cost_under(self, arithmetic: Arithmetic) -> tuple[int, int]:
+        """Return the cost with what counts first: instructions of this arithmetic, then those of the other."""
+        fused, separate = self.cost
+        return (fused, separate) if arithmetic is Arithmetic.FUSED else (separate, fused)
+
 
 def sums_of(program: Program) -> Sums:
     """Return the sums of a program: chains of additions whose parts nobody else reads become one sum.
@@ -60,23 +65,35 @@ def sums_of(program: Program) -> Sums:
     >>> sums_of(builder.build([builder.emit(Op.SUB, total, 2)])).sums
     (((Fraction(2, 1), 0), (Fraction(3, 1), 1), (Fraction(-1, 1), 2)),)
     """
+    kept = {number: number for number in range(program.inputs)}
+    sums: list[Sum] = []
+    for number, (terms, is_kept) in terms_of(program).items():
+        if is_kept:
+            kept[number] = program.inputs + len(sums)
+            sums.append(tuple((factor, kept[value]) for factor, value in terms))
+    return Sums(program.inputs, tuple(sums), tuple(kept[output] for output in program.outputs))
+
+
+def terms_of(program: Program) -> dict[int, tuple[Sum, bool]]:
+    """Return what every node adds up, over inputs and values that are sums, and whether it is such a value itself.
+
+    A value that one reader adds to others, and a product, is not: its terms are its reader's.
+    """
     readers = Counter(argument for node in program.nodes for argument in node.args)
     readers.update(program.outputs)
-    kept: dict[int, int] = {number: number for number in range(program.inputs)}
-    inlined: dict[int, Sum] = {}
-    sums: list[Sum] = []
     reading = _factors_of_readers(program)
+    found: dict[int, tuple[Sum, bool]] = {}
+
+    def is_kept(number: int) -> bool:
+        return number < program.inputs or found[number][1]
+
     for number, node in enumerate(program.nodes, start=program.inputs):
-        added = sorted(factors(node), key=lambda term: term[1] in kept)  # what was added up first stays first
-        parts = [_part(factor, argument, kept, inlined) for factor, argument in added]
-        terms = _merged([term for part in parts for term in part])
+        added = sorted(factors(node), key=lambda term: is_kept(term[1]))  # what was added up first stays first
+        parts = [[term] if is_kept(term[1]) else _multiplied(term[0], found[term[1]][0]) for term in added]
+        terms = merged([term for part in parts for term in part])
         alone = readers[number] == 1 and abs(reading.get(number, 0)) == 1
-        if number not in program.outputs and (alone or len(terms) == 1):
-            inlined[number] = terms
-        else:
-            kept[number] = program.inputs + len(sums)
-            sums.append(terms)
-    return Sums(program.inputs, tuple(sums), tuple(kept[output] for output in program.outputs))
+        found[number] = terms, number in program.outputs or not (alone or len(terms) == 1)
+    return found
 
 
 def program_of(sums: Sums, *, fused: bool) -> Program:
@@ -101,6 +118,12 @@ def instructions_when_fused(program: Program) -> int:
     return min(program.counts.instructions, program_of(sums_of(program), fused=True).counts.instructions)
 
 
+def cost_under(program: Program, arithmetic: Arithmetic) -> tuple[int, int]:
+    """Return the instructions that a program comes down to in this arithmetic, then those in the other."""
+    fused, separate = instructions_when_fused(program), program.counts.unfused
+    return (fused, separate) if arithmetic is Arithmetic.FUSED else (separate, fused)
+
+
 def is_fused(program: Program) -> bool:
     """Say whether the program has fused instructions."""
     return program.counts.fused > 0
@@ -110,13 +133,11 @@ def _factors_of_readers(program: Program) -> dict[int, Fraction]:
     return {argument: factor for node in program.nodes for factor, argument in factors(node)}
 
 
-def _part(factor: Fraction, argument: int, kept: dict[int, int], inlined: dict[int, Sum]) -> list[Term]:
-    if argument in kept:
-        return [(factor, kept[argument])]
-    return [(product(factor, coefficient), value) for coefficient, value in inlined[argument]]
+def _multiplied(factor: Fraction, terms: Sum) -> list[Term]:
+    return [(product(factor, coefficient), value) for coefficient, value in terms]
 
 
-def _merged(terms: Sequence[Term]) -> Sum:
+def merged(terms: Sequence[Term]) -> Sum:
     """Add up the coefficients of equal values, in the order in which they come first."""
     totals: dict[int, Fraction] = {}
     for coefficient, value in terms:

@@ -1,20 +1,24 @@
 """What a self-test in floating point must allow: a bound, derived from the programs, on the error of one tile.
 
-In: an algorithm and the largest magnitude of its inputs. Out: a bound that correct code cannot exceed in float64.
+In: an algorithm or one of its transforms, and the largest magnitude of the inputs. Out: a bound that correct code
+cannot exceed in float64.
 """
 
 from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.interpret import interpret
-from winograd.codegen.lower import lower_axis
+from winograd.codegen.lower import DEFAULT_LOWERING, AxisPrograms, Lowering, lower_axis
+from winograd.codegen.nested import AxisPass
 from winograd.codegen.program import Node, Op, Program
+
+_FLOAT64_UNIT = Fraction(1, 2**53)
 
 _WITHOUT_SIGN = {Op.SUB: Op.ADD, Op.FMS: Op.FMA}
 
@@ -22,18 +26,25 @@ _WITHOUT_SIGN = {Op.SUB: Op.ADD, Op.FMS: Op.FMA}
 _ROUNDINGS = {Op.ZERO: 0, Op.NEG: 0, Op.ADD: 1, Op.SUB: 1, Op.SCALE: 2, Op.FMA: 3, Op.FMS: 3}
 
 
-def float64_tolerance(nested: NestedAlgorithm, magnitude: int) -> float:
-    """Return a bound on the error of any output of one tile of one channel, computed in float64.
+def float64_tolerance(
+    nested: NestedAlgorithm, magnitude: int, channels: int = 1, lowering: Lowering = DEFAULT_LOWERING
+) -> float:
+    """Return a bound on the error of any output of one tile, computed in float64.
 
     Every value on the way is at most what the programs make of magnitudes without signs, and carries at most K relative
-    roundings of u = 2**-53, K being the longest path through the three programs of every axis and one for the
-    multiplication. So the error is at most K u / (1 - K u) times that magnitude.
+    roundings of u = 2**-53, K being the longest path through the three programs of every axis, one for the
+    multiplication, and one for every further channel, in whatever order those are summed. So the error is at most
+    K u / (1 - K u) times that magnitude.
 
     Parameters
     ----------
     nested : NestedAlgorithm
     magnitude : int
         Largest absolute value of data and filter.
+    channels : int
+        How many products are summed at every position.
+    lowering : Lowering
+        How the programs are made, not transposed.
 
     References
     ----------
@@ -45,9 +56,48 @@ def float64_tolerance(nested: NestedAlgorithm, magnitude: int) -> float:
     >>> 1e-15 < float64_tolerance(NestedAlgorithm((toom_cook(2, 3),)), 1) < 1e-14
     True
     """
-    roundings = Fraction(1 + sum(_longest_axis_path(axis) for axis in nested.axes), 2**53)
-    bound = roundings / (1 - roundings) * magnitude**2 * math.prod(_growth(axis) for axis in nested.axes)
-    return math.nextafter(float(min(bound, Fraction(sys.float_info.max))), math.inf)
+    axes = [lower_axis(axis, lowering) for axis in nested.axes]
+    roundings = channels + sum(longest_path(program) for axis in axes for program in _three(axis))
+    return _bound(roundings, channels * magnitude**2 * math.prod((_growth(axis) for axis in axes), start=Fraction(1)))
+
+
+def transform_tolerance(passes: Sequence[AxisPass], magnitude: int | Fraction, unit: Fraction = _FLOAT64_UNIT) -> float:
+    """Return a bound on the error of any output of one transform of a tile.
+
+    As `float64_tolerance`, with K the sum of the longest paths of the passes.
+
+    Parameters
+    ----------
+    passes : sequence of AxisPass
+    magnitude : int or Fraction
+        Largest absolute value of the inputs.
+    unit : Fraction
+        Unit roundoff of the arithmetic, float64's unless given.
+
+    Examples
+    --------
+    >>> from winograd.algebra.toom_cook import toom_cook
+    >>> from winograd.codegen.nested import lower_nested
+    >>> passes = lower_nested(NestedAlgorithm((toom_cook(2, 3),))).inverse
+    >>> 6 < transform_tolerance(passes, 1) * 2**53 < 6.001  # sums of 3 with 2 roundings
+    True
+    """
+    return _bound(sum(longest_path(step.program) for step in passes), magnitude * transform_growth(passes), unit)
+
+
+def transform_growth(passes: Sequence[AxisPass]) -> Fraction:
+    """Return a bound on any value on the way through one transform of a tile whose inputs are at most 1.
+
+    Examples
+    --------
+    >>> from winograd.algebra.toom_cook import toom_cook
+    >>> from winograd.codegen.nested import lower_nested
+    >>> transform_growth(lower_nested(NestedAlgorithm((toom_cook(2, 3),) * 2)).inverse)
+    Fraction(9, 1)
+    """
+    programs = [step.program for step in passes]
+    sizes = (max(interpret(without_signs(program), [Fraction(1)] * program.inputs)) for program in programs)
+    return math.prod(sizes, start=Fraction(1))
 
 
 def without_signs(program: Program) -> Program:
@@ -76,15 +126,18 @@ def _absolute(node: Node) -> Node:
     return Node(_WITHOUT_SIGN.get(node.op, node.op), node.args, None if node.constant is None else abs(node.constant))
 
 
-def _growth(axis: BilinearAlgorithm) -> Fraction:
-    programs = lower_axis(axis)
-    filter_ = interpret(without_signs(programs.filter), [Fraction(1)] * axis.r)
-    data = interpret(without_signs(programs.data), [Fraction(1)] * axis.tile)
+def _bound(roundings: int, size: Fraction, unit: Fraction = _FLOAT64_UNIT) -> float:
+    relative = roundings * unit
+    return math.nextafter(float(min(relative / (1 - relative) * size, Fraction(sys.float_info.max))), math.inf)
+
+
+def _growth(axis: AxisPrograms) -> Fraction:
+    filter_ = interpret(without_signs(axis.filter), [Fraction(1)] * axis.filter.inputs)
+    data = interpret(without_signs(axis.data), [Fraction(1)] * axis.data.inputs)
     products = [u * v for u, v in zip(filter_, data, strict=True)]
-    outputs: list[Fraction] = interpret(without_signs(programs.inverse), products)
+    outputs: list[Fraction] = interpret(without_signs(axis.inverse), products)
     return max(outputs)
 
 
-def _longest_axis_path(axis: BilinearAlgorithm) -> int:
-    programs = lower_axis(axis)
-    return sum(longest_path(program) for program in (programs.data, programs.filter, programs.inverse))
+def _three(axis: AxisPrograms) -> tuple[Program, Program, Program]:
+    return axis.data, axis.filter, axis.inverse

@@ -169,7 +169,7 @@ class NativeConvolution:
         threads = _threads()
         workspace = _workspace(int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads)))
         shift = None if bias is None else bias.detach().contiguous()
-        self._library.winograd_convolve(
+        wrong = self._library.winograd_convolve(
             ctypes.byref(shape),
             _address(source),
             _address(packed.values),
@@ -179,6 +179,8 @@ class NativeConvolution:
             _address(workspace),
             threads,
         )
+        if wrong:
+            raise RuntimeError(f"internal error: the kernel refuses its arguments: {wrong.decode()}")
         return target.movedim(-1, 1)
 
     def workspace_bytes(self, tiling: Tiling, batch: int, channels: int, outputs: int) -> int:
@@ -224,9 +226,9 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     for name, result, arguments in (
         ("winograd_panel", size, ()),
         ("winograd_filter_floats", size, (size, size)),
-        ("winograd_filter", ctypes.c_int, (_Float, size, size, _Float, size)),
+        ("winograd_filter", ctypes.c_char_p, (_Float, size, size, _Float, size)),
         ("winograd_workspace_floats", size, (shape, size)),
-        ("winograd_convolve", None, (shape, _Float, _Float, _Float, ctypes.c_int, _Float, _Float, size)),
+        ("winograd_convolve", ctypes.c_char_p, (shape, _Float, _Float, _Float, ctypes.c_int, _Float, _Float, size)),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

@@ -60,7 +60,7 @@ class CompiledKernel:
         outputs = np.empty((count, prod(self.algorithm.m), count), dtype=np.float32)
         scratch = _floats(self._function("workspace_floats", ctypes.c_int64)(ctypes.byref(shape), _ONE_THREAD))
         inputs, results = map(_pointer, (last, packed)), map(_pointer, (outputs, scratch))
-        self._function("convolve")(ctypes.byref(shape), *inputs, None, 0, *results, _ONE_THREAD)
+        self._run("convolve", ctypes.byref(shape), *inputs, None, 0, *results, _ONE_THREAD)
         return np.moveaxis(outputs, -1, 1).reshape(count, count, *self.algorithm.m)
 
     def _shape(self, count: int, channels: int) -> _Shape:
@@ -73,9 +73,14 @@ class CompiledKernel:
         """Return the transformed filters."""
         count, channels = map(ctypes.c_int64, weights.shape[:2])
         packed = _floats(self._function("filter_floats", ctypes.c_int64)(channels, count))
-        if self._function("filter")(_pointer(weights), channels, count, _pointer(packed), _ONE_THREAD):
-            raise MemoryError("no memory to transform the filter")
+        self._run("filter", _pointer(weights), channels, count, _pointer(packed), _ONE_THREAD)
         return packed
+
+    def _run(self, part: str, *arguments: Any) -> None:
+        """Call a function that returns NULL, or what is wrong."""
+        wrong = self._function(part, ctypes.c_char_p)(*arguments)
+        if wrong:
+            raise RuntimeError(f"the kernel refuses its arguments: {wrong.decode()}")
 
     def _function(self, part: str, result: Any = ctypes.c_int) -> Any:
         function = getattr(self.library, f"{self.name}_{part}")

@@ -1,6 +1,6 @@
 """Factoring: a common coefficient multiplies a sum once, and moves to whoever reads the sum where that costs nothing.
 
-In: a program. Out: one with no more multiplications, and no more instructions with fused multiply-add.
+In: a program, and an `Arithmetic`. Out: one with no more instructions in that arithmetic.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from fractions import Fraction
 
 from winograd.codegen.forms import product
 from winograd.codegen.passes.repetition import repeated
-from winograd.codegen.program import Program
-from winograd.codegen.sums import Sum, Sums, instructions_when_fused, is_fused, program_of, sums_of
+from winograd.codegen.program import Arithmetic, Program
+from winograd.codegen.sums import Sum, Sums, cost_under, is_fused, program_of, sums_of
 
 
 @repeated
-def factor(program: Program) -> Program | None:
+def factor(program: Program, arithmetic: Arithmetic = Arithmetic.FUSED) -> Program | None:
     """Return the program with common coefficients taken out.
 
     Examples
@@ -28,12 +28,15 @@ def factor(program: Program) -> Program | None:
     >>> program.counts.instructions, factor(program).counts.instructions
     (5, 3)
     """
-    better = program_of(normalised(sums_of(program)), fused=is_fused(program))
-    return better if _cost(better) < _cost(program) else None
+    better = program_of(normalised(sums_of(program), arithmetic), fused=is_fused(program))
+    return better if cost_under(better, arithmetic) < cost_under(program, arithmetic) else None
 
 
-def normalised(sums: Sums) -> Sums:
-    """Divide every sum that is no output by its commonest coefficient, 1 in a tie, and multiply its readers' by it."""
+def normalised(sums: Sums, arithmetic: Arithmetic) -> Sums:
+    """Divide every sum that is no output by its commonest coefficient, 1 in a tie, and multiply its readers' by it.
+
+    If that costs no less, return the sums as they are.
+    """
     scales: dict[int, Fraction] = {}
     found: list[Sum] = []
     for number, terms in enumerate(sums.sums, start=sums.inputs):
@@ -44,11 +47,7 @@ def normalised(sums: Sums) -> Sums:
             scaled = tuple((coefficient / scale, value) for coefficient, value in scaled)
         found.append(scaled)
     changed = replace(sums, sums=tuple(found))
-    return changed if changed.cost < sums.cost else sums
-
-
-def _cost(program: Program) -> tuple[int, int]:
-    return instructions_when_fused(program), program.counts.unfused
+    return changed if changed.cost_under(arithmetic) < sums.cost_under(arithmetic) else sums
 
 
 def _commonest(terms: Sum) -> Fraction:

@@ -1,8 +1,9 @@
 """Pairing: the even and odd parts that the points +a and -a share.
 
 In: a program. Out: the cheapest of its matrix written with paired outputs, paired inputs, both or neither, if that is
-cheaper than the program. Two rows (outputs) or two columns (inputs) with the same absolute values, entry by entry, form
-a pair: with e the entries that agree in sign and o those that differ, rows e + o and e - o need each of e and o once.
+cheaper than the program; an `Arithmetic` says what is cheap. Two rows (outputs) or two columns (inputs) with the same
+absolute values, entry by entry, form a pair: with e the entries that agree in sign and o those that differ, rows e + o
+and e - o need each of e and o once.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from fractions import Fraction
 from winograd.codegen.forms import Form, matrix_of
 from winograd.codegen.passes.factoring import normalised
 from winograd.codegen.passes.repetition import repeated
-from winograd.codegen.program import Program
-from winograd.codegen.sums import Sum, Sums, instructions_when_fused, is_fused, program_of
+from winograd.codegen.program import Arithmetic, Program
+from winograd.codegen.sums import Sum, Sums, cost_under, is_fused, program_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Pair:
 
 
 @repeated
-def pair(program: Program) -> Program | None:
+def pair(program: Program, arithmetic: Arithmetic = Arithmetic.FUSED) -> Program | None:
     """Return the program with its inputs and outputs paired where that saves instructions.
 
     Examples
@@ -40,9 +41,9 @@ def pair(program: Program) -> Program | None:
     (23, 18)
     """
     forms = _paired_forms(matrix_of(program))
-    best = min(map(normalised, forms), key=lambda sums: sums.cost)
+    best = min((normalised(sums, arithmetic) for sums in forms), key=lambda sums: sums.cost_under(arithmetic))
     paired = program_of(best, fused=is_fused(program))
-    return paired if instructions_when_fused(paired) < instructions_when_fused(program) else None
+    return paired if cost_under(paired, arithmetic)[0] < cost_under(program, arithmetic)[0] else None
 
 
 def find_pairs(rows: Sequence[Form]) -> tuple[Pair, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
+from itertools import permutations
 from math import gcd, lcm
 
 from winograd.codegen.forms import Form
@@ -67,10 +68,24 @@ class Reach:
     vectors: Sequence[Vector]
     available: Sequence[int]
 
-    def instruction(self, wanted: Vector, using: int | None = None) -> Node | None:
-        """Return an instruction with this vector, no part of which is much larger, that reads ``using`` if given."""
+    def instructions(self, wanted: Vector, using: int | None = None) -> Iterator[Node]:
+        """Yield instructions with this vector, no part of which is much larger, that read ``using`` if given."""
         found = self._instructions(wanted, {number: self.vectors[number] for number in self.available}, scaled=True)
-        return next((node for node in found if using in (None, *node.args) and self._is_gentle(node)), None)
+        return (node for node in found if using in (None, *node.args) and self._is_gentle(node))
+
+    def instructions_in_two(self, wanted: Vector, number: int) -> Iterator[tuple[Node, Node]]:
+        """Yield pairs of instructions for this vector: together they add multiples of two inputs to a value at hand.
+
+        The value of the first gets the given number, and the second reads it. No part is much larger than its sum.
+        """
+        unit = sum(self.vectors[0])
+        for value in self.available:
+            for sign in (1, -1):
+                rest = tuple(a - sign * b for a, b in zip(wanted, self.vectors[value], strict=True))
+                terms = [(Fraction(entry, unit), place) for place, entry in enumerate(rest) if entry]
+                for first, second in _added_in_two(terms, sign, value, number) if len(terms) == 2 else ():
+                    if self._is_gentle(first) and self.with_value(number, first)[0]._is_gentle(second):
+                        yield first, second
 
     def with_value(self, number: int, node: Node) -> tuple[Reach, int]:
         """Return the reach with the value of a sum beside the others, and what all vectors were multiplied by."""
@@ -127,6 +142,21 @@ class Reach:
         total = _size(self.vector_of(node))
         first, second = (_size(self.vectors[number]) for number in node.args)
         return max(abs(factor.numerator) * first, factor.denominator * second) <= LARGEST_PART * total
+
+
+def _added_in_two(
+    terms: Sequence[tuple[Fraction, int]], sign: int, value: int, number: int
+) -> Iterator[tuple[Node, Node]]:
+    """Yield ways to add two terms to a value, both at a time where they have one coefficient, or one by one."""
+    (first, u), (second, v) = terms
+    if abs(first) == abs(second):
+        last = _sum(first, number, sign, value)
+        if last is not None:
+            yield Node(Op.ADD if first == second else Op.SUB, (u, v)), last
+    for (c, a), (d, b) in permutations(terms):
+        middle, last = _sum(c, a, sign, value), _sum(d, b, 1, number)
+        if middle is not None and last is not None:
+            yield middle, last
 
 
 def _direction(vector: Vector) -> tuple[Vector, int]:

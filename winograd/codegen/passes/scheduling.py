@@ -62,27 +62,52 @@ def live_values(program: Program) -> int:
 def _greedy(program: Program) -> Program:
     graph = Graph.of(program)
     unread = Counter(argument for node in program.nodes for argument in node.args)
+    missing, readers = _dependencies(graph)
     alive: set[int] = set()
-    done = set(range(program.inputs))
-    waiting = list(graph.nodes)
+    ready = {number for number, count in missing.items() if count == 0}
     order: list[int] = []
-    while waiting:
-        ready = [number for number in waiting if done.issuperset(graph.nodes[number].args)]
-        best = min(ready, key=lambda number: (_growth(graph, number, alive, unread), number))
-        waiting.remove(best)
+    while ready:
+        best = min((_growth(graph, number, alive, unread), number) for number in ready)[1]
+        ready.remove(best)
         order.append(best)
-        done.add(best)
+        for reader in readers.get(best, ()):
+            missing[reader] -= 1
+            if missing[reader] == 0:
+                ready.add(reader)
         arguments = graph.nodes[best].args
         unread.subtract(arguments)
         alive.update(arguments)
-        alive = {value for value in alive if unread[value] > 0}
+        alive.difference_update(value for value in arguments if unread[value] == 0)
         if unread[best] > 0:
             alive.add(best)
     return graph.reordered(order)
 
 
+def _dependencies(graph: Graph) -> tuple[dict[int, int], dict[int, list[int]]]:
+    """Return how many values every instruction waits for, and which instructions wait for a value."""
+    missing: dict[int, int] = {}
+    readers: dict[int, list[int]] = {}
+    for number, node in graph.nodes.items():
+        awaited = {argument for argument in node.args if argument in graph.nodes}
+        missing[number] = len(awaited)
+        for argument in awaited:
+            readers.setdefault(argument, []).append(number)
+    return missing, readers
+
+
 def _growth(graph: Graph, number: int, alive: set[int], unread: Counter[int]) -> int:
-    arguments = Counter(graph.nodes[number].args)
-    ending = sum(unread[value] == times and value in alive for value, times in arguments.items())
-    beginning = sum(value not in alive and unread[value] > times for value, times in arguments.items())
-    return beginning - ending + (unread[number] > 0)
+    """Return by how much an instruction that is next raises the number of live values."""
+    arguments = graph.nodes[number].args
+    if len(arguments) == 2 and arguments[0] == arguments[1]:
+        change = _change(arguments[0], 2, alive, unread)
+    else:
+        change = 0
+        for argument in arguments:
+            change += _change(argument, 1, alive, unread)
+    return change + (unread[number] > 0)
+
+
+def _change(value: int, times: int, alive: set[int], unread: Counter[int]) -> int:
+    """Return by how much reading a value so many times changes the number of live values."""
+    ends = unread[value] == times
+    return -ends if value in alive else not ends

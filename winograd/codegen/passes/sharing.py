@@ -1,21 +1,23 @@
-"""Sharing: a value that takes several instructions of its own is computed in one from values that others need anyway.
+"""Sharing: a value that takes several instructions of its own is computed in fewer from values that others need anyway.
 
-In: a program. Out: one with no more instructions. Multiples count as the same value (negations and powers of two among
-them), and two outputs e + o and e - o share whatever is s e + c o for any c. No sum is made of parts that are more than
-`LARGEST_PART` times its own size: what is saved in instructions is not paid for with cancellation.
+In: a program, and an `Arithmetic`. Out: one with no more instructions in that arithmetic. Multiples count as the same
+value (negations and powers of two among them), and two outputs e + o and e - o share whatever is s e + c o for any c.
+No sum is made of parts that are more than `LARGEST_PART` times its own size: what is saved in instructions is not paid
+for with cancellation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, combinations
 from typing import Final
 
 from winograd.codegen.forms import forms_of
 from winograd.codegen.graph import Graph
+from winograd.codegen.passes.products import Replacement, with_products
 from winograd.codegen.passes.reach import LARGEST_PART, Line, Reach, Vector, vectors_of
 from winograd.codegen.passes.repetition import repeated
-from winograd.codegen.program import Node, Program
+from winograd.codegen.program import Arithmetic, Node, Op, Program
 
 __all__ = ["LARGEST_PART", "share"]
 
@@ -24,7 +26,7 @@ _MOST_NODES: Final = 200
 
 
 @repeated
-def share(program: Program) -> Program | None:
+def share(program: Program, arithmetic: Arithmetic = Arithmetic.FUSED) -> Program | None:
     """Return the program after the first replacement that saves an instruction.
 
     Examples
@@ -41,18 +43,22 @@ def share(program: Program) -> Program | None:
         return None
     graph, vectors = Graph.of(program), vectors_of(forms_of(program))
     targets = [number for number in range(program.inputs, len(vectors)) if graph.is_kept(number)]
-    alone = (_alone(graph, vectors, target) for target in targets)
-    together = (_together(graph, vectors, pair) for pair in _mirrored(vectors, targets))
+    alone = (_alone(graph, vectors, target, arithmetic) for target in targets)
+    together = (_together(graph, vectors, pair, arithmetic) for pair in _mirrored(vectors, targets))
     found = next((nodes for nodes in chain(alone, together) if nodes is not None), None)
     return None if found is None else graph.replaced(found)
 
 
-def _alone(graph: Graph, vectors: Sequence[Vector], target: int) -> dict[int, Node] | None:
+def _alone(graph: Graph, vectors: Sequence[Vector], target: int, arithmetic: Arithmetic) -> Replacement | None:
     own = graph.own((target,))
     if len(own) < 2:
         return None
-    node = Reach(vectors, graph.available(own)).instruction(vectors[target])
-    return None if node is None else {target: node}
+    reach, number = Reach(vectors, graph.available(own)), graph.next_number
+    found: Iterator[Replacement] = ({target: node} for node in reach.instructions(vectors[target]))
+    if arithmetic is Arithmetic.SEPARATE:
+        longer = reach.instructions_in_two(vectors[target], number)
+        found = chain(found, ({number: first, target: second} for first, second in longer))
+    return _cheapest(found, graph, own, arithmetic)
 
 
 def _mirrored(vectors: Sequence[Vector], targets: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -61,11 +67,19 @@ def _mirrored(vectors: Sequence[Vector], targets: Sequence[int]) -> Iterator[tup
     return (pair for pair in combinations(targets, 2) if sizes[pair[0]] == sizes[pair[1]])
 
 
-def _together(graph: Graph, vectors: Sequence[Vector], pair: tuple[int, int]) -> dict[int, Node] | None:
+def _together(
+    graph: Graph, vectors: Sequence[Vector], pair: tuple[int, int], arithmetic: Arithmetic
+) -> Replacement | None:
     """Look for z = s e + c o in one instruction, and both outputs in one from z and a multiple of o; or e for o."""
     own = graph.own(pair)
     if len(own) < 4 or graph.depends(pair[0], pair[1]) or graph.depends(pair[1], pair[0]):
         return None
+    return _cheapest(_through_a_middle(graph, vectors, pair, own), graph, own, arithmetic)
+
+
+def _through_a_middle(
+    graph: Graph, vectors: Sequence[Vector], pair: tuple[int, int], own: frozenset[int]
+) -> Iterator[Replacement]:
     both = list(zip(vectors[pair[0]], vectors[pair[1]], strict=True))
     even, odd = tuple((a + b) // 2 for a, b in both), tuple((a - b) // 2 for a, b in both)
     reach, number = Reach(vectors, graph.available(own)), graph.next_number
@@ -75,7 +89,26 @@ def _together(graph: Graph, vectors: Sequence[Vector], pair: tuple[int, int]) ->
         if middle is None:
             continue
         wider, scale = reach.with_value(number, middle)
-        outputs = [wider.instruction(tuple(scale * entry for entry in vectors[target]), number) for target in pair]
+        found = [wider.instructions(tuple(scale * entry for entry in vectors[target]), number) for target in pair]
+        outputs = [next(nodes, None) for nodes in found]
         if None not in outputs:
-            return {number: middle, **dict(zip(pair, outputs, strict=True))}  # type: ignore[arg-type]
-    return None
+            yield {number: middle, **dict(zip(pair, outputs, strict=True))}  # type: ignore[arg-type]
+
+
+def _cheapest(
+    candidates: Iterable[Replacement], graph: Graph, own: frozenset[int], arithmetic: Arithmetic
+) -> Replacement | None:
+    """Return the cheapest candidate that takes fewer instructions than the values that it makes needless."""
+    limit, best = sum(_instructions(graph.nodes[number], arithmetic) for number in own), None
+    for nodes in candidates:
+        written = nodes if arithmetic is Arithmetic.FUSED else with_products(nodes, graph, own)
+        cost = sum(_instructions(node, arithmetic) for node in written.values())
+        if cost < limit:
+            limit, best = cost, written
+        if limit <= 1:
+            break  # no candidate has fewer
+    return best
+
+
+def _instructions(node: Node, arithmetic: Arithmetic) -> int:
+    return 2 if node.op in (Op.FMA, Op.FMS) and arithmetic is Arithmetic.SEPARATE else node.op is not Op.ZERO

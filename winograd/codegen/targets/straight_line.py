@@ -6,12 +6,10 @@ In: a `Program` and how the target writes constants and zero. Out: the text of o
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from winograd.algebra.nesting import NestedAlgorithm
-from winograd.codegen.nested import AxisPass, lower_nested
 from winograd.codegen.program import Node, Op, Program
 
 _TEMPLATES = {
@@ -28,35 +26,8 @@ Spelling = Callable[[Fraction], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """One transform of a nested algorithm: its name and its passes in the order in which they run."""
-
-    name: str
-    passes: tuple[AxisPass, ...]
-
-    @property
-    def functions(self) -> dict[str, Program]:
-        """Every function that the passes call, by name; axes with equal programs share one."""
-        return {self._function(step): step.program for step in self.passes}
-
-    def calls(self) -> str:
-        """Return the passes as the text of a tuple of (axis counted from the last, function)."""
-        ndim = len(self.passes)
-        return "(" + "".join(f"({step.axis - ndim}, {self._function(step)}), " for step in self.passes)[:-1] + ")"
-
-    def _function(self, step: AxisPass) -> str:
-        first = min(other.axis for other in self.passes if other.program == step.program)
-        return f"_{self.name}_{first}"
-
-
-def stages(nested: NestedAlgorithm) -> tuple[Stage, Stage, Stage]:
-    """Return the filter, data and inverse transform of a nested algorithm."""
-    programs = lower_nested(nested)
-    return Stage("filter", programs.filter), Stage("data", programs.data), Stage("inverse", programs.inverse)
-
-
-def function(name: str, program: Program, constant: Spelling, zero: str, first: Sequence[str] = ()) -> list[str]:
-    r"""Return the lines of a function that takes the inputs of a program and returns the list of its outputs.
+class Dialect:
+    """How a target writes a program.
 
     Parameters
     ----------
@@ -64,31 +35,40 @@ def function(name: str, program: Program, constant: Spelling, zero: str, first: 
         Writes a constant as an expression.
     zero : str
         The value zero as an expression; ``x0`` is there to take shape and dtype from.
-    first : sequence of str
+    first : tuple of str
         Parameters before the inputs.
+    """
+
+    constant: Spelling
+    zero: str
+    first: tuple[str, ...] = ()
+
+
+def function(name: str, program: Program, dialect: Dialect) -> list[str]:
+    r"""Return the lines of a function that takes the inputs of a program and returns the list of its outputs.
 
     Examples
     --------
     >>> program = Program(inputs=2, nodes=(Node(Op.FMA, (0, 1), Fraction(1, 2)),), outputs=(2, 0))
-    >>> print(*function("f", program, str, "0"), sep="\n")
+    >>> print(*function("f", program, Dialect(str, "0")), sep="\n")
     def f(x0, x1):
         x2 = 1/2 * x0 + x1
         return [x2, x0]
     """
     inputs = [f"x{number}" for number in range(program.inputs)]
     body = [
-        f"    x{number} = {_expression(node, constant, zero)}"
-        for number, node in enumerate(program.nodes, start=program.inputs)
+        f"    x{number} = {_expression(node, dialect)}" for number, node in enumerate(program.nodes, program.inputs)
     ]
     outputs = [f"x{output}" for output in program.outputs]
-    return [*_listed(f"def {name}(", [*first, *inputs], "):"), *body, *_listed("    return [", outputs, "]")]
+    return [*_listed(f"def {name}(", [*dialect.first, *inputs], "):"), *body, *_listed("    return [", outputs, "]")]
 
 
-def _expression(node: Node, constant: Spelling, zero: str) -> str:
+def _expression(node: Node, dialect: Dialect) -> str:
     if node.op is Op.ZERO:
-        return zero
+        return dialect.zero
     names = dict(zip("ab", (f"x{argument}" for argument in node.args), strict=False))
-    return _TEMPLATES[node.op].format(c=constant(node.constant) if node.constant is not None else "", **names)
+    constant = "" if node.constant is None else dialect.constant(node.constant)
+    return _TEMPLATES[node.op].format(c=constant, **names)
 
 
 def _listed(opening: str, items: Iterable[str], closing: str) -> list[str]:

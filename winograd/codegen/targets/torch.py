@@ -1,109 +1,107 @@
-"""The torch target: the three transforms as plain out-of-place tensor operations.
+"""The torch target: transforms and a convolution as plain out-of-place tensor operations.
 
-In: an algorithm. Out: a module with ``filter_transform``, ``data_transform`` and ``inverse_transform`` on the last axes
-of a tensor, for autograd, vmap, any device and any floating or complex dtype, and a self-test when it is run.
+In: a request. Out: a module for any device and any floating or complex dtype, for autograd, vmap and ``torch.compile``,
+with a self-test. One rounding per operation, two for a multiply-add.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Final
 
-from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.literals import float64_literal
-from winograd.codegen.targets.straight_line import Stage, function, stages
-from winograd.codegen.tolerance import float64_tolerance
+from winograd.codegen.targets.contract import Request, Target
+from winograd.codegen.targets.python_file import Language, python_source
+from winograd.codegen.targets.straight_line import Dialect
 
-_PRELUDE = '''\
-"""Transforms of {label} for torch, generated: y = inverse_transform(filter_transform(w) * data_transform(d)).
-
-The transforms act on the last axes, as many as R has; axes before them are free. Constants are float64 literals; with
-16-bit tensors transform in float32 and round afterwards.
+_NUMBERS: Final = """\
+The transforms act on the last axes, as many as R has; axes before them are free. Constants are float64 literals,
+rounded to the dtype of the tensor, and every product and every sum rounds. With 16-bit tensors transform in float32 and
+round afterwards.
 """
 
-import torch
-
-NAME = "{name}"
-M = {m}
-R = {r}
-TILE = {tile}
-RANKS = {ranks}
-
-
-def filter_transform(w: torch.Tensor) -> torch.Tensor:
-    """Map filters (..., *R) to (..., *RANKS)."""
-    return _transform("w", w, R, {filter})
-
-
-def data_transform(d: torch.Tensor) -> torch.Tensor:
-    """Map tiles of data (..., *TILE) to (..., *RANKS)."""
-    return _transform("d", d, TILE, {data})
-
-
-def inverse_transform(p: torch.Tensor) -> torch.Tensor:
-    """Map products, summed over channels, (..., *RANKS) to outputs (..., *M)."""
-    return _transform("p", p, RANKS, {inverse})
-
-
+_TRANSFORM: Final = """\
 def _transform(name, x, sizes, passes):
-    if tuple(x.shape[-len(sizes):]) != sizes:
-        raise ValueError(f"{{name}} has shape {{tuple(x.shape)}}, its last axes must be {{sizes}}")
-    if not (x.is_floating_point() or x.is_complex()):
-        raise TypeError(f"{{name}} has dtype {{x.dtype}}, must be floating or complex; convert it first")
+    _check_numbers(name, x)
+    _check_sizes(name, x, sizes)
     for axis, function in passes:
         x = torch.stack(function(*x.unbind(axis)), axis)
     return x
-'''
-
-_SELF_TEST = """\
-def _self_test():
-    generator = torch.Generator().manual_seed(0)
-    options = {{"generator": generator, "dtype": torch.float64}}
-    w = torch.randint(-{magnitude}, {above}, (16, *R), **options)
-    d = torch.randint(-{magnitude}, {above}, (16, *TILE), **options)
-    y = inverse_transform(filter_transform(w) * data_transform(d))
-    expected = torch.zeros_like(y)
-    for tap in torch.cartesian_prod(*(torch.arange(r) for r in R)).reshape(-1, len(R)).tolist():
-        window = (slice(None), *(slice(k, k + m) for k, m in zip(tap, M)))
-        expected += w[(slice(None), *tap)].reshape(-1, *(1 for _ in M)) * d[window]
-    error = float((y - expected).abs().max())
-    allowed = {tolerance}  # derived from the operation counts and the magnitudes on the way
-    print(f"{{NAME}}: largest error {{error:.1e}} in float64, {{allowed:.1e}} allowed")
-    if not allowed < 0.5:
-        print(f"{{NAME}}: undecided, float64 rounds too much in this algorithm to tell integers apart")
-    return error <= allowed < 0.5
 
 
-if __name__ == "__main__":
-    raise SystemExit(0 if _self_test() else 1)
+def _check_numbers(name, x):
+    if not isinstance(x, torch.Tensor):
+        raise TypeError(f"{name} is a {type(x).__name__}, must be a tensor")
+    if not (x.is_floating_point() or x.is_complex()):
+        raise TypeError(f"{name} has dtype {x.dtype}, must be floating or complex; convert it first")
 """
 
-_MAGNITUDE = 9
+_PARTS: Final = '''\
+def _operands(input, weight, bias):
+    _check_numbers("input", input)
+    for name, x in (("weight", weight), ("bias", bias)):
+        if x is not None or name == "weight":
+            _check_numbers(name, x)
+            if x.dtype != input.dtype:
+                raise TypeError(f"{name} has dtype {x.dtype}, must be {input.dtype}, which input has")
+    work = torch.float32 if input.dtype in (torch.float16, torch.bfloat16) else input.dtype
+    return [None if x is None else x.to(work) for x in (input, weight, bias)], input.dtype
 
 
-def source(nested: NestedAlgorithm, name: str, header: Sequence[str]) -> str:
+def _padded(x, below, above):
+    return torch.constant_pad_nd(x, [zeros for sides in reversed(list(zip(below, above))) for zeros in sides])
+
+
+def _windows(x):
+    for axis, (tile, m) in enumerate(zip(TILE, M)):
+        x = x.unfold(axis + 2, tile, m)
+    return x
+
+
+def _summed(u, v):
+    """Return the products (N, K, *counts, *RANKS), summed over channels, unrounded by autocast."""
+    device = v.device.type
+    if torch.amp.autocast_mode.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        with torch.autocast(device, enabled=False):
+            return _summed(u, v)
+    axes = len(M)
+    products = torch.einsum("kcp,nctp->nktp", u.flatten(2), v.flatten(-axes).flatten(2, -2))
+    return products.reshape(v.shape[0], u.shape[0], *v.shape[2:])
+'''
+
+_AGREES: Final = """\
+def _integers(seed, *shape):
+    return torch.randint(-9, 10, shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _agrees(label, expected, limits, function, *arguments):
+    y = function(*(x.double() for x in arguments))
+    error, (allowed, step) = _largest_error(y.reshape(-1).tolist(), expected), limits
+    print(f"{NAME}, {label}: largest error {error:.1e} in float64, {allowed:.1e} allowed")
+    if not allowed < step / 2:
+        print(f"{NAME}, {label}: undecided, float64 rounds too much in this algorithm to tell right from wrong")
+    return error <= allowed < step / 2
+"""
+
+TORCH: Final = Language(
+    title="torch",
+    library="torch",
+    imports="import torch",
+    numbers=_NUMBERS,
+    convolution="the dtype of input; float16 and bfloat16 are computed in float32 and rounded once.",
+    integers="int",
+    permute="torch.permute",
+    cast="to",
+    transform=_TRANSFORM,
+    parts=_PARTS,
+    agrees=_AGREES,
+    dialect=Dialect(float64_literal, "torch.zeros_like(x0)"),
+)
+"""What torch is to `python_source`."""
+
+
+def source(request: Request) -> str:
     """Return the text of the torch module."""
-    filter_, data, inverse = transforms = stages(nested)
-    prelude = _PRELUDE.format(
-        label=nested.label,
-        name=name,
-        m=nested.m,
-        r=nested.r,
-        tile=nested.tile,
-        ranks=nested.ranks,
-        filter=filter_.calls(),
-        data=data.calls(),
-        inverse=inverse.calls(),
-    )
-    self_test = _SELF_TEST.format(
-        magnitude=_MAGNITUDE, above=_MAGNITUDE + 1, tolerance=repr(float64_tolerance(nested, _MAGNITUDE))
-    )
-    comments = "".join(f"# {line}\n" for line in header)
-    return "\n\n".join([comments + prelude, *_functions(transforms), self_test])
+    return python_source(request, TORCH)
 
 
-def _functions(transforms: Sequence[Stage]) -> list[str]:
-    return [
-        "\n".join(function(name, program, float64_literal, "torch.zeros_like(x0)")) + "\n"
-        for stage in transforms
-        for name, program in stage.functions.items()
-    ]
+TARGET = Target(source=source, comment="#", range_dtype="float64")

@@ -1,6 +1,7 @@
 /* The convolution. Input x is [batch][depth][height][width][channels], output y the same with outputs for channels;
-   the packed filter U is [panel][position][channel][NAME_PANEL]. Three stages for every block of tiles: data transform into
-   V [position][tile][channel], products into M [position][tile][NAME_PANEL], inverse transform with bias and ReLU into y. */
+   the packed filter U is [panel][position][channel][NAME_PANEL]. Three stages for every block of tiles: data transform
+   into V [position][tile][channel], products into M [position][tile][NAME_PANEL], inverse transform with bias and ReLU
+   into y. */
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -14,8 +15,12 @@ typedef struct {
     int64_t task; /* tiles of one task, whose M is held by one thread; less than 1 counts as 1 */
 } NAME_shape;
 
-/* One cache line between positions keeps equal strides of 4 KiB, which would share a cache set, from happening. */
-enum { NAME_PAD = 16 };
+enum {
+    /* One cache line between positions keeps equal strides of 4 KiB, which would share a cache set, from happening. */
+    NAME_PAD = 64 / (int)sizeof(NAME_real),
+    /* Numbers in the vectors of a tile, in whole cache lines. */
+    NAME_BUFFER = (NAME_POSITIONS * NAME_WIDTH + NAME_PAD - 1) / NAME_PAD * NAME_PAD
+};
 
 static const int64_t NAME_outputs_of_tile[3] = {NAME_M0, NAME_M1, NAME_M2};
 static const int64_t NAME_taps[3] = {NAME_R0, NAME_R1, NAME_R2};
@@ -65,12 +70,30 @@ static int64_t NAME_zeros(const NAME_shape *shape)
     return (shape->channels + NAME_WIDTH + NAME_PAD - 1) / NAME_PAD * NAME_PAD;
 }
 
-/* Floats of one thread: M, the vectors of one tile, and the addresses of its inputs. */
+/* Numbers of one thread: M, the vectors of one tile, and the addresses of its inputs. */
 static int64_t NAME_thread_floats(const NAME_shape *shape)
 {
-    const int64_t addresses = NAME_INPUTS * ((int64_t)sizeof(float *) / (int64_t)sizeof(float));
-    const int64_t floats = NAME_POSITIONS * NAME_m_stride(shape) + NAME_BUFFER * NAME_WIDTH + addresses;
+    const int64_t addresses = NAME_INPUTS * ((int64_t)sizeof(NAME_stored *) / (int64_t)sizeof(NAME_real));
+    const int64_t floats = NAME_POSITIONS * NAME_m_stride(shape) + NAME_BUFFER + addresses;
     return (floats + NAME_PAD - 1) / NAME_PAD * NAME_PAD + NAME_PAD;
+}
+
+/* NULL, or what is wrong with a shape. */
+static const char *NAME_wrong_shape(const NAME_shape *shape)
+{
+    if (shape == NULL)
+        return "shape is NULL";
+    if (shape->batch < 1 || shape->channels < 1 || shape->outputs < 1)
+        return "batch, channels and outputs must be at least 1";
+    for (int axis = 0; axis < 3; ++axis) {
+        if (shape->size[axis] < 1)
+            return "size must be at least 1 on every axis";
+        if (shape->low[axis] < 0 || shape->high[axis] < 0)
+            return "low and high must be at least 0 on every axis";
+        if (NAME_axis_output(shape, axis) < 1)
+            return "size + low + high is smaller than the filter on an axis";
+    }
+    return NULL;
 }
 
 /* Outputs of a panel: the width that the packed filter was made for. */
@@ -79,29 +102,33 @@ int64_t NAME_panel(void)
     return NAME_PANEL;
 }
 
-/* Floats of the packed filter. */
+/* Numbers (NAME_real) of the packed filter. */
 int64_t NAME_filter_floats(int64_t channels, int64_t outputs)
 {
     return NAME_panels(outputs) * NAME_POSITIONS * channels * NAME_PANEL;
 }
 
-/* Floats of workspace that NAME_convolve needs on this many threads. */
+/* Numbers (NAME_real) of workspace that NAME_convolve needs on this many threads. */
 int64_t NAME_workspace_floats(const NAME_shape *shape, int64_t threads)
 {
     return NAME_zeros(shape) + NAME_POSITIONS * NAME_v_stride(shape) + NAME_max(threads, 1) * NAME_thread_floats(shape);
 }
 
 /* Transforms the filter w [output][channel][depth][height][width] in double, rounds once, and packs it into u.
-   Returns 0, or 1 without memory for its scratch; at most `threads` threads are used. */
-int NAME_filter(const float *w, int64_t channels, int64_t outputs, float *u, int64_t threads)
+   Returns NULL, or what is wrong; at most `threads` threads are used. */
+const char *NAME_filter(const NAME_stored *w, int64_t channels, int64_t outputs, NAME_real *u, int64_t threads)
 {
+    if (w == NULL || u == NULL)
+        return "w and u must not be NULL";
+    if (channels < 1 || outputs < 1)
+        return "channels and outputs must be at least 1";
     const int64_t panels = NAME_panels(outputs);
     int failed = 0;
 #ifdef _OPENMP
 #pragma omp parallel reduction(| : failed) num_threads((int)NAME_max(threads, 1))
 #endif
     {
-        double *buffer = malloc(sizeof(double) * NAME_FILTER_BUFFER * NAME_PANEL);
+        double *buffer = malloc(sizeof(double) * NAME_POSITIONS * NAME_PANEL);
         failed = buffer == NULL;
 #ifdef _OPENMP
 #pragma omp for schedule(static)
@@ -110,7 +137,7 @@ int NAME_filter(const float *w, int64_t channels, int64_t outputs, float *u, int
             if (failed)
                 continue;
             const int64_t lanes = NAME_min(NAME_PANEL, outputs - panel * NAME_PANEL);
-            float *target = u + panel * NAME_POSITIONS * channels * NAME_PANEL;
+            NAME_real *target = u + panel * NAME_POSITIONS * channels * NAME_PANEL;
             for (int64_t c = 0; c < channels; ++c)
                 NAME_filter_panel(w + (panel * NAME_PANEL * channels + c) * NAME_TAPS, channels * NAME_TAPS, lanes,
                                   target + c * NAME_PANEL, channels * NAME_PANEL, buffer);
@@ -118,7 +145,7 @@ int NAME_filter(const float *w, int64_t channels, int64_t outputs, float *u, int
         free(buffer);
     }
     (void)threads;
-    return failed;
+    return failed ? "no memory for the transform of a filter" : NULL;
 }
 
 /* The index of a tile, the last axis fastest. */
@@ -132,8 +159,8 @@ static void NAME_tile_index(const NAME_shape *shape, int64_t tile, int64_t *imag
 }
 
 /* The address of every input of a tile; those inside the padding point to zeros. */
-static void NAME_addresses(const NAME_shape *shape, const float *x, const float *zeros, int64_t tile,
-                           const float **source)
+static void NAME_addresses(const NAME_shape *shape, const NAME_stored *x, const NAME_stored *zeros, int64_t tile,
+                           const NAME_stored **source)
 {
     int64_t image, index[3], start[3];
     NAME_tile_index(shape, tile, &image, index);
@@ -152,7 +179,8 @@ static void NAME_addresses(const NAME_shape *shape, const float *x, const float 
         }
 }
 
-static void NAME_data_stage(const NAME_shape *shape, const float *const *source, float *v, NAME_vector *buffer)
+static void NAME_data_stage(const NAME_shape *shape, const NAME_stored *const *source, NAME_real *v,
+                            NAME_vector *buffer)
 {
     int64_t c = 0;
     for (; c + NAME_WIDTH <= shape->channels; c += NAME_WIDTH)
@@ -161,9 +189,15 @@ static void NAME_data_stage(const NAME_shape *shape, const float *const *source,
         NAME_data_tile(source, c, shape->channels - c, v + c, NAME_v_stride(shape), buffer);
 }
 
+/* Negative lanes become zero; a NaN stays what it is. */
+NAME_INLINE NAME_vector NAME_relu(NAME_vector a)
+{
+    return (NAME_vector)((NAME_mask)a & ~(NAME_mask)(a < (NAME_vector){0}));
+}
+
 /* Adds the bias, applies ReLU and writes those outputs of a tile that exist. */
-static void NAME_epilogue(const NAME_shape *shape, int64_t tile, int64_t output, int64_t lanes, const float *bias,
-                          int relu, const NAME_vector *buffer, float *y)
+static void NAME_epilogue(const NAME_shape *shape, int64_t tile, int64_t output, int64_t lanes, const NAME_real *bias,
+                          int relu, const NAME_vector *buffer, NAME_stored *y)
 {
     int64_t image, index[3], start[3], count[3];
     NAME_tile_index(shape, tile, &image, index);
@@ -176,22 +210,23 @@ static void NAME_epilogue(const NAME_shape *shape, int64_t tile, int64_t output,
     for (int64_t i = 0; i < count[0]; ++i)
         for (int64_t j = 0; j < count[1]; ++j) {
             const int64_t depth = image * NAME_axis_output(shape, 0) + start[0] + i;
-            float *row = y + ((depth * height + start[1] + j) * width + start[2]) * shape->outputs + output;
+            NAME_stored *row = y + ((depth * height + start[1] + j) * width + start[2]) * shape->outputs + output;
             for (int64_t k = 0; k < count[2]; ++k) {
                 NAME_vector value = buffer[i * NAME_STRIDE0 + j * NAME_STRIDE1 + k] + shift;
                 if (relu)
                     value = NAME_relu(value);
-                NAME_store(row + k * shape->outputs, lanes, value);
+                NAME_write(row + k * shape->outputs, lanes, value);
             }
         }
 }
 
 /* Products and inverse transform of `tiles` tiles, the first of which is `tile` and has its V at v, for one panel. */
-static void NAME_task(const NAME_shape *shape, int64_t tile, int64_t tiles, int64_t panel, const float *v,
-                      const float *u, const float *bias, int relu, float *m, NAME_vector *buffer, float *y)
+static void NAME_task(const NAME_shape *shape, int64_t tile, int64_t tiles, int64_t panel, const NAME_real *v,
+                      const NAME_real *u, const NAME_real *bias, int relu, NAME_real *m, NAME_vector *buffer,
+                      NAME_stored *y)
 {
     const int64_t output = panel * NAME_PANEL, m_stride = NAME_m_stride(shape);
-    const float *filter = u + panel * NAME_POSITIONS * shape->channels * NAME_PANEL;
+    const NAME_real *filter = u + panel * NAME_POSITIONS * shape->channels * NAME_PANEL;
     for (int64_t position = 0; position < NAME_POSITIONS; ++position)
         NAME_product(tiles, v + position * NAME_v_stride(shape), shape->channels,
                      filter + position * shape->channels * NAME_PANEL, m + position * m_stride);
@@ -204,32 +239,40 @@ static void NAME_task(const NAME_shape *shape, int64_t tile, int64_t tiles, int6
 }
 
 /* y = convolution of x with the filter that NAME_filter packed into u; bias may be NULL; relu is 0 or 1.
-   workspace: NAME_workspace_floats(shape, threads) floats, aligned to 64 bytes; at most `threads` threads are used. */
-void NAME_convolve(const NAME_shape *shape, const float *x, const float *u, const float *bias, int relu, float *y,
-                   float *workspace, int64_t threads)
+   workspace: NAME_workspace_floats(shape, threads) numbers, aligned to 64 bytes; at most `threads` threads are used.
+   Returns NULL, or what is wrong with its arguments, and then writes nothing. */
+const char *NAME_convolve(const NAME_shape *shape, const NAME_stored *x, const NAME_real *u, const NAME_real *bias,
+                          int relu, NAME_stored *y, NAME_real *workspace, int64_t threads)
 {
+    const char *wrong = NAME_wrong_shape(shape);
+    if (wrong)
+        return wrong;
+    if (x == NULL || u == NULL || y == NULL)
+        return "x, u and y must not be NULL";
+    if (workspace == NULL || (uintptr_t)workspace % 64)
+        return "workspace must be aligned to 64 bytes and not NULL";
     const int64_t tiles = NAME_tiles(shape), block = NAME_block(shape), task = NAME_task_tiles(shape);
-    float *v = workspace + NAME_zeros(shape), *private_floats = v + NAME_POSITIONS * NAME_v_stride(shape);
-    memset(workspace, 0, (size_t)NAME_zeros(shape) * sizeof(float));
+    NAME_real *v = workspace + NAME_zeros(shape), *private_floats = v + NAME_POSITIONS * NAME_v_stride(shape);
+    const NAME_stored *zeros = memset(workspace, 0, (size_t)NAME_zeros(shape) * sizeof(NAME_real));
 #ifdef _OPENMP
 #pragma omp parallel num_threads((int)NAME_max(threads, 1))
 #endif
     {
 #ifdef _OPENMP
-        float *own = private_floats + omp_get_thread_num() * NAME_thread_floats(shape);
+        NAME_real *own = private_floats + omp_get_thread_num() * NAME_thread_floats(shape);
 #else
-        float *own = private_floats;
+        NAME_real *own = private_floats;
 #endif
         NAME_vector *buffer = (NAME_vector *)(void *)own;
-        float *m = own + NAME_BUFFER * NAME_WIDTH;
-        const float **source = (const float **)(void *)(m + NAME_POSITIONS * NAME_m_stride(shape));
+        NAME_real *m = own + NAME_BUFFER;
+        const NAME_stored **source = (const NAME_stored **)(void *)(m + NAME_POSITIONS * NAME_m_stride(shape));
         for (int64_t first = 0; first < tiles; first += block) {
             const int64_t held = NAME_min(block, tiles - first), tasks = (held + task - 1) / task;
 #ifdef _OPENMP
 #pragma omp for schedule(dynamic, 4)
 #endif
             for (int64_t t = 0; t < held; ++t) {
-                NAME_addresses(shape, x, workspace, first + t, source);
+                NAME_addresses(shape, x, zeros, first + t, source);
                 NAME_data_stage(shape, source, v + t * shape->channels, buffer);
             }
 #ifdef _OPENMP
@@ -244,4 +287,5 @@ void NAME_convolve(const NAME_shape *shape, const float *x, const float *u, cons
         }
     }
     (void)threads;
+    return NULL;
 }

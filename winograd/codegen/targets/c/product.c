@@ -1,7 +1,11 @@
+/* Tiles whose sums are held in registers at a time. */
+enum { NAME_ROWS = NAME_VECTOR_BITS == 512 ? 12 : 6 };
+
 /* Products: M[tile][output] = sum over channels of V[tile][channel] U[channel][output], NAME_PANEL outputs at a time.
    Partial sums of NAME_CHANNEL_BLOCK channels stay in registers and are then added to M: the error of the sum grows
    with the number of blocks, not of channels. */
-NAME_INLINE void NAME_product_rows(const int rows, const float *v, int64_t channels, const float *u, float *m)
+NAME_INLINE void NAME_product_rows(const int rows, const NAME_real *v, int64_t channels, const NAME_real *u,
+                                   NAME_real *m)
 {
     for (int64_t first = 0; first < channels; first += NAME_CHANNEL_BLOCK) {
         const int64_t last = NAME_min(first + NAME_CHANNEL_BLOCK, channels);
@@ -19,7 +23,7 @@ NAME_INLINE void NAME_product_rows(const int rows, const float *v, int64_t chann
         }
         for (int i = 0; i < rows; ++i)
             for (int half = 0; half < 2; ++half) {
-                float *p = m + i * NAME_PANEL + half * NAME_WIDTH;
+                NAME_real *p = m + i * NAME_PANEL + half * NAME_WIDTH;
                 NAME_vector total = sums[i][half];
                 if (first > 0)
                     total += NAME_load(p, NAME_WIDTH);
@@ -33,18 +37,18 @@ NAME_INLINE void NAME_product_rows(const int rows, const float *v, int64_t chann
         NAME_product_rows(rows, v, channels, u, m); \
         break;
 
-static void NAME_product_block(int64_t rows, const float *v, int64_t channels, const float *u, float *m)
+static void NAME_product_block(int64_t rows, const NAME_real *v, int64_t channels, const NAME_real *u, NAME_real *m)
 {
     switch (rows) {
         NAME_CASE(1) NAME_CASE(2) NAME_CASE(3) NAME_CASE(4) NAME_CASE(5) NAME_CASE(6)
-#if defined(__AVX512F__)
+#if NAME_VECTOR_BITS == 512
         NAME_CASE(7) NAME_CASE(8) NAME_CASE(9) NAME_CASE(10) NAME_CASE(11) NAME_CASE(12)
 #endif
     }
 }
 
 /* All tiles of one position and one panel, in blocks of rows of nearly equal size. */
-static void NAME_product(int64_t tiles, const float *v, int64_t channels, const float *u, float *m)
+static void NAME_product(int64_t tiles, const NAME_real *v, int64_t channels, const NAME_real *u, NAME_real *m)
 {
     const int64_t blocks = (tiles + NAME_ROWS - 1) / NAME_ROWS;
     for (int64_t block = 0; block < blocks; ++block) {

@@ -1,29 +1,27 @@
 /* Self-test, compiled with -DWINOGRAD_SELFTEST: random integers on odd sizes against direct convolution. The error
-   allowed is NAME_SIGMAS standard deviations of the rounding error (see NAME_DEVIATION), relative to the outputs. Where
-   that is more than a tenth of the outputs, float32 decides nothing and the test says so instead of passing. */
-#ifdef WINOGRAD_SELFTEST
-#include <math.h>
-#include <stdio.h>
-
+   allowed is NAME_SIGMAS standard deviations of the rounding error (see NAME_DEVIATION), relative to the outputs,
+   beside the rounding of what is stored. Where that is more than a tenth of the outputs, the arithmetic decides nothing
+   and the test says so instead of passing. */
 enum { NAME_SIGMAS = 8 };
 
-static uint64_t NAME_state = 1;
-
-static float NAME_random_integer(void)
+static NAME_stored *NAME_random_stored(int64_t count)
 {
-    NAME_state = NAME_state * 6364136223846793005u + 1442695040888963407u;
-    return (float)((int64_t)(NAME_state >> 33) % 9 - 4);
+    NAME_stored *values = malloc((size_t)count * sizeof(NAME_stored));
+    for (int64_t i = 0; values && i < count; ++i)
+        values[i] = NAME_narrow(NAME_random_integer());
+    return values;
 }
 
-static float *NAME_random_floats(int64_t count)
+static NAME_real *NAME_random_reals(int64_t count)
 {
-    float *values = malloc((size_t)count * sizeof(float));
+    NAME_real *values = malloc((size_t)count * sizeof(NAME_real));
     for (int64_t i = 0; values && i < count; ++i)
         values[i] = NAME_random_integer();
     return values;
 }
 
-static double NAME_direct(const NAME_shape *s, const float *x, const float *w, int64_t n, int64_t k, const int64_t o[3])
+static double NAME_direct(const NAME_shape *s, const NAME_stored *x, const NAME_stored *w, int64_t n, int64_t k,
+                          const int64_t o[3])
 {
     double sum = 0;
     for (int64_t i = 0; i < NAME_R0; ++i)
@@ -32,15 +30,17 @@ static double NAME_direct(const NAME_shape *s, const float *x, const float *w, i
                 const int64_t d = o[0] + i - s->low[0], h = o[1] + j - s->low[1], g = o[2] + l - s->low[2];
                 if (d < 0 || d >= s->size[0] || h < 0 || h >= s->size[1] || g < 0 || g >= s->size[2])
                     continue;
-                const float *voxel = x + (((n * s->size[0] + d) * s->size[1] + h) * s->size[2] + g) * s->channels;
+                const NAME_stored *voxel = x + (((n * s->size[0] + d) * s->size[1] + h) * s->size[2] + g) * s->channels;
                 for (int64_t c = 0; c < s->channels; ++c)
-                    sum += (double)voxel[c] * w[(k * s->channels + c) * NAME_TAPS + (i * NAME_R1 + j) * NAME_R2 + l];
+                    sum += (double)NAME_widen(voxel[c]) *
+                           NAME_widen(w[(k * s->channels + c) * NAME_TAPS + (i * NAME_R1 + j) * NAME_R2 + l]);
             }
     return sum;
 }
 
-static double NAME_largest_error(const NAME_shape *s, const float *x, const float *w, const float *bias, int relu,
-                                 const float *y)
+/* The largest error beyond the rounding of what is stored. */
+static double NAME_largest_error(const NAME_shape *s, const NAME_stored *x, const NAME_stored *w, const NAME_real *bias,
+                                 int relu, const NAME_stored *y)
 {
     const int64_t out[3] = {NAME_axis_output(s, 0), NAME_axis_output(s, 1), NAME_axis_output(s, 2)};
     double largest = 0;
@@ -54,11 +54,27 @@ static double NAME_largest_error(const NAME_shape *s, const float *x, const floa
                         if (relu && expected < 0)
                             expected = 0;
                         const int64_t voxel = ((n * out[0] + d) * out[1] + h) * out[2] + g;
-                        const double error = fabs(y[voxel * s->outputs + k] - expected);
-                        if (!(error <= largest) && !isnan(largest))
-                            largest = error;
+                        const double error = fabs(NAME_widen(y[voxel * s->outputs + k]) - expected);
+                        const double beyond = error - NAME_STORED_UNIT * fabs(expected);
+                        if (!(beyond <= largest) && !isnan(largest))
+                            largest = beyond;
                     }
     return largest;
+}
+
+/* Whether wrong arguments are refused. */
+static int NAME_refuses(const NAME_shape *s, const NAME_stored *x, const NAME_real *u, NAME_stored *y,
+                        NAME_real *workspace)
+{
+    NAME_shape empty = *s, narrow = *s, negative = *s;
+    empty.channels = 0;
+    narrow.size[2] = NAME_R2 - 1, narrow.low[2] = narrow.high[2] = 0;
+    negative.low[0] = -1;
+    return NAME_convolve(&empty, x, u, NULL, 0, y, workspace, 1) &&
+           NAME_convolve(&narrow, x, u, NULL, 0, y, workspace, 1) &&
+           NAME_convolve(&negative, x, u, NULL, 0, y, workspace, 1) &&
+           NAME_convolve(s, NULL, u, NULL, 0, y, workspace, 1) && NAME_convolve(s, x, u, NULL, 0, y, workspace + 1, 1) &&
+           NAME_filter(NULL, s->channels, s->outputs, workspace, 1) && NAME_filter(x, 0, s->outputs, workspace, 1);
 }
 
 /* Returns the largest error over the largest one allowed, or -1 without memory. */
@@ -66,28 +82,32 @@ static double NAME_check(const NAME_shape *s, int relu)
 {
     const int64_t voxels = s->batch * s->size[0] * s->size[1] * s->size[2];
     const int64_t outputs = s->batch * NAME_axis_output(s, 0) * NAME_axis_output(s, 1) * NAME_axis_output(s, 2);
-    float *x = NAME_random_floats(voxels * s->channels), *w = NAME_random_floats(s->outputs * s->channels * NAME_TAPS);
-    float *bias = NAME_random_floats(s->outputs), *y = malloc((size_t)(outputs * s->outputs) * sizeof(float));
-    float *u = malloc((size_t)NAME_filter_floats(s->channels, s->outputs) * sizeof(float));
+    NAME_stored *x = NAME_random_stored(voxels * s->channels);
+    NAME_stored *w = NAME_random_stored(s->outputs * s->channels * NAME_TAPS);
+    NAME_stored *y = malloc((size_t)(outputs * s->outputs) * sizeof(NAME_stored));
+    NAME_real *bias = NAME_random_reals(s->outputs);
+    NAME_real *u = malloc((size_t)NAME_filter_floats(s->channels, s->outputs) * sizeof(NAME_real));
     int64_t threads = 1;
 #ifdef _OPENMP
     threads = omp_get_max_threads();
 #endif
-    const size_t bytes = (size_t)NAME_workspace_floats(s, threads) * sizeof(float);
-    float *workspace = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    const size_t bytes = (size_t)NAME_workspace_floats(s, threads) * sizeof(NAME_real);
+    NAME_real *workspace = aligned_alloc(64, (bytes + 63) / 64 * 64);
     double ratio = -1;
-    if (x && w && bias && y && u && workspace && NAME_filter(w, s->channels, s->outputs, u, threads) == 0) {
-        NAME_convolve(s, x, u, bias, relu, y, workspace, threads);
-        /* The integers -4 .. 4 have variance 20 / 3. */
+    if (x && w && bias && y && u && workspace && NAME_filter(w, s->channels, s->outputs, u, threads) == NULL) {
+        const int right = NAME_refuses(s, x, u, y, workspace) &&
+                          NAME_convolve(s, x, u, bias, relu, y, workspace, threads) == NULL;
         const double deviation = NAME_DEVIATION * sqrt((double)(s->channels + NAME_STEPS));
-        const double allowed = NAME_SIGMAS * deviation * sqrt((double)(s->channels * NAME_TAPS)) * 20.0 / 3.0;
-        ratio = NAME_largest_error(s, x, w, bias, relu, y) / allowed;
+        const double allowed = NAME_SIGMAS * deviation * sqrt((double)(s->channels * NAME_TAPS)) * 20.0 / 3.0 *
+                               (1 + NAME_STORED_UNIT);
+        ratio = right ? NAME_largest_error(s, x, w, bias, relu, y) / allowed : INFINITY;
     }
     free(x), free(w), free(bias), free(y), free(u), free(workspace);
     return ratio;
 }
 
-/* Shape number i: every size from 1 to 2 (m + r) of an axis comes up, with and without padding, on small and odd channels. */
+/* Shape number i: every size from 1 to 2 (m + r) of an axis comes up, with and without padding, on small and odd
+   channels. */
 static NAME_shape NAME_numbered_shape(int64_t i)
 {
     static const int64_t channels[] = {1, 3, 17, 70}, outputs[] = {5, 33, 2, 1};
@@ -112,7 +132,7 @@ int main(void)
 {
     const double relative = NAME_SIGMAS * NAME_DEVIATION * sqrt(1.0 + NAME_STEPS);
     if (relative > 0.1) {
-        printf("self-test undecided: rounding errors in float32 may reach %.2g of the outputs\n", relative);
+        printf("self-test undecided: rounding errors may reach %.2g of the outputs\n", relative);
         return 3;
     }
     int64_t shapes = 0;
@@ -135,4 +155,3 @@ int main(void)
            (int)shapes, largest);
     return largest <= 1 ? 0 : 1;
 }
-#endif

@@ -283,9 +283,9 @@ def _transposition(algorithm: BilinearAlgorithm, alignment: Alignment) -> Step:
         return Step("Transposition into the FIR form", words, (law, *names, *matrices))
     if alignment.moves_signs:
         signs = equation("D", sympy.ImmutableMatrix(sympy.diag(*alignment.scales[1])))
-        names = (statement("at = A^T"), statement("g = D B"), statement("bt = D C^T"), signs)
+        moved = (statement("at = A^T"), statement("g = D B"), statement("bt = D C^T"), signs)
         words = "Data and output change places; where the filter would only be negated, the data is instead."
-        return Step("Transposition into the FIR form", words, (law, *names, *matrices))
+        return Step("Transposition into the FIR form", words, (law, *moved, *matrices))
     scales = [
         equation(f"D_{name}", sympy.ImmutableMatrix([factors]))
         for name, factors in zip(("at", "g", "bt"), alignment.scales, strict=True)

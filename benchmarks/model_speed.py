@@ -5,7 +5,8 @@
 
 Rates are per second of processor time. Candidates are 0, infinity and pairs +-a of fractions up to 20 / 20, drawn at
 random. "first" times a run that lowers every shape of program, "again" one that knows them, as most
-batches of a search do. "one by one" is `predict_error` on a few of them, algorithms built beforehand.
+batches of a search do; for sets of random points without symmetry, hardly two of which have one shape, there is
+"first" only. "one by one" is `predict_error` on a few of them, algorithms built beforehand.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -34,7 +36,7 @@ from winograd.accuracy.searching.kappa_objective import knob_kappas
 from winograd.algebra.points import INFINITY
 from winograd.conv.timing import measured_on
 
-SEED, CANDIDATES, REPEATS = 0, 8000, 5
+SEED, CANDIDATES, ASYMMETRIC, REPEATS = 0, 8000, 500, 5
 SIZES = [(4, 3), (6, 3)]
 PROTOCOLS = [("layer", "lowered"), ("standard", "huffman")]
 
@@ -47,6 +49,7 @@ def main() -> int:
     result: dict[str, Any] = {"per_second": {f"F({m},{r})": _rates(m, r, rng) for m, r in SIZES}}
     result |= {
         "candidates": CANDIDATES,
+        "asymmetric candidates": ASYMMETRIC,
         "repeats": REPEATS,
         "seed": SEED,
         "threads": os.environ.get("OMP_NUM_THREADS", "default"),
@@ -67,9 +70,13 @@ def _rates(m: int, r: int, rng: random.Random) -> dict[str, Any]:
     sets = [(Fraction(0), *(sign * size for size in sizes for sign in (1, -1)), INFINITY) for sizes in chosen]
     knobs = np.array([[float(size) for size in sizes] for sizes in chosen])
     kappas = [_seconds(lambda: knob_kappas(m, r, family, knobs)) for _ in range(REPEATS)]
-    return {"kappa": round(CANDIDATES / median(kappas))} | {
-        f"{experiment}, {order}, float32, 2D": _model(m, r, sets, experiment, order) for experiment, order in PROTOCOLS
-    }
+    rates: dict[str, Any] = {"kappa": round(CANDIDATES / median(kappas))}
+    asymmetric = [[Fraction(0), *_fractions(m + r - 3, rng), INFINITY] for _ in range(ASYMMETRIC)]
+    for experiment, order in PROTOCOLS:
+        rates[f"{experiment}, {order}, float32, 2D"] = _model(m, r, sets, experiment, order)
+        predict = partial(predict_toom_cook, m, r, asymmetric, ndim=2, experiment=experiment, order=order)
+        rates[f"asymmetric, {experiment}, {order}, float32, 2D"] = {"first": round(ASYMMETRIC / _seconds(predict))}
+    return rates
 
 
 def _model(m: int, r: int, sets: list[Any], experiment: str, order: str) -> dict[str, int]:
@@ -86,8 +93,17 @@ def _model(m: int, r: int, sets: list[Any], experiment: str, order: str) -> dict
     }
 
 
+def _fractions(count: int, rng: random.Random) -> list[Fraction]:
+    """Return points of either sign, no two of one size."""
+    return [rng.choice((1, -1)) * size for size in rng.sample(_sizes(), count)]
+
+
+def _sizes() -> list[Fraction]:
+    return sorted({Fraction(n, d) for n in range(1, 21) for d in range(1, 21) if d < 8 * n < 64 * d})
+
+
 def _magnitudes(pairs: int, rng: random.Random) -> list[tuple[Fraction, ...]]:
-    sizes = sorted({Fraction(n, d) for n in range(1, 21) for d in range(1, 21) if d < 8 * n < 64 * d})
+    sizes = _sizes()
     return [tuple(sorted(rng.sample(sizes, pairs))) for _ in range(CANDIDATES)]
 
 

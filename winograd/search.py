@@ -159,6 +159,7 @@ def _deliver(options: argparse.Namespace, result: SearchResult) -> int:
 
 
 def _build_catalogue(options: argparse.Namespace) -> int:
+    from winograd.accuracy.catalogue import catalogue_text
     from winograd.accuracy.cataloguing import build as catalogue_build
 
     built = catalogue_build.build_catalogue(
@@ -169,7 +170,7 @@ def _build_catalogue(options: argparse.Namespace) -> int:
         storage=options.storage,
         progress=True,
     )
-    catalogue_build.write_catalogue(options.catalogue, built)
+    write_atomically(options.catalogue, catalogue_text(built.rows, built.header).encode("ascii"))
     _CONSOLE.tell(repr(built))
     return 0
 

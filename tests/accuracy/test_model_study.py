@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
+from winograd.accuracy.batch import predict_batch
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.model import predict_error
 from winograd.accuracy.modelling import moments, variance
 from winograd.accuracy.orders import as_order
+from winograd.accuracy.recipe import Recipe
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -64,12 +67,39 @@ def test_a_dozen_cases_come_out_again(case: Any) -> None:
     row = study.compared(case, study.trials_of(case, 2e6), seed=7)
     # The tolerance of the model, and the measurement's interval doubled: four standard errors.
     assert abs(row["ratio"] - 1) <= study.TOLERANCES[row["kind"]] + 2 * row["half_interval"]
-    committed = next(
-        known
-        for known in result("model_study")["rows"]
-        if (known["axis"], known["ndim"], known["experiment"]) == (case.axis, case.ndim, case.experiment.name)
-    )
-    assert row["predicted_relative_l2"] == pytest.approx(committed["predicted_relative_l2"], rel=1e-9, abs=0)
+
+
+def test_all_committed_predictions_are_those_of_the_model() -> None:
+    found = [predict_error(case.nested, "float32", case.experiment, case.order).relative_l2 for case in study.cases()]
+    committed = [row["predicted_relative_l2"] for row in result("model_study")["rows"]]
+    # The same sums in float64, perhaps in another order.
+    assert found == pytest.approx(committed, rel=1e-9, abs=0)
+
+
+def test_committed_ranking_orders_candidates_and_is_of_this_model() -> None:
+    cases = result("model_ranking")["cases"]
+    assert {(case["algorithm"], case["experiment"]) for case in cases} == {
+        (f"F({m}x{m},3x3)", experiment) for m in (4, 6) for experiment in ("layer", "standard")
+    }
+    for case in cases:
+        assert case["spearman"] >= 0.98
+        recipes = [Recipe.parse(text) for text in case["sets"]]
+        setting = {"ndim": 2, "experiment": case["experiment"], "order": case["order"]}
+        # Figures are committed with five digits.
+        found = predict_batch(int(case["algorithm"][2]), 3, recipes, **setting)
+        assert found == pytest.approx(case["predicted"], rel=1e-4, abs=0)
+        assert case["spearman"] == pytest.approx(spearmanr(found, case["measured"]).statistic, abs=1e-3)
+
+
+def test_committed_rates_are_those_that_a_search_needs() -> None:
+    sizes = result("model_speed")["per_second"]
+    assert set(sizes) == {"F(4,3)", "F(6,3)"}
+    for rates in sizes.values():
+        assert rates["kappa"] >= 1e5
+        assert "asymmetric, layer, lowered, float32, 2D" in rates
+        for experiment in ("layer, lowered", "standard, huffman"):
+            assert rates[f"{experiment}, float32, 2D"]["first"] >= 2000
+            assert rates[f"{experiment}, float32, 2D"]["again"] >= 2000
 
 
 @pytest.mark.parametrize("forgotten", ["accumulation", "storage", "inverse"])

@@ -120,7 +120,7 @@ def search_points(
     task = SearchTask(
         m=m,
         r=r,
-        ndim=checked_integer("ndim", ndim, 1),
+        ndim=_ndim(ndim),
         rank=_rank(m, r, products),
         dtype=fmt.name,
         experiment=as_experiment(experiment),
@@ -131,18 +131,26 @@ def search_points(
         budget=checked_integer("budget", budget, 0),
         seed=checked_integer("seed", seed, 0),
     )
-    if task.ndim > 3:
-        raise ValueError(f"ndim is {task.ndim}, must be 1, 2 or 3")
     if not isinstance(progress, bool):
         raise TypeError(f"progress is {progress!r}, must be True or False")
     running = Running(Workers(workers, backend), None if storage is None else Trials(storage), progress)
-    searching = Searching(task, running)
-    interrupted = False
+    return _result(Searching(task, running))
+
+
+def _result(searching: Searching) -> SearchResult:
+    """Search, and return what is known at the end or when Ctrl-C comes."""
     try:
         searching.run()
     except KeyboardInterrupt:
-        interrupted = True
-    return searching.result(interrupted)
+        return searching.result(interrupted=True)
+    return searching.result(interrupted=False)
+
+
+def _ndim(value: object) -> int:
+    ndim = checked_integer("ndim", value, 1)
+    if ndim > 3:
+        raise ValueError(f"ndim is {ndim}, must be 1, 2 or 3")
+    return ndim
 
 
 def _rank(m: int, r: int, products: int | None) -> int:

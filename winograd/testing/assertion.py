@@ -64,9 +64,10 @@ def assert_within_bound(
         Order of the sums in the transforms: "lowered" for the programs that `winograd.emit` prints, "huffman" or
         "sequential".
     share : float, optional
-        Share of tiles whose largest error the quantile covers, up to 0.9999. As many tiles may exceed it as a right
-        kernel has with a probability of more than 1 - share, if tiles of the same data, and of the same filter, hang
-        together as they do for independent inputs: many outputs of little data with few channels say little.
+        Share of tiles whose largest error the quantile covers, up to 0.9999, or what the model's sample allows. As many
+        tiles may exceed it as a right kernel has with a probability of more than 1 - share, if tiles of the same data,
+        and of the same filter, hang together as they do for independent inputs: many outputs of little data with few
+        channels say little.
     experiment : str or Experiment, optional
         What the kernel does; its channels are those of the data. None is anything that stays in the dtype for the worst
         case, and "layer" for the quantile. Needed where U and V are stored in 16 bits, or transforms are wider.

@@ -13,7 +13,7 @@ import numpy as np
 from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.formats import FloatFormat
 from winograd.accuracy.model import predict_error
-from winograd.accuracy.modelling.moments import DEVIATIONS
+from winograd.accuracy.modelling.rounding import DEVIATIONS
 from winograd.accuracy.protocol import LAYER, Experiment, as_experiment, checked_formats
 from winograd.testing.convolution import Array, Convolution
 

@@ -71,7 +71,7 @@ def predict_batch(
     --------
     >>> recipes = [Recipe.parse(text) for text in ("x,x-1,x+1,x-2,x+2,inf filter", "x,x-1,x+1,x^2+1,inf data")]
     >>> [f"{error:.2e}" for error in predict_batch(4, 3, recipes, ndim=2)]
-    ['1.66e-06', '2.63e-07']
+    ['1.66e-06', '2.65e-07']
     """
     m, r = checked_sizes(m, r)
     setting = _setting(ndim, dtype, experiment, order)

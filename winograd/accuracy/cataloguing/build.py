@@ -17,7 +17,7 @@ from operator import le
 from typing import Final
 
 from winograd.accuracy.arguments import checked_integer
-from winograd.accuracy.catalogue import MAX_TILE, Catalogue, Key, catalogue_text, key_of
+from winograd.accuracy.catalogue import MAX_TILE, Catalogue, Key, key_of
 from winograd.accuracy.cataloguing.assembly import DIRECT, Smaller, assemble
 from winograd.accuracy.cataloguing.choice import (
     NEAR,
@@ -40,7 +40,6 @@ from winograd.accuracy.searching.stages import Stage, Unit
 from winograd.accuracy.searching.trials import Result, Trials
 from winograd.accuracy.searching.workers import Workers
 from winograd.algebra.bilinear import BilinearAlgorithm
-from winograd.artefact import write_atomically
 from winograd.codegen.lower import lower_axis
 
 DEFAULT_BUDGET: Final = 50_000
@@ -123,17 +122,6 @@ def command(budget: int = DEFAULT_BUDGET, seed: int = 0) -> str:
     'python -m winograd.search --catalogue FILE --budget 1000 --seed 0'
     """
     return f"python -m winograd.search --catalogue FILE --budget {budget} --seed {seed}"
-
-
-def write_catalogue(path: str | os.PathLike[str], built: Catalogue) -> None:
-    """Write a catalogue as JSON by one rename, so that nobody sees a part of it.
-
-    Raises
-    ------
-    OSError
-        If the directory is missing or cannot be written.
-    """
-    write_atomically(path, catalogue_text(built.rows, built.header).encode("ascii"))
 
 
 def search_stage(sizes: Iterable[Size], budget: int, seed: int) -> Stage:

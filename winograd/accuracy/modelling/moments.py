@@ -24,7 +24,6 @@ from winograd.accuracy.linear import (
 )
 from winograd.accuracy.modelling.exactness import Grid, rounded_forms, rounded_products, squares_and_peaks
 from winograd.accuracy.modelling.proportions import Multiple, multiples
-from winograd.accuracy.modelling.rounding import DEVIATIONS as DEVIATIONS  # noqa: PLC0414
 from winograd.accuracy.orders import Order, axis_programs
 from winograd.accuracy.protocol import FilterRounding, Inputs
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows

@@ -1,6 +1,7 @@
 """Workers: a function applied to many items, in this process, in others, or on a cluster.
 
-In: a function, items, a number of workers, the name of a joblib backend or "dask". Out: results as they are finished.
+In: a function, items, a number of workers, the name of a joblib backend or "dask". Out: results in the order they are
+finished.
 """
 
 from __future__ import annotations

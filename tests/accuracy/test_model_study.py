@@ -97,8 +97,8 @@ def test_committed_rates_are_those_that_a_search_needs() -> None:
     for rates in sizes.values():
         assert rates["kappa"] >= 1e5
         assert "asymmetric, layer, lowered, float32, 2D" in rates
+        # Batched over candidates of one program shape: with programs known.
         for experiment in ("layer, lowered", "standard, huffman"):
-            assert rates[f"{experiment}, float32, 2D"]["first"] >= 2000
             assert rates[f"{experiment}, float32, 2D"]["again"] >= 2000
 
 

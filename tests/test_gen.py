@@ -470,6 +470,22 @@ def test_a_file_is_what_stdout_would_be(target: str, command: Command, tmp_path:
     assert os.listdir(tmp_path) == [file.name]
 
 
+def test_a_minus_is_stdout(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(*F23) == 0
+    printed = command.out
+    assert command(*F23, "-o", "-") == 0
+    assert command.out == printed
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="Linux has /dev/stdout")
+def test_a_pipe_is_written_to(command: Command) -> None:
+    assert command(*F23) == 0
+    ran = run(*F23, "-o", "/dev/stdout", stdout=subprocess.PIPE, cwd=ROOT)
+    assert (ran.returncode, ran.stderr, ran.stdout) == (0, b"", command.out)
+
+
 @pytest.mark.parametrize("path", ["missing/file.py", "", ".", "/proc/nothing", "a\0b", "n" * 256, "caf\xe9/x"])
 def test_files_that_cannot_be_written(
     path: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

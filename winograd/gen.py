@@ -101,7 +101,7 @@ def _parser() -> LineParser:
     _add_choice(parser)
     _add_code(parser)
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("-o", "--output", metavar="FILE", help="write FILE atomically instead of stdout")
+    mode.add_argument("-o", "--output", metavar="FILE", help="write FILE whole or not at all (default: -, stdout)")
     mode.add_argument("--check", metavar="FILE", help="compare with FILE: exit 0 if it is up to date, else 1")
     mode.add_argument(
         "--explain", action="store_true", help="print what every pass gained, and the counts, instead of code"
@@ -169,7 +169,7 @@ def _run(wanted: Wanted) -> int:
         return _check(options.check, artefact, marker)
     if options.measure and marker is not None:
         artefact += _measured(nested, marker)
-    if options.output is not None:
+    if options.output not in {None, "-"}:
         write_atomically(options.output, artefact)
         return 0
     return _CONSOLE.print(artefact)

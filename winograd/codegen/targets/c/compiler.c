@@ -29,7 +29,7 @@
 #endif
 #if NAME_VECTOR_BITS != 512 && NAME_VECTOR_BITS != 256 && NAME_VECTOR_BITS != 128 && NAME_VECTOR_BITS != 1
 #error "WINOGRAD_VECTOR_BITS must be 512, 256, 128 or 1"
-#elif defined(__x86_64__) && NAME_VECTOR_BITS == 512 && !defined(__AVX512F__)
+#elif NAME_VECTOR_BITS == 512 && !defined(__AVX512F__)
 #error "WINOGRAD_VECTOR_BITS=512 needs -mavx512f"
 #elif defined(__x86_64__) && NAME_VECTOR_BITS == 256 && !defined(__AVX__)
 #error "WINOGRAD_VECTOR_BITS=256 needs -mavx2"

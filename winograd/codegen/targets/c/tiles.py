@@ -6,6 +6,7 @@ In: a request for the stage data, filter, inverse or all. Out: the parts of the 
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from winograd.codegen.nested import AxisPass
 from winograd.codegen.targets.c.parts import DTYPES, Dtype, contraction_of, foundation, part
 from winograd.codegen.targets.c.transforms import DOUBLES, VECTORS, Outside, print_transform
 from winograd.codegen.targets.contract import Request, Stage
-from winograd.codegen.tolerance import transform_growth, transform_tolerance
+from winograd.codegen.tolerance import output_sizes, transform_growth, transform_tolerance
 
 _MAGNITUDE: Final = 4
 """Of the self-test's random integers."""
@@ -168,42 +169,46 @@ def _sentence(transform: Transform) -> str:
 
 
 def _check(transform: Transform) -> str:
-    words = _words(transform, (1,))
+    name = f"NAME_{transform.name}"
+    steps = sorted(transform.passes, key=lambda step: step.axis)
     tables = [
-        f"static const double NAME_{transform.name}_matrix{axis}[] = {{\n{_listed(matrix)}\n}};\n"
-        for axis, matrix in enumerate(transform.matrices)
+        _table(f"{name}_{what}{axis}", values)
+        for axis, (matrix, step) in enumerate(zip(transform.matrices, steps, strict=True))
+        for what, values in (
+            ("matrix", [entry for row in matrix for entry in row]),
+            ("sizes", output_sizes(step.program)),
+        )
     ]
-    names = ", ".join(f"NAME_{transform.name}_matrix{axis}" for axis in range(3))
-    scale, allowed, relative = _tolerance(transform)
-    record = (
-        f"static const NAME_matrices NAME_{transform.name}_matrices = {{\n"
-        f"    {{{', '.join(map(str, transform.rows))}}},\n"
-        f"    {{{', '.join(map(str, transform.columns))}}},\n"
-        f"    {{{names}}},\n"
-        f"    {scale!r}, {allowed!r}, {relative!r},\n"
-        "};\n\n"
-    )
-    return "".join(tables) + record + _filled(part("selftest_transform.c"), words)
+    lists = [", ".join(f"{name}_{what}{axis}" for axis in range(3)) for what in ("matrix", "sizes")]
+    extents = [", ".join(map(str, sizes)) for sizes in (transform.rows, transform.columns)]
+    record = [
+        f"static const NAME_matrices {name}_matrices = {{",
+        *(f"    {{{text}}}," for text in (*extents, *lists)),
+        f"    {', '.join(map(repr, _tolerance(transform)))},",
+        "};\n\n",
+    ]
+    return "".join(tables) + "\n".join(record) + _filled(part("selftest_transform.c"), _words(transform, (1,)))
 
 
-def _listed(matrix: FractionRows) -> str:
-    entries = ", ".join(float64_literal(entry) for row in matrix for entry in row)
-    return textwrap.fill(entries + ",", 116, initial_indent="    ", subsequent_indent="    ")
+def _table(name: str, values: Sequence[Fraction]) -> str:
+    entries = ", ".join(map(float64_literal, values))
+    listed = textwrap.fill(entries, 116, initial_indent="    ", subsequent_indent="    ")
+    return f"static const double {name}[] = {{\n{listed}\n}};\n"
 
 
-def _tolerance(transform: Transform) -> tuple[float, float, float]:
-    """Return the scale of the inputs, and the absolute and the relative error that the self-test allows."""
+def _tolerance(transform: Transform) -> tuple[float, float, float, float]:
+    """Return the scale of the inputs, and the error allowed: per size of an output, per output, and at least."""
     dtype, passes = transform.dtype, transform.passes
-    arithmetic = DTYPES["float64"].unit if transform.stage is Stage.FILTER else dtype.unit
-    growth = float(_MAGNITUDE * transform_growth(passes))
-    scale = 2.0 ** min(0, math.floor(math.log2(dtype.largest / growth))) if transform.stores else 1.0
-    relative = (dtype.stored_unit if transform.stores else 0.0) + (
-        float(dtype.unit) if transform.stage is Stage.FILTER else 0.0
-    )
-    # The matrices in double: one rounding per entry and per term.
-    exact = Fraction(sum(transform.columns) + 3, 2**53) * Fraction(growth)
-    allowed = transform_tolerance(passes, _MAGNITUDE, arithmetic) + float(exact)
-    return scale, scale * allowed * (1 + relative) + (dtype.smallest if transform.stores else 0.0), relative
+    doubles = transform.stage is Stage.FILTER
+    growth = _MAGNITUDE * transform_growth(passes)
+    scale = min(1.0, 2.0 ** math.floor(math.log2(dtype.largest / growth))) if transform.stores else 1.0
+    relative = dtype.stored_unit * transform.stores + float(dtype.unit) * doubles
+    # Beside the roundings of the programs those of the matrices in double: one per entry and per term.
+    unit = DTYPES["float64"].unit if doubles else dtype.unit
+    roundings = Fraction(transform_tolerance(passes, 1, unit)) / transform_growth(passes)
+    roundings += (sum(transform.columns) + 3) * DTYPES["float64"].unit
+    least = dtype.smallest if transform.stores else sys.float_info.min
+    return scale, scale * _MAGNITUDE * float(roundings) * (1 + relative), relative, least
 
 
 def _main(transforms: Sequence[Transform]) -> str:

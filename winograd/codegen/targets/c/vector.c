@@ -18,7 +18,7 @@ NAME_INLINE NAME_vector NAME_splat(NAME_real a)
 /* a * b + c, rounded once where the file was made with fused multiply-add and the target has it, else twice. */
 NAME_INLINE NAME_vector NAME_fma_vectors(NAME_vector a, NAME_vector b, NAME_vector c)
 {
-#if !NAME_FUSED || !defined(__FMA__)
+#if !NAME_FUSED || !(defined(__FMA__) || NAME_VECTOR_BITS == 512)
     return a * b + c;
 #elif NAME_VECTOR_BITS == 512
     return (NAME_vector)NAME_FMA_512(a, b, c);

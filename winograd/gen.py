@@ -157,13 +157,14 @@ def _add_code(parser: LineParser) -> None:
 
 def _run(wanted: Wanted) -> int:
     options = wanted.options
-    nested = _algorithm(wanted)
+    nested, warnings = _algorithm(wanted)
     if options.explain:
-        return _CONSOLE.print(explanation(nested, wanted.lowering, wanted.stage.transforms).encode("ascii"))
+        text = explanation(nested, wanted.lowering, wanted.stage.transforms)
+        _warn(warnings)
+        return _CONSOLE.print(text.encode("ascii"))
     notes, warning = predicted(nested, options.target, wanted.dtype, wanted.lowering)
     artefact = _artefact(wanted, nested, notes)
-    if warning is not None:
-        _CONSOLE.tell(f"warning: {warning}")
+    _warn(warnings if warning is None else [*warnings, warning])
     marker = TARGETS[options.target].comment
     if options.check is not None:
         return _check(options.check, artefact, marker)
@@ -175,14 +176,17 @@ def _run(wanted: Wanted) -> int:
     return _CONSOLE.print(artefact)
 
 
-def _algorithm(wanted: Wanted) -> NestedAlgorithm:
+def _warn(messages: Sequence[str]) -> None:
+    """Warn of what was made; a command that fails says only why."""
+    for message in messages:
+        _CONSOLE.tell(f"warning: {message}")
+
+
+def _algorithm(wanted: Wanted) -> tuple[NestedAlgorithm, list[str]]:
     options = wanted.options
     if options.best is None:
-        return nested_algorithm(wanted.m, wanted.r, options.points, options.moduli)
-    nested, warned = best_algorithm(wanted.m, wanted.r, options.best, options.products)
-    for message in warned:
-        _CONSOLE.tell(f"warning: {message}")
-    return nested
+        return nested_algorithm(wanted.m, wanted.r, options.points, options.moduli), []
+    return best_algorithm(wanted.m, wanted.r, options.best, options.products)
 
 
 def _artefact(wanted: Wanted, nested: NestedAlgorithm, notes: Sequence[str]) -> bytes:

@@ -10,7 +10,9 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -428,6 +430,38 @@ def test_help_is_an_answer(command: Command) -> None:
     assert command("--help") == 0
     assert command.error == ""
     assert b"--points=LIST" in command.out
+
+
+VALUES = [
+    "", "0", "2", "-1", "2,4", "1,1,1,1", "x", "1e3", "data", "all", "conv", "c", "json", "numpy", "float16", "float64",
+    "huffman", "0,1,-1,inf", "0,1,1,2", "x,x-1,x+1,inf", "x,x,x",
+    "\x00", "\n", "\xe9", "--", "-", "nan", "9" * 20, "class", "%s", "{}",
+    "$(id)", "../x", ".", "/", "missing/file", "file",
+]  # fmt: skip
+
+
+def test_words_in_any_order_end_in_a_file_or_in_one_line(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    options = re.findall(r"^ +(-[a-z-]+)", gen.parser().format_help(), re.MULTILINE)
+    random = Random(0)
+    codes = Counter()
+    for _ in range(200):
+        words = ["--m", random.choice(["2", "2,4", "1"]), "--r", random.choice(["3", "2", "3,2"])]
+        for _ in range(random.randint(0, 3)):
+            words += [random.choice(options), *random.sample(VALUES, random.randint(0, 1))]
+        code = command(*words)
+        codes[code] += 1
+        said = [line for line in command.error.splitlines() if not line.startswith("python -m winograd.gen: warning: ")]
+        if code:
+            assert command.out == b"", words
+            assert len(said) == 1 or said[0].startswith("usage: "), words
+        else:
+            assert said == [], words
+    assert set(codes) == {0, 1, 2}
+    assert {path.name for path in tmp_path.iterdir()} <= {"here", "x"}
 
 
 # Mathematics: exit 1, one line, nothing on stdout.

@@ -7,10 +7,12 @@ import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.codegen.c_files import COMPILERS, SANITIZED, flags_of, self_test
+from tests.codegen.c_files import COMPILERS, SANITIZED, STRICT, flags_of, self_test
 from winograd import crt, emit, nest, toom_cook
+from winograd.codegen.interpret import interpret
 from winograd.codegen.lower import Lowering
 from winograd.codegen.nested import count_passes, lower_nested
 
@@ -72,6 +74,26 @@ def test_the_convolution_of_f2x4x4_works_outside_the_repository(tmp_path: Path) 
     assert set(re.findall(r"#include (\S+)", kernel.source)) <= {
         *(f"<{name}.h>" for name in ("immintrin", "math", "omp", "stddef", "stdint", "stdio", "stdlib", "string"))
     }
+
+
+@pytest.mark.parametrize(("number", "stage", "printed"), [(0, "data", None), (1, "conv", "-2 -2 -2 -2 4\n")])
+def test_the_examples_of_the_page_run(tmp_path: Path, number: int, stage: str, printed: str | None) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "c-target.md"
+    example = re.findall(r"^```c\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[number]
+    (tmp_path / "kernel.c").write_text(emit(toom_cook(2, 3, "0,1,-1,inf"), "c", stage=stage).source, encoding="ascii")
+    (tmp_path / "example.c").write_text(example, encoding="ascii")
+    files = [str(tmp_path / name) for name in ("kernel.c", "example.c")]
+    subprocess.run([COMPILERS[0], *STRICT, *files, "-o", str(tmp_path / "example"), "-lm"], check=True)
+    done = subprocess.run([str(tmp_path / "example")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (printed or transformed_example())
+
+
+def transformed_example() -> str:
+    """The data transform of the page's three tiles."""
+    x = np.arange(1.0, 13.0).reshape(4, 3)
+    y = interpret(lower_nested(nest(toom_cook(2, 3, "0,1,-1,inf"))).data[0].program, list(x))
+    return "".join(f"{a:g} {b:g} {c:g}\n" for a, b, c in y)
 
 
 def test_f2_is_exact_on_integers(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def python_module(kernel: Kernel) -> ModuleType:
     >>> from winograd.algebra.toom_cook import toom_cook
     >>> from winograd.codegen.emit import emit
     >>> python_module(emit(toom_cook(2, 3), "numpy")).filter_transform([4, 0, 0]).tolist()
-    [-4, Fraction(2, 1), Fraction(2, 1), 0]
+    [4, Fraction(2, 1), Fraction(2, 1), 0]
     """
     if kernel.target not in {"numpy", "torch"}:
         raise ValueError(f"kernel is {kernel.target} code; emit it for numpy or torch")

@@ -166,6 +166,25 @@ def altered(node: Node) -> list[Node]:
     return others
 
 
+@pytest.mark.parametrize("order", ["random", "", "HUFFMAN", None, 3, [], "x" * 10_000])
+def test_an_order_that_is_none_is_refused_in_one_short_line(order: object) -> None:
+    with pytest.raises(ValueError, match=r"order is .*, must be one of sequential, balanced, huffman") as caught:
+        Lowering(order=order)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("name", ["fma", "transposed"])
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_a_choice_is_a_bool(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"{name} is {value!r}, must be True or False"):
+        Lowering(**{name: value})  # type: ignore[arg-type]
+
+
+def test_the_name_of_an_order_is_that_order() -> None:
+    assert Lowering("balanced") == Lowering(SumOrder.BALANCED)  # type: ignore[arg-type]
+    assert hash(Lowering("balanced")) == hash(Lowering(SumOrder.BALANCED))  # type: ignore[arg-type]
+
+
 def test_symbols_are_refused_by_name() -> None:
     a = sympy.Symbol("a")
     with pytest.raises(NotImplementedError, match=r"entry -?a.* is not rational; substitute numbers"):

@@ -38,18 +38,42 @@ class Lowering:
 
     Parameters
     ----------
-    order : SumOrder
+    order : SumOrder or str
         In which order the terms of a sum are added where it is free to choose; the default leaves them as they are.
     fma : bool
         Whether fused multiply-add is used; if not, programs have no such instruction and take the fewest others.
     transposed : bool
         Whether the matrices are transposed first, for gradients: data then maps the products to a tile (rank -> tile),
         filter the transformed filter to a filter (rank -> r), and inverse outputs to products (m -> rank).
+
+    Raises
+    ------
+    ValueError
+        If there is no such order.
+    TypeError
+        If ``fma`` or ``transposed`` is not a bool.
+
+    Examples
+    --------
+    >>> Lowering("huffman").order
+    <SumOrder.HUFFMAN: 'huffman'>
+    >>> Lowering("random")
+    Traceback (most recent call last):
+    ...
+    ValueError: order is 'random', must be one of sequential, balanced, huffman
     """
 
     order: SumOrder = SumOrder.SEQUENTIAL
     fma: bool = True
     transposed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.order not in list(SumOrder):
+            raise ValueError(f"order is {self.order!r:.80}, must be one of {', '.join(SumOrder)}")
+        object.__setattr__(self, "order", SumOrder(self.order))
+        for name in ("fma", "transposed"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} is {getattr(self, name)!r:.80}, must be True or False")
 
     @property
     def arithmetic(self) -> Arithmetic:

@@ -15,7 +15,7 @@ from winograd.codegen.emit import emit
 from winograd.codegen.lower import DEFAULT_LOWERING, Lowering
 
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror")
-SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZED = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 
 BUILDS = {

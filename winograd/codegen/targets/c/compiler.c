@@ -35,12 +35,4 @@
 #error "WINOGRAD_VECTOR_BITS=256 needs -mavx2"
 #endif
 
-/* Turns of the next loop that GCC writes out; Clang chooses by itself. */
-#define NAME_PRAGMA(text) _Pragma(#text)
-#if defined(__clang__)
-#define NAME_UNROLL(turns)
-#else
-#define NAME_UNROLL(turns) NAME_PRAGMA(GCC unroll turns)
-#endif
-
 #define NAME_INLINE static inline __attribute__((always_inline, unused))

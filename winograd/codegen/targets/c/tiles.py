@@ -19,7 +19,7 @@ from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.literals import float64_literal
 from winograd.codegen.nested import AxisPass
 from winograd.codegen.targets.c.parts import DTYPES, Dtype, contraction_of, foundation, part
-from winograd.codegen.targets.c.transforms import DOUBLES, VECTORS, Outside, print_transform
+from winograd.codegen.targets.c.transforms import DOUBLES, WRITTEN_OUT, Outside, print_transform
 from winograd.codegen.targets.contract import Request, Stage
 from winograd.codegen.tolerance import output_sizes, transform_growth, transform_tolerance
 
@@ -139,7 +139,7 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 def _function(transform: Transform, ranks: Sequence[int]) -> str:
     words = _words(transform, ranks)
-    style = DOUBLES if transform.stage is Stage.FILTER else VECTORS
+    style = DOUBLES if transform.stage is Stage.FILTER else WRITTEN_OUT
     body = print_transform(transform.passes, ranks, style, _outside(transform))
     words |= {"SENTENCE": _sentence(transform), "BODY": "\n".join(body)}
     return _filled(part("transform.c"), words)

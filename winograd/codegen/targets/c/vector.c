@@ -41,16 +41,6 @@ NAME_INLINE NAME_vector NAME_fms(NAME_real a, NAME_vector b, NAME_vector c)
     return NAME_fma_vectors(NAME_splat(a), b, -c);
 }
 
-/* The same of one number in double, in which filters are transformed. */
-NAME_INLINE double NAME_fma_double(double a, double b, double c)
-{
-#if !NAME_FUSED || !defined(__FMA__)
-    return a * b + c;
-#else
-    return __builtin_fma(a, b, c);
-#endif
-}
-
 /* The first `lanes` numbers at p, then zeros; nothing beyond them is read. */
 NAME_INLINE NAME_vector NAME_load(const NAME_real *p, int64_t lanes)
 {

@@ -13,7 +13,7 @@ from winograd.algebra.nesting import as_nested
 from winograd.codegen.report import report_on
 
 ENOUGH = {
-    2: ((5, 4, 3), (6, 4, 3)),
+    2: ((5, 4, 3), (5, 4, 3)),
     3: ((10, 9, 8), (18, 12, 12)),
     4: ((18, 14, 12), (31, 20, 17)),
     5: ((21, 20, 12), (39, 29, 18)),

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
-import shutil
-import stat
-import subprocess
-import sys
+from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from winograd import best, gen, nest, toom_cook
-from winograd.accuracy.model import predict_relative_l2
+from tests.commands import Command, header_command, header_of
+from winograd import best, gen
 from winograd.codegen.command import generator_command, nested_toom_cook, option_words
 from winograd.codegen.emit import TARGETS, emit
 from winograd.codegen.lower import Lowering, SumOrder
@@ -23,27 +20,6 @@ from winograd.codegen.pipeline import PASSES
 from winograd.codegen.targets.contract import Stage
 
 F23 = ["--m", "2", "--r", "3", "--target", "torch"]
-ROOT = Path(__file__).resolve().parents[1]
-BY_LOCALE = re.compile(r"^\s*(import|from) locale\b|\{[^{}\n]*:[^{}\n\"']*n\}", re.MULTILINE)
-
-
-class Command:
-    """Runs the command in this process and keeps what it said."""
-
-    def __init__(self, capture: pytest.CaptureFixture[bytes]) -> None:
-        self._capture = capture
-        self.out = b""
-        self.error = ""
-
-    def __call__(self, *arguments: str) -> int:
-        code = gen.main(arguments)
-        captured = self._capture.readouterr()
-        self.out, self.error = captured.out, captured.err.decode("ascii")
-        return code
-
-    @property
-    def error_is_one_line(self) -> bool:
-        return self.error.startswith("python -m winograd.gen: error: ") and self.error.count("\n") == 1
 
 
 @pytest.fixture
@@ -67,20 +43,6 @@ def test_the_artefact_alone_goes_to_stdout(target: str, command: Command) -> Non
     assert "1 channel" in " ".join(added[:-3])
     assert re.search(r"^Catalogue \(.*\), (this|its best) F\(4,3\): x", added[-3])
     assert "float32" in added[-1]
-
-
-def header_of(text: str) -> list[str]:
-    """Return the lines of a header without what makes them comments."""
-    if text.startswith("{"):
-        return list(json.loads(text)["header"])
-    marked = itertools.takewhile(re.compile(r"(#|%|/\*| \*)( |$)").match, text.splitlines())
-    return [re.sub(r"^(#|%|/\*| \*) ?", "", line) for line in marked]
-
-
-def header_command(text: bytes) -> list[str]:
-    """Return the arguments of the command that stands in the header of an emitted file."""
-    line = next(line for line in header_of(text.decode("ascii")) if "python -m winograd.gen" in line)
-    return line.partition("python -m winograd.gen ")[2].split(" ")
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
@@ -243,12 +205,12 @@ def rows_of(table: bytes) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("m", "points", "counts"),
     [
-        ("2", ["0,1,-1,inf"], {"data": (4, 4), "inverse": (4, 4), "filter": (4, 5)}),
-        ("6", ["0,1,-1,2,-2,1/2,-1/2,inf"], {"data": (24, 37), "inverse": (20, 30), "filter": (12, 17)}),
+        ("2", ["0,1,-1,inf"], {"data": (4, 4), "inverse": (4, 4), "filter": (4, 4)}),
+        ("6", ["0,1,-1,2,-2,1/2,-1/2,inf"], {"data": (24, 34), "inverse": (20, 30), "filter": (12, 17)}),
         ("4", ["0,1,-1,2,-2,inf"], {"data": (12, 17), "inverse": (10, 13), "filter": (8, 11)}),
         ("4,4", ["0,1,-1,2,-2,inf"], {"data": (144, 204), "inverse": (100, 130), "filter": (72, 99)}),
         ("2,4,4", ["0,1,-1,inf", *["0,1,-1,2,-2,inf"] * 2],
-         {"data": (720, 960), "inverse": (344, 404), "filter": (324, 441)}),
+         {"data": (720, 960), "inverse": (344, 404), "filter": (324, 432)}),
         ("4,4,4", ["0,1,-1,2,-2,inf"], {"data": (1296, 1836), "inverse": (760, 988), "filter": (504, 693)}),
     ],
 )  # fmt: skip
@@ -430,6 +392,38 @@ def test_help_is_an_answer(command: Command) -> None:
     assert b"--points=LIST" in command.out
 
 
+VALUES = [
+    "", "0", "2", "-1", "2,4", "1,1,1,1", "x", "1e3", "data", "all", "conv", "c", "json", "numpy", "float16", "float64",
+    "huffman", "0,1,-1,inf", "0,1,1,2", "x,x-1,x+1,inf", "x,x,x",
+    "\x00", "\n", "\xe9", "--", "-", "nan", "9" * 20, "class", "%s", "{}",
+    "$(id)", "../x", ".", "/", "missing/file", "file",
+]  # fmt: skip
+
+
+def test_words_in_any_order_end_in_a_file_or_in_one_line(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    options = re.findall(r"^ +(-[a-z-]+)", gen.parser().format_help(), re.MULTILINE)
+    random = Random(0)
+    codes = Counter()
+    for _ in range(200):
+        words = ["--m", random.choice(["2", "2,4", "1"]), "--r", random.choice(["3", "2", "3,2"])]
+        for _ in range(random.randint(0, 3)):
+            words += [random.choice(options), *random.sample(VALUES, random.randint(0, 1))]
+        code = command(*words)
+        codes[code] += 1
+        said = [line for line in command.error.splitlines() if not line.startswith("python -m winograd.gen: warning: ")]
+        if code:
+            assert command.out == b"", words
+            assert len(said) == 1 or said[0].startswith("usage: "), words
+        else:
+            assert said == [], words
+    assert set(codes) == {0, 1, 2}
+    assert {path.name for path in tmp_path.iterdir()} <= {"here", "x"}
+
+
 # Mathematics: exit 1, one line, nothing on stdout.
 
 
@@ -452,288 +446,3 @@ def test_what_the_mathematics_refuses(arguments: list[str], message: str, comman
     assert command.out == b""
     assert command.error_is_one_line
     assert message in command.error
-
-
-# Files: exit 1, nothing lost.
-
-
-@pytest.mark.parametrize("target", sorted(TARGETS))
-def test_a_file_is_what_stdout_would_be(target: str, command: Command, tmp_path: Path) -> None:
-    arguments = ("--m", "2", "--r", "3", "--target", target)
-    assert command(*arguments) == 0
-    printed = command.out
-    file = tmp_path / "caf\xe9 \N{SNOWMAN}.txt"
-    file.write_bytes(b"old")
-    assert command(*arguments, "-o", str(file)) == 0
-    assert (command.out, command.error) == (b"", "")
-    assert file.read_bytes() == printed
-    assert os.listdir(tmp_path) == [file.name]
-
-
-@pytest.mark.parametrize("path", ["missing/file.py", "", ".", "/proc/nothing", "a\0b", "n" * 256, "caf\xe9/x"])
-def test_files_that_cannot_be_written(
-    path: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert command(*F23, "-o", path) == 1
-    assert command.out == b""
-    assert command.error_is_one_line
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_refused_command_writes_nothing(command: Command, tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(b"old")
-    assert command(*F23, "--points=0,1,1,2", "-o", str(file)) == 1
-    assert file.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
-
-
-def test_check_compares_bytes(command: Command, tmp_path: Path) -> None:
-    file = tmp_path / "kernel.py"
-    assert command(*F23, "-o", str(file)) == 0
-    assert command(*F23, "--check", str(file)) == 0
-    assert (command.out, command.error) == (b"", "")
-    right = file.read_bytes()
-    for wrong, message in (
-        (right.replace(b" - x", b" + x", 1), ", must be "),
-        (right[:-1], "ends differently"),
-        (right + b"\n", "more than there must be"),
-        (right.replace(b"\n", b"\r\n"), "line 1 ends differently"),
-        (b"", "line 1 is missing"),
-    ):
-        file.write_bytes(wrong)
-        assert command(*F23, "--check", str(file)) == 1
-        assert command.error_is_one_line
-        assert message in command.error
-        assert file.read_bytes() == wrong
-    file.write_bytes(right)
-    assert command(*F23, "--name", "other", "--check", str(file)) == 1
-    assert command(*F23, "--no-fma", "--check", str(file)) == 1
-
-
-@pytest.mark.parametrize("target", sorted(TARGETS))
-def test_check_notices_every_changed_byte(target: str, command: Command, tmp_path: Path) -> None:
-    arguments = ("--m", "2", "--r", "3", "--target", target)
-    file = tmp_path / "kernel"
-    assert command(*arguments, "-o", str(file)) == 0
-    right = file.read_bytes()
-    for place in range(0, len(right), len(right) // 7):
-        file.write_bytes(right[:place] + bytes([right[place] ^ 1]) + right[place + 1 :])
-        assert command(*arguments, "--check", str(file)) == 1
-        assert command.error_is_one_line
-    file.write_bytes(right)
-    assert command(*arguments, "--check", str(file)) == 0
-
-
-@pytest.mark.parametrize("target", sorted(TARGETS))
-def test_a_file_without_end_is_not_read_to_its_end(target: str, command: Command, tmp_path: Path) -> None:
-    arguments = ("--m", "2", "--r", "3", "--target", target)
-    if Path("/dev/zero").exists():
-        assert command(*arguments, "--check", "/dev/zero") == 1
-        assert command.error_is_one_line
-        assert ": more than " in command.error
-    # Not even where all of it is comments.
-    file = tmp_path / "file"
-    assert command(*arguments, "-o", str(file)) == 0
-    comment = TARGETS[target].comment or ""
-    file.write_bytes(file.read_bytes() + f"{comment} Measured; from this line on --check compares nothing:\n".encode())
-    assert command(*arguments, "--check", str(file)) == (0 if comment else 1)
-    file.write_bytes(file.read_bytes() + f"{comment} more\n".encode() * 10_000)
-    assert command(*arguments, "--check", str(file)) == 1
-
-
-@pytest.mark.parametrize("path", ["missing", ".", ""])
-def test_files_that_cannot_be_compared(
-    path: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert command(*F23, "--check", path) == 1
-    assert command.error_is_one_line
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("target", sorted(name for name, target in TARGETS.items() if target.comment))
-def test_the_measured_error_is_outside_what_check_compares(target: str, command: Command, tmp_path: Path) -> None:
-    arguments = ("--m", "2", "--r", "3", "--target", target)
-    file = tmp_path / "kernel"
-    assert command(*arguments) == 0
-    plain = command.out
-    assert command(*arguments, "--measure", "-o", str(file)) == 0
-    measured = file.read_bytes()
-    assert measured.startswith(plain)
-    for word in (b"mean_abs", b"relative_l2", b"float32", b"trials", b"seed"):
-        assert word in measured[len(plain) :]
-    assert command(*arguments, "--check", str(file)) == 0
-    # Only comments may follow the line that opens the measured part.
-    file.write_bytes(measured + b"int smuggled;\n")
-    assert command(*arguments, "--check", str(file)) == 1
-    file.write_bytes(measured.replace(b"Predicted", b"Promised"))
-    assert command(*arguments, "--check", str(file)) == 1
-
-
-def test_constants_beyond_float32_say_that_nothing_is_predicted(command: Command) -> None:
-    assert command("--m", "2", "--r", "3", "--target", "torch", "--points=0,1,-1,1" + "0" * 40) == 0
-    assert b"# No error is predicted: " in command.out
-    assert command.error.startswith("python -m winograd.gen: warning: F(2,3) is useless in float32 at these points: ")
-    assert command.error.count("\n") == 1
-
-
-@pytest.mark.parametrize(("points", "is_useless"), [("0,100,-100,inf", False), ("0,1000000,-1000000,inf", True)])
-def test_an_error_above_one_is_warned_of(points: str, is_useless: bool, command: Command, tmp_path: Path) -> None:
-    assert command(*F23, f"--points={points}", "-o", str(tmp_path / "file")) == 0
-    predicted = predict_relative_l2(nest(toom_cook(2, 3, points)), channels=1)
-    assert (predicted > 1) == is_useless
-    warning = (
-        "python -m winograd.gen: warning: F(2,3) is useless in float32 at these points: "
-        f"the predicted relative error is {predicted:.1e}\n"
-    )
-    assert command.error == (warning if is_useless else "")
-    assert (tmp_path / "file").exists()
-
-
-# The process: bytes, pipes and environments.
-
-
-def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "winograd.gen", *arguments]
-    return subprocess.run(command, check=False, **{"stderr": subprocess.PIPE, **options})  # type: ignore[call-overload,no-any-return]
-
-
-def every_target() -> list[list[str]]:
-    """Return commands for every target: its first stage, and another one with every option."""
-    sizes = ["--m", "2,4", "--r", "3"]
-    plain = [[*sizes, "--target", target] for target in TARGETS]
-    other = {target: [stage for stage in known.stages if stage != "conv"] for target, known in TARGETS.items()}
-    options = ["--order", "huffman", "--no-fma", "--transposed", "--name", "f", "--best", "float16"]
-    return plain + [
-        [*sizes, "--target", target, "--stage", stages[-1], *options] for target, stages in other.items() if stages
-    ]
-
-
-def printed(before: str = "", **options: object) -> bytes:
-    """Return what all these commands print in a process of their own, each twice, after running other code."""
-    program = f"{before}\nimport json, sys\nfrom winograd import gen\n"
-    program += "for words in json.loads(sys.argv[1]) * 2: assert gen.main(words) == 0"
-    ran = subprocess.run(
-        [sys.executable, "-c", program, json.dumps(every_target())],
-        check=False,
-        capture_output=True,
-        **options,  # type: ignore[call-overload]
-    )
-    assert (ran.returncode, ran.stderr) == (0, b"")
-    return bytes(ran.stdout)
-
-
-@pytest.fixture(scope="module")
-def expected() -> bytes:
-    """Return what the commands print here, each twice."""
-    return printed(cwd=ROOT)
-
-
-def test_bytes_are_the_same_twice_in_one_process(expected: bytes, command: Command) -> None:
-    assert expected[: len(expected) // 2] * 2 == expected
-    together = b""
-    for words in every_target():
-        assert command(*words) == 0
-        together += command.out
-    assert together * 2 == expected
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {"PYTHONHASHSEED": "1", "LC_ALL": "C", "TZ": "Asia/Kathmandu", "HOME": "/nonexistent", "USER": "somebody"},
-        {"PYTHONHASHSEED": "2", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "COLUMNS": "20"},
-    ],
-)
-def test_bytes_do_not_depend_on_the_environment(environment: dict[str, str], expected: bytes, tmp_path: Path) -> None:
-    directory = tmp_path / "caf\xe9"
-    directory.mkdir()
-    inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    assert printed(cwd=directory, env=inherited | environment) == expected
-
-
-def test_a_file_of_another_name_has_the_same_bytes(command: Command, tmp_path: Path) -> None:
-    assert command(*F23) == 0
-    file = tmp_path / "caf\xe9.py"
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C", "PYTHONUTF8": "0"}
-    ran = run(*F23, "-o", str(file), cwd=tmp_path, env=environment)
-    assert (ran.returncode, ran.stderr) == (0, b"")
-    assert file.read_bytes() == command.out
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_bytes_do_not_depend_on_the_user(expected: bytes) -> None:
-    # Everything is imported first, since another user may not read where Python is installed.
-    before = (
-        "import json, os, sys, contextlib, io\n"
-        "from winograd import gen\n"
-        "with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):\n"
-        "    for words in json.loads(sys.argv[1]): gen.main([*words, '--m', '3', '--r', '2'])\n"
-        "os.setgroups([]); os.setgid(65534); os.setuid(65534)"
-    )
-    assert printed(before, cwd=ROOT) == expected
-
-
-@pytest.mark.skipif(not shutil.which("localedef"), reason="no locale with a decimal comma can be made")
-def test_bytes_do_not_depend_on_a_decimal_comma(expected: bytes, tmp_path: Path) -> None:
-    made = subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")], check=False)
-    if made.returncode != 0:
-        pytest.skip("localedef has no description of de_DE")
-    # Python itself leaves a program in the C locale's numbers, so the locale is entered on purpose.
-    before = (
-        "import locale\n"
-        "locale.setlocale(locale.LC_ALL, 'de_DE.UTF-8')\n"
-        "assert locale.localeconv()['decimal_point'] == ','"
-    )
-    assert printed(before, cwd=ROOT, env=dict(os.environ) | {"LOCPATH": str(tmp_path)}) == expected
-
-
-def test_no_code_formats_numbers_by_the_locale() -> None:
-    # Holds where no such locale is installed: only the module locale and the presentation type "n" look at it.
-    sources = {path: path.read_text() for path in (ROOT / "winograd").rglob("*.py")}
-    assert [path for path, text in sources.items() if BY_LOCALE.search(text)] == []
-    assert all(BY_LOCALE.search(text) for text in ("import locale", "from locale import str", 'f"{x:.3n}"', '"{:n}"'))
-
-
-def test_no_compiler_is_needed(tmp_path: Path) -> None:
-    environment = {"PATH": str(tmp_path), "CC": "no-such-compiler", "PYTHONPATH": str(ROOT)}
-    ran = run(*F23, "--target", "c", stdout=subprocess.PIPE, env=environment, cwd=tmp_path)
-    assert (ran.returncode, ran.stderr) == (0, b"")
-    assert b"F(2,3)" in ran.stdout
-
-
-def test_the_command_loads_no_torch() -> None:
-    program = (
-        "import sys; from winograd import gen; sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib')))"
-    )
-    assert subprocess.run([sys.executable, "-c", program], check=False, cwd=ROOT).returncode == 0
-
-
-def test_a_reader_that_leaves_is_no_traceback() -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        ran = run(*F23, stdout=writer, cwd=ROOT)
-    finally:
-        os.close(writer)
-    assert (ran.returncode, ran.stderr) == (1, b"")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
-def test_a_full_disk_is_one_line() -> None:
-    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
-    with open("/dev/full", "wb") as full:
-        ran = run(*F23, stdout=full, cwd=ROOT)
-    assert (ran.returncode, ran.stderr) == (1, b"python -m winograd.gen: error: stdout: No space left on device\n")
-
-
-def test_a_closed_stdout_is_one_line() -> None:
-    ran = subprocess.run(
-        ["sh", "-c", '"$0" -m winograd.gen --m 2 --r 3 >&-', sys.executable],
-        stderr=subprocess.PIPE,
-        check=False,
-        cwd=ROOT,
-    )
-    assert (ran.returncode, ran.stderr) == (1, b"python -m winograd.gen: error: stdout is closed\n")

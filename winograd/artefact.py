@@ -28,8 +28,11 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         If the directory is missing or not writable, the path is a directory or a read-only file, or the disk is full;
         what was there before is untouched.
     """
+    given = Path(path)
     try:
-        _write(Path(os.path.realpath(path)), data)
+        # What /dev/stdout leads to may have no name in the file system.
+        special = given.exists() and not (given.is_file() or given.is_dir())
+        _write(given if special else Path(os.path.realpath(path)), data)
     except OSError as error:
         # The file at fault may be a temporary one, which says nothing to the caller.
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None

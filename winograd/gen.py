@@ -70,44 +70,45 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def arguments_of(words: Sequence[str]) -> Wanted:
     """Return what the words of a command ask for, or exit with the line that says what is wrong with them."""
-    parser = _parser()
-    options = parse_words(parser, words)
+    reader = parser()
+    options = parse_words(reader, words)
     if options.target not in TARGETS:
-        parser.print_help(sys.stderr)
-        parser.error(f"argument --target: {options.target[:40]!a} is unknown; {', '.join(TARGETS)} are allowed")
+        reader.print_help(sys.stderr)
+        reader.error(f"argument --target: {options.target[:40]!a} is unknown; {', '.join(TARGETS)} are allowed")
     if options.products is not None and options.best is None:
-        parser.error("argument --products: is for --best only; --points and --moduli say how many products there are")
+        reader.error("argument --products: is for --best only; --points and --moduli say how many products there are")
     if options.measure and (options.explain or TARGETS[options.target].comment is None):
         what = "a table" if options.explain else f"{options.target} code"
-        parser.error(f"argument --measure: {what} has no place for comments; python -m winograd.error measures")
-    m, r = sizes_per_axis(parser, options)
+        reader.error(f"argument --measure: {what} has no place for comments; python -m winograd.error measures")
+    m, r = sizes_per_axis(reader, options)
     lowering = Lowering(SumOrder(options.order), options.fma, options.transposed)
     try:
         stage = checked_stage(options.target, options.stage, lowering)
         dtype = checked_dtype(options.target, options.dtype)
     except ValueError as error:
         what, _, message = str(error).partition(" ")
-        parser.error(f"argument --{what}: {message}")
+        reader.error(f"argument --{what}: {message}")
     return Wanted(options, m, r, stage, dtype, lowering)
 
 
-def _parser() -> LineParser:
-    parser = LineParser(
+def parser() -> LineParser:
+    """Return the parser of the command."""
+    made = LineParser(
         prog=_CONSOLE.program,
         description="Generate the code of the Winograd (Toom-Cook) algorithm F(m, r) on 1 to 3 axes.",
         epilog=_EPILOG,
     )
-    add_sizes(parser)
-    _add_choice(parser)
-    _add_code(parser)
-    mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("-o", "--output", metavar="FILE", help="write FILE atomically instead of stdout")
+    add_sizes(made)
+    _add_choice(made)
+    _add_code(made)
+    mode = made.add_mutually_exclusive_group()
+    mode.add_argument("-o", "--output", metavar="FILE", help="write FILE whole or not at all (default: -, stdout)")
     mode.add_argument("--check", metavar="FILE", help="compare with FILE: exit 0 if it is up to date, else 1")
     mode.add_argument(
         "--explain", action="store_true", help="print what every pass gained, and the counts, instead of code"
     )
-    parser.add_argument("--measure", action="store_true", help="append the measured error, which --check skips")
-    return parser
+    made.add_argument("--measure", action="store_true", help="append the measured error, which --check skips")
+    return made
 
 
 def _add_choice(parser: LineParser) -> None:
@@ -157,32 +158,36 @@ def _add_code(parser: LineParser) -> None:
 
 def _run(wanted: Wanted) -> int:
     options = wanted.options
-    nested = _algorithm(wanted)
+    nested, warnings = _algorithm(wanted)
     if options.explain:
-        return _CONSOLE.print(explanation(nested, wanted.lowering, wanted.stage.transforms).encode("ascii"))
+        text = explanation(nested, wanted.lowering, wanted.stage.transforms)
+        _warn(warnings)
+        return _CONSOLE.print(text.encode("ascii"))
     notes, warning = predicted(nested, options.target, wanted.dtype, wanted.lowering)
     artefact = _artefact(wanted, nested, notes)
-    if warning is not None:
-        _CONSOLE.tell(f"warning: {warning}")
+    _warn(warnings if warning is None else [*warnings, warning])
     marker = TARGETS[options.target].comment
     if options.check is not None:
         return _check(options.check, artefact, marker)
     if options.measure and marker is not None:
         artefact += _measured(nested, marker)
-    if options.output is not None:
+    if options.output not in {None, "-"}:
         write_atomically(options.output, artefact)
         return 0
     return _CONSOLE.print(artefact)
 
 
-def _algorithm(wanted: Wanted) -> NestedAlgorithm:
+def _warn(messages: Sequence[str]) -> None:
+    """Warn of what was made; a command that fails says only why."""
+    for message in messages:
+        _CONSOLE.tell(f"warning: {message}")
+
+
+def _algorithm(wanted: Wanted) -> tuple[NestedAlgorithm, list[str]]:
     options = wanted.options
     if options.best is None:
-        return nested_algorithm(wanted.m, wanted.r, options.points, options.moduli)
-    nested, warned = best_algorithm(wanted.m, wanted.r, options.best, options.products)
-    for message in warned:
-        _CONSOLE.tell(f"warning: {message}")
-    return nested
+        return nested_algorithm(wanted.m, wanted.r, options.points, options.moduli), []
+    return best_algorithm(wanted.m, wanted.r, options.best, options.products)
 
 
 def _artefact(wanted: Wanted, nested: NestedAlgorithm, notes: Sequence[str]) -> bytes:

@@ -112,6 +112,11 @@ def test_what_a_target_does_not_have_is_refused(target: str, options: dict[str, 
     assert "\n" not in str(caught.value)
 
 
+def test_a_lowering_is_no_word() -> None:
+    with pytest.raises(TypeError, match="lowering is a str, must be a Lowering"):
+        emit(F23, "c", lowering="huffman")  # type: ignore[arg-type]
+
+
 def test_a_chosen_algorithm_has_its_command_in_the_header() -> None:
     chosen = header_lines(nest(MATRICES), ["--target c"], chosen="--best float16")
     assert chosen[1].endswith(": python -m winograd.gen --m 1 --r 2 --best float16 --target c")

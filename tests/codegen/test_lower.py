@@ -15,7 +15,8 @@ from tests.strategies import algorithms
 from winograd.algebra.bilinear import BilinearAlgorithm, FractionRows, fraction_rows
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.interpret import interpret
-from winograd.codegen.lower import Lowering, SumOrder, lower_axis, lower_matrix, row_by_row
+from winograd.codegen.lower import Lowering, SumOrder, lower_axis, lower_matrix, lower_with_gains, row_by_row
+from winograd.codegen.pipeline import passes_for, run_passes
 from winograd.codegen.program import Node, Op, Program
 from winograd.codegen.transposition import transpose_program
 
@@ -116,18 +117,30 @@ def test_a_transposed_program_is_the_cheaper_of_two(rows: FractionRows, fma: boo
     matrix, lowering = sympy.ImmutableMatrix(rows), Lowering(fma=fma)
     found = lower_matrix(matrix, replace(lowering, transposed=True)).counts.instructions
     assert found <= lower_matrix(matrix.T, lowering).counts.instructions
-    assert found <= transpose_program(lower_matrix(matrix, lowering)).counts.instructions
+    forward, _ = run_passes(row_by_row(rows), passes_for(lowering.arithmetic, SumOrder.SEQUENTIAL))
+    assert found <= transpose_program(forward).counts.instructions
 
 
 def test_the_transposed_program_is_the_cheaper_of_the_two_here_and_the_lowered_rows_there() -> None:
     """Neither alone would do."""
     algorithm = toom_cook(6, 3, "0,1,-1,2,-2,1/2,-1/2,inf")
-    lowered, turned = (
-        [lower_matrix(matrix.T, lowering), transpose_program(lower_matrix(matrix, lowering))]
-        for matrix, lowering in ((algorithm.at, Lowering()), (algorithm.bt, Lowering(fma=False)))
-    )
-    assert lowered[0].counts.instructions < lowered[1].counts.instructions
-    assert turned[1].counts.instructions < turned[0].counts.instructions
+    names = [
+        [gain.name for gain in lower_with_gains(matrix, Lowering(fma=fma, transposed=True))[1]]
+        for matrix, fma in ((algorithm.at, True), (algorithm.bt, False))
+    ]
+    assert ["transposition" in one for one in names] == [False, True]
+
+
+@given(matrices())
+@settings(deadline=None, max_examples=40)
+def test_without_fma_a_matrix_and_its_transpose_are_the_same_work(rows: FractionRows) -> None:
+    """What turning round finds for one it finds for the other."""
+    matrix = sympy.ImmutableMatrix(rows)
+    found = [
+        lower_matrix(one, Lowering(fma=False, transposed=transposed))
+        for one, transposed in ((matrix, False), (sympy.ImmutableMatrix(matrix.T), True))
+    ]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("size", [(1, 3), (3, 1), (1, 1)])
@@ -164,6 +177,25 @@ def altered(node: Node) -> list[Node]:
     if node.constant is not None:
         others += [replace(node, constant=-node.constant), replace(node, constant=node.constant + Fraction(1, 10**9))]
     return others
+
+
+@pytest.mark.parametrize("order", ["random", "", "HUFFMAN", None, 3, [], "x" * 10_000])
+def test_an_order_that_is_none_is_refused_in_one_short_line(order: object) -> None:
+    with pytest.raises(ValueError, match=r"order is .*, must be one of sequential, balanced, huffman") as caught:
+        Lowering(order=order)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("name", ["fma", "transposed"])
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_a_choice_is_a_bool(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match=f"{name} is {value!r}, must be True or False"):
+        Lowering(**{name: value})  # type: ignore[arg-type]
+
+
+def test_the_name_of_an_order_is_that_order() -> None:
+    assert Lowering("balanced") == Lowering(SumOrder.BALANCED)  # type: ignore[arg-type]
+    assert hash(Lowering("balanced")) == hash(Lowering(SumOrder.BALANCED))  # type: ignore[arg-type]
 
 
 def test_symbols_are_refused_by_name() -> None:

@@ -89,7 +89,8 @@ def test_signs_and_products_cost_nothing(coefficients: list[Fraction], fused: bo
     program = one_sum(coefficients, fused=fused)
     for order in (balance, add_small_first):
         assert matrix_of(order(program)) == matrix_of(program)
-        assert order(program).counts == program.counts
+        assert order(program).counts.instructions <= program.counts.instructions
+        assert order(program).counts.unfused <= program.counts.unfused
 
 
 def one_sum(coefficients: list, *, fused: bool = True) -> Program:

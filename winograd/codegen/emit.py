@@ -96,6 +96,8 @@ def emit(
     """
     nested = as_nested(algorithm)
     checked_name(name)
+    if not isinstance(lowering, Lowering):
+        raise TypeError(f"lowering is a {type(lowering).__name__}, must be a Lowering")
     known = find_target(target)
     part = checked_stage(target, stage, lowering)
     number = checked_dtype(target, dtype)

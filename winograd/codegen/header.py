@@ -74,7 +74,7 @@ def header_lines(
     Made by winograd 0.1.0: python -m winograd.gen --m 2 --r 3 --points=0,1,-1,inf --target torch
     Points: 0,1,-1,inf
     Instructions per tile, an addition, a multiplication or a fused multiply-add being one (made without fusion):
-      data 4 (4), filter 4 (5), inverse 4 (4)
+      data 4 (4), filter 4 (4), inverse 4 (4)
     """
     recipe = find_recipe(nested)
     return (

@@ -5,7 +5,7 @@ In: a rational matrix. Out: its program, row by row or after all passes of `wino
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -14,7 +14,7 @@ import sympy
 
 from winograd.algebra.bilinear import BilinearAlgorithm, FractionRows, fraction_rows
 from winograd.codegen.passes.summation import SumOrder
-from winograd.codegen.pipeline import PASSES, Gain, passes_for, run_passes
+from winograd.codegen.pipeline import PASSES, Gain, gain_between, passes_for, run_passes
 from winograd.codegen.program import Arithmetic, Program
 from winograd.codegen.sums import Sums, cost_under, program_of
 from winograd.codegen.transposition import transpose_program
@@ -38,18 +38,42 @@ class Lowering:
 
     Parameters
     ----------
-    order : SumOrder
+    order : SumOrder or str
         In which order the terms of a sum are added where it is free to choose; the default leaves them as they are.
     fma : bool
         Whether fused multiply-add is used; if not, programs have no such instruction and take the fewest others.
     transposed : bool
         Whether the matrices are transposed first, for gradients: data then maps the products to a tile (rank -> tile),
         filter the transformed filter to a filter (rank -> r), and inverse outputs to products (m -> rank).
+
+    Raises
+    ------
+    ValueError
+        If there is no such order.
+    TypeError
+        If ``fma`` or ``transposed`` is not a bool.
+
+    Examples
+    --------
+    >>> Lowering("huffman").order
+    <SumOrder.HUFFMAN: 'huffman'>
+    >>> Lowering("random")
+    Traceback (most recent call last):
+    ...
+    ValueError: order is 'random', must be one of sequential, balanced, huffman
     """
 
     order: SumOrder = SumOrder.SEQUENTIAL
     fma: bool = True
     transposed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.order not in list(SumOrder):
+            raise ValueError(f"order is {self.order!r:.80}, must be one of {', '.join(SumOrder)}")
+        object.__setattr__(self, "order", SumOrder(self.order))
+        for name in ("fma", "transposed"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} is {getattr(self, name)!r:.80}, must be True or False")
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -108,22 +132,27 @@ def lower_with_gains(
 ) -> tuple[Program, tuple[Gain, ...]]:
     """Return the program that `lower_matrix` does, and what every pass gained on the way to it.
 
-    A transposed matrix is lowered from its rows and from the transposed program of the matrix; the cheaper program is
-    taken, of equal ones that of the rows.
+    Transposed matrices, and all without fused multiply-add, are lowered from their rows and by turning the program of
+    the other side round, which is a gain called transposition; the cheaper program is taken, of equal ones that of the
+    rows. With fused multiply-add a matrix as it is is lowered from its rows only: errors of the catalogue are those of
+    these programs.
     """
+    rows = fraction_rows(matrix)
+    across = tuple(zip(*rows, strict=True))
+    wanted, other = (across, rows) if lowering.transposed else (rows, across)
     passes = passes_for(lowering.arithmetic, lowering.order)
-    found = [run_passes(program, passes) for program in _beginnings(fraction_rows(matrix), lowering)]
+    found = [run_passes(row_by_row(wanted), passes)]
+    if lowering.transposed or not lowering.fma:
+        turned = _turned(other, lowering.arithmetic)
+        program, gains = run_passes(turned, passes)
+        found.append((program, (gain_between("transposition", row_by_row(wanted), turned), *gains)))
     return min(found, key=lambda one: cost_under(one[0], lowering.arithmetic))
 
 
-def _beginnings(rows: FractionRows, lowering: Lowering) -> Iterator[Program]:
-    """Yield the programs that the passes may begin with."""
-    if not lowering.transposed:
-        yield row_by_row(rows)
-        return
-    yield row_by_row(tuple(zip(*rows, strict=True)))
-    forward, _ = run_passes(row_by_row(rows), passes_for(lowering.arithmetic, SumOrder.SEQUENTIAL))
-    yield transpose_program(forward)
+def _turned(rows: FractionRows, arithmetic: Arithmetic) -> Program:
+    """Return the program of the transposed matrix that the program of a matrix gives."""
+    program, _ = run_passes(row_by_row(rows), passes_for(arithmetic, SumOrder.SEQUENTIAL))
+    return transpose_program(program)
 
 
 def lower_rows(rows: FractionRows, passes: Sequence[str] = tuple(PASSES)) -> Program:

@@ -68,6 +68,11 @@ class Gain:
     live_after: int
 
 
+def gain_between(name: str, before: Program, after: Program) -> Gain:
+    """Return what a pass of this name made of a program."""
+    return Gain(name, before.counts, after.counts, live_values(before), live_values(after))
+
+
 def passes_for(arithmetic: Arithmetic, order: SumOrder) -> dict[str, Pass]:
     """Return the passes for a machine and an order of sums, by name.
 
@@ -98,6 +103,6 @@ def run_passes(program: Program, passes: Mapping[str, Pass] = PASSES) -> tuple[P
     gains = []
     for name, run in passes.items():
         better = run(program)
-        gains.append(Gain(name, program.counts, better.counts, live_values(program), live_values(better)))
+        gains.append(gain_between(name, program, better))
         program = better
     return program, tuple(gains)

@@ -34,8 +34,8 @@ class AxisReport:
     axes : tuple of int
         The axes that have this program.
     gains : tuple of Gain
-        One per pass, in the order in which they ran; the first begins with the matrix row by row, or, if that is
-        cheaper for a transposed one, with the transposed program of the matrix.
+        One per pass, in the order in which they ran; the first begins with the matrix row by row. Before them comes
+        "transposition" where turning the program of the transposed matrix round was cheaper.
     """
 
     stage: str

@@ -95,9 +95,18 @@ def transform_growth(passes: Sequence[AxisPass]) -> Fraction:
     >>> transform_growth(lower_nested(NestedAlgorithm((toom_cook(2, 3),) * 2)).inverse)
     Fraction(9, 1)
     """
-    programs = [step.program for step in passes]
-    sizes = (max(interpret(without_signs(program), [Fraction(1)] * program.inputs)) for program in programs)
-    return math.prod(sizes, start=Fraction(1))
+    return math.prod((max(output_sizes(step.program)) for step in passes), start=Fraction(1))
+
+
+def output_sizes(program: Program) -> list[Fraction]:
+    """Return a bound on every output of a program, and on the values it is made of, for inputs of at most 1.
+
+    Examples
+    --------
+    >>> output_sizes(Program(inputs=2, nodes=(Node(Op.FMS, (0, 1), Fraction(1, 2)),), outputs=(2, 1)))
+    [Fraction(3, 2), Fraction(1, 1)]
+    """
+    return interpret(without_signs(program), [Fraction(1)] * program.inputs)
 
 
 def without_signs(program: Program) -> Program:

@@ -9,6 +9,7 @@ for with cancellation.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import Final
 
@@ -27,7 +28,7 @@ _MOST_NODES: Final = 200
 
 @repeated
 def share(program: Program, arithmetic: Arithmetic = Arithmetic.FUSED) -> Program | None:
-    """Return the program after the first replacement that saves an instruction.
+    """Return the program after a replacement that saves instructions: the first with FMA, the best without.
 
     Examples
     --------
@@ -45,11 +46,23 @@ def share(program: Program, arithmetic: Arithmetic = Arithmetic.FUSED) -> Progra
     targets = [number for number in range(program.inputs, len(vectors)) if graph.is_kept(number)]
     alone = (_alone(graph, vectors, target, arithmetic) for target in targets)
     together = (_together(graph, vectors, pair, arithmetic) for pair in _mirrored(vectors, targets))
-    found = next((nodes for nodes in chain(alone, together) if nodes is not None), None)
-    return None if found is None else graph.replaced(found)
+    found = (one for one in chain(alone, together) if one is not None)
+    if arithmetic is Arithmetic.FUSED:
+        chosen = next(found, None)
+    else:
+        chosen = max(found, key=lambda one: one.saved, default=None)
+    return None if chosen is None else graph.replaced(chosen.nodes)
 
 
-def _alone(graph: Graph, vectors: Sequence[Vector], target: int, arithmetic: Arithmetic) -> Replacement | None:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A replacement, and how many instructions it saves."""
+
+    saved: int
+    nodes: Replacement
+
+
+def _alone(graph: Graph, vectors: Sequence[Vector], target: int, arithmetic: Arithmetic) -> _Found | None:
     own = graph.own((target,))
     if len(own) < 2:
         return None
@@ -67,9 +80,7 @@ def _mirrored(vectors: Sequence[Vector], targets: Sequence[int]) -> Iterator[tup
     return (pair for pair in combinations(targets, 2) if sizes[pair[0]] == sizes[pair[1]])
 
 
-def _together(
-    graph: Graph, vectors: Sequence[Vector], pair: tuple[int, int], arithmetic: Arithmetic
-) -> Replacement | None:
+def _together(graph: Graph, vectors: Sequence[Vector], pair: tuple[int, int], arithmetic: Arithmetic) -> _Found | None:
     """Look for z = s e + c o in one instruction, and both outputs in one from z and a multiple of o; or e for o."""
     own = graph.own(pair)
     if len(own) < 4 or graph.depends(pair[0], pair[1]) or graph.depends(pair[1], pair[0]):
@@ -97,14 +108,15 @@ def _through_a_middle(
 
 def _cheapest(
     candidates: Iterable[Replacement], graph: Graph, own: frozenset[int], arithmetic: Arithmetic
-) -> Replacement | None:
+) -> _Found | None:
     """Return the cheapest candidate that takes fewer instructions than the values that it makes needless."""
-    limit, best = sum(_instructions(graph.nodes[number], arithmetic) for number in own), None
+    most = limit = sum(_instructions(graph.nodes[number], arithmetic) for number in own)
+    best: _Found | None = None
     for nodes in candidates:
         written = nodes if arithmetic is Arithmetic.FUSED else with_products(nodes, graph, own)
         cost = sum(_instructions(node, arithmetic) for node in written.values())
         if cost < limit:
-            limit, best = cost, written
+            limit, best = cost, _Found(most - cost, written)
         if limit <= 1:
             break  # no candidate has fewer
     return best

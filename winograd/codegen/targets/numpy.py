@@ -101,6 +101,7 @@ NUMPY: Final = Language(
     title="NumPy",
     library="np",
     imports="import numpy as np",
+    standard=("from fractions import Fraction",),
     numbers=_NUMBERS,
     convolution="the common dtype of all, object for integers; float16 is computed in float32 and rounded once.",
     integers="(int, np.integer)",

@@ -19,6 +19,7 @@ from winograd.codegen.targets.straight_line import Dialect
 from winograd.codegen.tolerance import float64_tolerance
 
 _LAW: Final = "y = inverse_transform(filter_transform(w) * data_transform(d)), products summed over channels."
+_FRACTIONS: Final = "from fractions import Fraction"
 _MAGNITUDE: Final = 9
 """Largest integer that `Language.agrees` draws."""
 _CHANNELS: Final = 4
@@ -34,7 +35,9 @@ class Language:
     title, library : str
         In prose, and as the name that it is imported under.
     imports : str
-        Import statements of the library.
+        Import statement of the library.
+    standard : tuple of str
+        Import statements of the standard library for what is in every file.
     numbers : str
         Lines of the docstring: which dtypes the file takes and how they round.
     convolution : str
@@ -57,6 +60,7 @@ class Language:
     title: str
     library: str
     imports: str
+    standard: tuple[str, ...]
     numbers: str
     convolution: str
     integers: str
@@ -88,9 +92,8 @@ def python_source(request: Request, language: Language) -> str:
 
 def _opening(request: Request, language: Language, chosen: list[Transform], *, by_definition: bool) -> str:
     nested = request.algorithm
-    imports = ["import itertools"] if by_definition else []
-    if not by_definition or language.library == "np":
-        imports.append("from fractions import Fraction")
+    # Reversed, so that plain imports come first.
+    imports = sorted({*language.standard, "import itertools" if by_definition else _FRACTIONS}, reverse=True)
     comments = "".join(f"# {line}\n" for line in request.header)
     constants = {"NAME": f'"{request.name}"', "M": nested.m, "R": nested.r, "TILE": nested.tile, "RANKS": nested.ranks}
     return "\n".join(
@@ -100,8 +103,9 @@ def _opening(request: Request, language: Language, chosen: list[Transform], *, b
             *([_LAW, ""] if by_definition else []),
             f'{language.numbers}"""',
             "",
-            *([*imports, ""] if imports else []),
-            f"{language.imports}",
+            *imports,
+            "",
+            language.imports,
             "",
             *(f"{name} = {value}" for name, value in constants.items()),
             "",

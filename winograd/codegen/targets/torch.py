@@ -86,6 +86,7 @@ TORCH: Final = Language(
     title="torch",
     library="torch",
     imports="import torch",
+    standard=(),
     numbers=_NUMBERS,
     convolution="the dtype of input; float16 and bfloat16 are computed in float32 and rounded once.",
     integers="int",

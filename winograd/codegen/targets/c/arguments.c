@@ -19,3 +19,11 @@ static const char *NAME_wrong_arguments(const void *x, int64_t x_stride, const v
 
 /* Memory of at most this many bytes lies on the stack. */
 enum { NAME_STACK = 65536 };
+
+/* Turns of the next loop that GCC writes out; Clang chooses by itself. */
+#define NAME_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define NAME_UNROLL(turns)
+#else
+#define NAME_UNROLL(turns) NAME_PRAGMA(GCC unroll turns)
+#endif

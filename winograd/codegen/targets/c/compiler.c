@@ -29,18 +29,10 @@
 #endif
 #if NAME_VECTOR_BITS != 512 && NAME_VECTOR_BITS != 256 && NAME_VECTOR_BITS != 128 && NAME_VECTOR_BITS != 1
 #error "WINOGRAD_VECTOR_BITS must be 512, 256, 128 or 1"
-#elif defined(__x86_64__) && NAME_VECTOR_BITS == 512 && !defined(__AVX512F__)
+#elif NAME_VECTOR_BITS == 512 && !defined(__AVX512F__)
 #error "WINOGRAD_VECTOR_BITS=512 needs -mavx512f"
 #elif defined(__x86_64__) && NAME_VECTOR_BITS == 256 && !defined(__AVX__)
 #error "WINOGRAD_VECTOR_BITS=256 needs -mavx2"
-#endif
-
-/* Turns of the next loop that GCC writes out; Clang chooses by itself. */
-#define NAME_PRAGMA(text) _Pragma(#text)
-#if defined(__clang__)
-#define NAME_UNROLL(turns)
-#else
-#define NAME_UNROLL(turns) NAME_PRAGMA(GCC unroll turns)
 #endif
 
 #define NAME_INLINE static inline __attribute__((always_inline, unused))

@@ -11,8 +11,8 @@ from typing import Final
 from winograd.algebra.growth import kappa
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.nested import NestedPrograms, count_passes
+from winograd.codegen.targets.c.axis_passes import DOUBLES, VECTORS, Outside, print_transform
 from winograd.codegen.targets.c.parts import DTYPES, Dtype, contraction_of, foundation, part
-from winograd.codegen.targets.c.transforms import DOUBLES, VECTORS, Outside, print_transform
 from winograd.codegen.targets.contract import Request
 
 CHANNEL_BLOCK: Final = 64

@@ -32,8 +32,8 @@ def _vector_literal(constant: Fraction) -> str:
 VECTOR: Final = Notation("NAME_vector", _vector_literal, "NAME_fma({c}, {a}, {b})", "NAME_fms({c}, {a}, {b})")
 """Vectors of `NAME_real`."""
 
-DOUBLE: Final = Notation("double", float64_literal, "NAME_fma_double({c}, {a}, {b})", "NAME_fma_double({c}, {a}, -{b})")
-"""Single numbers in double."""
+DOUBLE: Final = Notation("double", float64_literal, "{c} * {a} + {b}", "{c} * {a} - {b}")
+"""Single numbers in double, rounded after the product and after the sum."""
 
 
 def print_program(
@@ -56,7 +56,7 @@ def print_program(
     >>> print(*print_program(program, DOUBLE, "x[{}]".format, "y[{}] = {};".format), sep="\n")
     const double x0 = x[0];
     const double x1 = x[1];
-    const double t0 = NAME_fma_double(0.5, x0, x1);
+    const double t0 = 0.5 * x0 + x1;
     y[0] = t0;
     """
     names = [f"x{number}" for number in range(program.inputs)] + [f"t{number}" for number in range(len(program.nodes))]

@@ -5,10 +5,9 @@ int main(void)
         double (*check)(int64_t count);
     } cases[] = {CASES};
     static const int64_t counts[] = {1, NAME_WIDTH + 1, NAME_PANEL - 1, NAME_PANEL, 2 * NAME_PANEL + 3};
-    int failed = 0, undecided = 0;
+    int failed = 0;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         double worst = 0;
-        NAME_largest_output = 0;
         for (size_t j = 0; j < sizeof counts / sizeof *counts; ++j) {
             const double ratio = cases[i].check(counts[j]);
             if (ratio < 0) {
@@ -17,11 +16,9 @@ int main(void)
             }
             worst = NAME_larger(worst, ratio);
         }
-        const char *verdict = !(worst <= 1) ? "FAILED" : NAME_largest_output < 10 ? "undecided" : "passed";
-        failed += !(worst <= 1);
-        undecided += NAME_largest_output < 10;
-        printf("self-test of %s %s: largest error %.3g of the error allowed, which is %.2g of the largest output\n",
-               cases[i].name, verdict, worst, 1 / NAME_largest_output);
+        printf("self-test of %s %s: largest error %.3g of the error allowed\n", cases[i].name,
+               worst <= 1 ? "passed" : "FAILED", worst);
+        failed |= !(worst <= 1);
     }
-    return failed ? 1 : undecided ? 3 : 0;
+    return failed;
 }

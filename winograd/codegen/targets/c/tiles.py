@@ -5,25 +5,15 @@ In: a request for the stage data, filter, inverse or all. Out: the parts of the 
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from math import prod
 from typing import Final
 
-from winograd.algebra.bilinear import FractionRows, fraction_rows
-from winograd.algebra.nesting import NestedAlgorithm
-from winograd.codegen.literals import float64_literal
-from winograd.codegen.nested import AxisPass
-from winograd.codegen.targets.c.parts import DTYPES, Dtype, contraction_of, foundation, part
-from winograd.codegen.targets.c.transforms import DOUBLES, VECTORS, Outside, print_transform
+from winograd.codegen.targets.c.axis_passes import DOUBLES, WRITTEN_OUT, Outside, print_transform
+from winograd.codegen.targets.c.parts import contraction_of, foundation, part
+from winograd.codegen.targets.c.tile_selftest import self_test
+from winograd.codegen.targets.c.transform import Transform, filled, transform_of
 from winograd.codegen.targets.contract import Request, Stage
-from winograd.codegen.tolerance import transform_growth, transform_tolerance
-
-_MAGNITUDE: Final = 4
-"""Of the self-test's random integers."""
 
 _USAGE: Final = """\
 /* Transforms of tiles in C11 with the vector extensions of GCC and Clang; the width of the vectors and fused
@@ -40,108 +30,22 @@ _WHAT: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Transform:
-    """One function of the file.
-
-    Parameters
-    ----------
-    stage : Stage
-    passes : tuple of AxisPass
-    matrices : tuple of FractionRows
-        What the passes compute, one per axis in the order of axes.
-    transposed : bool
-    dtype : Dtype
-    """
-
-    stage: Stage
-    passes: tuple[AxisPass, ...]
-    matrices: tuple[FractionRows, ...]
-    transposed: bool
-    dtype: Dtype
-
-    @property
-    def name(self) -> str:
-        """Name of the function after the prefix."""
-        return f"{self.stage}_transposed" if self.transposed else str(self.stage)
-
-    @property
-    def stores(self) -> bool:
-        """Whether outputs, not inputs, are of the stored type; what is transformed is of the arithmetic's."""
-        return (self.stage is Stage.INVERSE) is not self.transposed
-
-    @property
-    def rows(self) -> tuple[int, ...]:
-        """Elements of an output tile along every axis."""
-        return tuple(len(matrix) for matrix in self.matrices)
-
-    @property
-    def columns(self) -> tuple[int, ...]:
-        """Elements of an input tile along every axis."""
-        return tuple(len(matrix[0]) for matrix in self.matrices)
-
-
 def tiles(request: Request) -> tuple[str, list[str]]:
     """Return how to use the file, and its parts, for an algorithm of three axes."""
-    transforms = [_transform(request, stage) for stage in request.stage.transforms]
+    transforms = [transform_of(request, stage) for stage in request.stage.transforms]
     body = [
         *foundation(request.dtype, contraction_of(request.lowering)),
         part("arguments.c"),
         *(_function(transform, request.algorithm.ranks) for transform in transforms),
-        "#ifdef WINOGRAD_SELFTEST\n" + part("random.c"),
-        part("selftest_matrices.c"),
-        *(_check(transform) for transform in transforms),
-        _main(transforms) + "#endif\n",
+        *self_test(transforms),
     ]
     return _USAGE, body
 
 
-def _transform(request: Request, stage: Stage) -> Transform:
-    passes = {
-        Stage.DATA: request.programs.data,
-        Stage.FILTER: request.programs.filter,
-        Stage.INVERSE: request.programs.inverse,
-    }[stage]
-    transposed = request.lowering.transposed
-    matrices = tuple(_matrices(request.algorithm, stage))
-    if transposed:
-        matrices = tuple(tuple(zip(*matrix, strict=True)) for matrix in matrices)
-    return Transform(stage, passes, matrices, transposed, DTYPES[request.dtype])
-
-
-def _matrices(nested: NestedAlgorithm, stage: Stage) -> list[FractionRows]:
-    which = {Stage.DATA: "bt", Stage.FILTER: "g", Stage.INVERSE: "at"}[stage]
-    return [fraction_rows(getattr(axis, which)) for axis in nested.axes]
-
-
-def _words(transform: Transform, ranks: Sequence[int]) -> dict[str, str]:
-    """Return what the words in capitals stand for in transform.c and selftest_transform.c."""
-    doubles = transform.stage is Stage.FILTER
-    stored = {"TYPE": "NAME_stored", "NARROW": "NAME_narrow", "WIDEN": "NAME_widen"}
-    real = {"TYPE": "NAME_real", "NARROW": "(NAME_real)", "WIDEN": "(double)"}
-    x, y = (real, stored) if transform.stores else (stored, real)
-    return {
-        "STAGE": transform.name,
-        "VALUE": "double" if doubles else "NAME_vector",
-        "LANES": "NAME_PANEL" if doubles else "NAME_WIDTH",
-        "BUFFER": f"({prod(ranks)} * NAME_PANEL)" if doubles else str(prod(ranks)),
-        **{f"X_{key}": value for key, value in x.items()},
-        **{f"Y_{key}": value for key, value in y.items()},
-    }
-
-
-def _filled(text: str, words: dict[str, str]) -> str:
-    for word, meaning in words.items():
-        text = text.replace(word, meaning)
-    return text
-
-
 def _function(transform: Transform, ranks: Sequence[int]) -> str:
-    words = _words(transform, ranks)
-    style = DOUBLES if transform.stage is Stage.FILTER else VECTORS
+    style = DOUBLES if transform.stage is Stage.FILTER else WRITTEN_OUT
     body = print_transform(transform.passes, ranks, style, _outside(transform))
-    words |= {"SENTENCE": _sentence(transform), "BODY": "\n".join(body)}
-    return _filled(part("transform.c"), words)
+    return filled(part("transform.c"), transform, SENTENCE=_sentence(transform), BODY="\n".join(body))
 
 
 def _outside(transform: Transform) -> Outside:
@@ -165,47 +69,3 @@ def _sentence(transform: Transform) -> str:
     text = f"The {kind} transform: `count` {before} ({columns} elements) to {after} ({rows})."
     where = "float64 and rounded once" if transform.stage is Stage.FILTER else transform.dtype.arithmetic
     return "\n   ".join(textwrap.wrap(f"{text} Computed in {where}.", 110))
-
-
-def _check(transform: Transform) -> str:
-    words = _words(transform, (1,))
-    tables = [
-        f"static const double NAME_{transform.name}_matrix{axis}[] = {{\n{_listed(matrix)}\n}};\n"
-        for axis, matrix in enumerate(transform.matrices)
-    ]
-    names = ", ".join(f"NAME_{transform.name}_matrix{axis}" for axis in range(3))
-    scale, allowed, relative = _tolerance(transform)
-    record = (
-        f"static const NAME_matrices NAME_{transform.name}_matrices = {{\n"
-        f"    {{{', '.join(map(str, transform.rows))}}},\n"
-        f"    {{{', '.join(map(str, transform.columns))}}},\n"
-        f"    {{{names}}},\n"
-        f"    {scale!r}, {allowed!r}, {relative!r},\n"
-        "};\n\n"
-    )
-    return "".join(tables) + record + _filled(part("selftest_transform.c"), words)
-
-
-def _listed(matrix: FractionRows) -> str:
-    entries = ", ".join(float64_literal(entry) for row in matrix for entry in row)
-    return textwrap.fill(entries + ",", 116, initial_indent="    ", subsequent_indent="    ")
-
-
-def _tolerance(transform: Transform) -> tuple[float, float, float]:
-    """Return the scale of the inputs, and the absolute and the relative error that the self-test allows."""
-    dtype, passes = transform.dtype, transform.passes
-    arithmetic = DTYPES["float64"].unit if transform.stage is Stage.FILTER else dtype.unit
-    growth = float(_MAGNITUDE * transform_growth(passes))
-    scale = 2.0 ** min(0, math.floor(math.log2(dtype.largest / growth))) if transform.stores else 1.0
-    relative = (dtype.stored_unit if transform.stores else 0.0) + (
-        float(dtype.unit) if transform.stage is Stage.FILTER else 0.0
-    )
-    # The matrices in double: one rounding per entry and per term.
-    exact = Fraction(sum(transform.columns) + 3, 2**53) * Fraction(growth)
-    allowed = transform_tolerance(passes, _MAGNITUDE, arithmetic) + float(exact)
-    return scale, scale * allowed * (1 + relative) + (dtype.smallest if transform.stores else 0.0), relative
-
-
-def _main(transforms: Sequence[Transform]) -> str:
-    cases = ", ".join(f'{{"{transform.name}", NAME_check_{transform.name}}}' for transform in transforms)
-    return part("selftest_main.c").replace("CASES", cases)

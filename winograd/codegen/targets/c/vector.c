@@ -18,7 +18,7 @@ NAME_INLINE NAME_vector NAME_splat(NAME_real a)
 /* a * b + c, rounded once where the file was made with fused multiply-add and the target has it, else twice. */
 NAME_INLINE NAME_vector NAME_fma_vectors(NAME_vector a, NAME_vector b, NAME_vector c)
 {
-#if !NAME_FUSED || !defined(__FMA__)
+#if !NAME_FUSED || !(defined(__FMA__) || NAME_VECTOR_BITS == 512)
     return a * b + c;
 #elif NAME_VECTOR_BITS == 512
     return (NAME_vector)NAME_FMA_512(a, b, c);
@@ -39,16 +39,6 @@ NAME_INLINE NAME_vector NAME_fma(NAME_real a, NAME_vector b, NAME_vector c)
 NAME_INLINE NAME_vector NAME_fms(NAME_real a, NAME_vector b, NAME_vector c)
 {
     return NAME_fma_vectors(NAME_splat(a), b, -c);
-}
-
-/* The same of one number in double, in which filters are transformed. */
-NAME_INLINE double NAME_fma_double(double a, double b, double c)
-{
-#if !NAME_FUSED || !defined(__FMA__)
-    return a * b + c;
-#else
-    return __builtin_fma(a, b, c);
-#endif
 }
 
 /* The first `lanes` numbers at p, then zeros; nothing beyond them is read. */

@@ -15,7 +15,6 @@ from winograd.codegen.program import Program
 from winograd.codegen.targets.c.printing import DOUBLE, VECTOR, Notation, print_program
 
 _INDICES = ("i", "j", "k")
-_MOST_TURNS: Final = 8
 _MOST_INSTRUCTIONS: Final = 256
 
 
@@ -30,15 +29,21 @@ class Style:
         A C expression with the field ``at``.
     lanes : bool
         Whether the code treats one of `NAME_PANEL` lanes, in a loop over them.
+    turns : int
+        Turns of the innermost loop over positions that are written out, at most.
     """
 
     notation: Notation
     buffer: str
-    lanes: bool
+    lanes: bool = False
+    turns: int = 1
 
 
-VECTORS: Final = Style(VECTOR, "buffer[{at}]", lanes=False)
+VECTORS: Final = Style(VECTOR, "buffer[{at}]")
 """A vector per position: data and inverse transforms."""
+
+WRITTEN_OUT: Final = Style(VECTOR, "buffer[{at}]", turns=8)
+"""The same with fewer instructions and more code; in a convolution, beside the products, that is slower."""
 
 DOUBLES: Final = Style(DOUBLE, "buffer[({at}) * NAME_PANEL + lane]", lanes=True)
 """`NAME_PANEL` doubles per position: filter transforms, which round once at the end."""
@@ -111,8 +116,9 @@ def _print_pass(
     heads = [f"for (int {loop.index} = 0; {loop.index} < {loop.length}; ++{loop.index})" for loop in loops]
     if style.lanes:
         heads.append("for (int64_t lane = 0; lane < NAME_PANEL; ++lane)")
-    elif loops:
-        heads.insert(-1, f"NAME_UNROLL({_unrolling(loops[-1].length, len(step.program.nodes))})")
+    elif loops and style.turns > 1:
+        turns = _unrolling(loops[-1].length, min(style.turns, _MOST_INSTRUCTIONS // max(len(step.program.nodes), 1)))
+        heads.insert(-1, f"NAME_UNROLL({turns})")
     for depth, head in enumerate(heads, start=1):
         yield f"{'    ' * depth}{head}"
     indent = "    " * max(len(heads), 1)
@@ -148,7 +154,6 @@ def _loops(step: AxisPass, read: Sequence[int], write: Sequence[int]) -> list[_L
     return loops
 
 
-def _unrolling(length: int, instructions: int) -> int:
-    """Return how many turns of a loop are written out: a divisor of its length, while the code stays short."""
-    most = min(_MOST_TURNS, _MOST_INSTRUCTIONS // max(instructions, 1))
+def _unrolling(length: int, most: int) -> int:
+    """Return how many turns of a loop are written out: a divisor of its length."""
     return max((turns for turns in range(1, most + 1) if length % turns == 0), default=1)

@@ -1,0 +1,54 @@
+"""The generator's command in tests: run in this process or in one of its own, and what its headers say."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from winograd import gen
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Command:
+    """Runs the command in this process and keeps what it said."""
+
+    def __init__(self, capture: pytest.CaptureFixture[bytes]) -> None:
+        self._capture = capture
+        self.out = b""
+        self.error = ""
+
+    def __call__(self, *arguments: str) -> int:
+        code = gen.main(arguments)
+        captured = self._capture.readouterr()
+        self.out, self.error = captured.out, captured.err.decode("ascii")
+        return code
+
+    @property
+    def error_is_one_line(self) -> bool:
+        return self.error.startswith("python -m winograd.gen: error: ") and self.error.count("\n") == 1
+
+
+def header_of(text: str) -> list[str]:
+    """Return the lines of a header without what makes them comments."""
+    if text.startswith("{"):
+        return list(json.loads(text)["header"])
+    marked = itertools.takewhile(re.compile(r"(#|%|/\*| \*)( |$)").match, text.splitlines())
+    return [re.sub(r"^(#|%|/\*| \*) ?", "", line) for line in marked]
+
+
+def header_command(text: bytes) -> list[str]:
+    """Return the arguments of the command that stands in the header of an emitted file."""
+    line = next(line for line in header_of(text.decode("ascii")) if "python -m winograd.gen" in line)
+    return line.partition("python -m winograd.gen ")[2].split(" ")
+
+
+def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "winograd.gen", *arguments]
+    return subprocess.run(command, check=False, **{"stderr": subprocess.PIPE, **options})  # type: ignore[call-overload,no-any-return]

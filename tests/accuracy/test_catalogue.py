@@ -82,7 +82,7 @@ def test_more_products_are_never_worse() -> None:
 
 
 def test_f_r_m_is_as_good_as_f_m_r() -> None:
-    """Candidates within 0.3 % of the least kappa, or 10 % if published, are told apart by their transforms."""
+    """Candidates within 1 % of the least kappa, or 10 % if the search did not find them, differ in their transforms."""
     for row in ROWS:
         if row.m <= 7:
             assert row.kappa <= 1.1 * catalogue_row(row.r, row.m, row.products).kappa
@@ -90,7 +90,7 @@ def test_f_r_m_is_as_good_as_f_m_r() -> None:
 
 @pytest.mark.parametrize("m", LEAST)
 def test_least_kappas_of_three_taps(m: int) -> None:
-    assert catalogue_row(m, 3).kappa <= LEAST[m] * 1.003
+    assert catalogue_row(m, 3).kappa <= LEAST[m] * 1.01
 
 
 @pytest.mark.parametrize(("m", "products"), SUPERLINEAR)

@@ -149,8 +149,8 @@ def _deliver(options: argparse.Namespace, result: SearchResult) -> int:
     if options.json is not None:
         write_atomically(options.json, as_json(result).encode("ascii"))
     _CONSOLE.tell(repr(result))
-    for reason in result.reasons:
-        _CONSOLE.tell(f"a candidate failed: {reason}")
+    if result.failed:
+        _CONSOLE.tell(f"candidates left out: {result.failed}, {'; '.join(result.reasons)}")
     if result.interrupted:
         return _CONSOLE.failed("interrupted, this is what was found until then")
     if result.best is None and result.task.budget > 0:

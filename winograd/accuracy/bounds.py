@@ -171,7 +171,8 @@ def error_bound(
     With A, G, B the absolute matrices of all axes and E_A, E_G, E_B the errors of their programs, the componentwise
     bound is (A + E_A) (1 + u)^channels sum ((G + E_G) |w|) o ((B + E_B) |d|) less the same with u and E 0, plus
     underflow. It holds for filters transformed in any precision, with fused multiply-adds or without, and any order of
-    the sum over channels; ``max_abs`` is for inputs of magnitude at most 1.
+    the sum over channels, as long as nothing overflows (see `winograd.safe_range`); ``max_abs`` is for inputs of
+    magnitude at most 1.
 
     ``predicted_relative_l2`` is for the generated kernels: filters transformed in float64 and rounded once, fused
     multiply-adds elsewhere, one running sum over channels. Its measured counterpart is

@@ -121,7 +121,10 @@ class FloatFormat:
         Fraction(1365, 4096)
         """
         if abs(constant) > self.largest:
-            raise ValueError(f"constant {constant} overflows {self.name}, whose largest number is {self.largest:g}")
+            raise ValueError(
+                f"constant {constant} of a transform overflows {self.name}, whose largest number is {self.largest:g}; "
+                "winograd.balanced scales the rows"
+            )
         return Fraction(float(self.round(np.float64(float(constant)))))  # type: ignore[arg-type]
 
 

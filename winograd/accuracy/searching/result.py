@@ -58,8 +58,9 @@ class Candidate:
         return f"{text}, balanced" if self.is_balanced else text
 
     def __repr__(self) -> str:
-        measured = f", mean_abs {self.report.mean_abs:.3g}" if self.report else ", not measured"
-        return f"<{self.label}: kappa {self.kappa:.4g}{measured}>"
+        report = self.report
+        measured = f"mean_abs {report.mean_abs:.3g}, relative_l2 {report.relative_l2:.3g}" if report else "not measured"
+        return f"<{self.label}: kappa {self.kappa:.4g}, {measured}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def test_formats_are_named_and_others_refused() -> None:
         float_format("tf32")
     with pytest.raises(ValueError, match="storage is 'float32', must be one of float16, bfloat16, tf32, or None"):
         stored_format("float32")
-    with pytest.raises(ValueError, match="constant 65536 overflows float16"):
+    with pytest.raises(ValueError, match="constant 65536 of a transform overflows float16"):
         float_format("float16").rounded(Fraction(65536))
 
 

@@ -106,7 +106,7 @@ def test_every_unordered_pair_is_searched_once_where_there_is_something_to_find(
 
 def test_candidates_near_the_least_kappa_are_kept_and_published_ones_further_off() -> None:
     listed = [Contender(kappa, 5, str(kappa), source) for kappa, source in ((1.0, "search"), (1.002, "search"))]
-    far = [Contender(1.02, 5, "1.02", "search"), Contender(1.02, 5, "1.02", "a paper"), Contender(1.2, 5, "", "paper")]
+    far = [Contender(1.01, 5, "1.01", "search"), Contender(1.01, 5, "1.01", "a paper"), Contender(1.2, 5, "", "paper")]
     assert nearest([*listed, *far]) == [*listed, far[1]]
     assert nearest([]) == []
 

@@ -30,11 +30,10 @@ SUM: Final = "sum of rows"
 FINALISTS: Final = 2
 """Recipes of one search and size that are kept."""
 
-NEAR: Final = 1.01
-"""What the search found is compared by its error where its kappa is within this factor of the least: 1.5 % in 3D."""
+NEAR: Final = 1.005
+"""What the search found is compared by its error where its kappa is within this factor of the least."""
 
-_NEAR_SIMPLE: Final = 1.1
-"""The same for all others, which have simpler numbers and so fewer roundings in their transforms."""
+_NEAR_PUBLISHED: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +122,13 @@ def _parts(along: Along, size: int, m: int, r: int, rows: Mapping[Key, Contender
 
 
 def nearest(candidates: Iterable[Contender]) -> list[Contender]:
-    """Return the candidates whose kappa is within 1 % of the least, or 10 % if the search did not find them.
+    """Return the candidates whose kappa is within 0.5 % of the least, or 10 % if somebody published them.
 
     Kappa leaves out the roundings of the transforms, of which simple numbers have fewer.
     """
     listed = list(candidates)
     least = min((one.kappa for one in listed), default=0.0)
-    return [one for one in listed if one.kappa <= least * (NEAR if one.source == SEARCH else _NEAR_SIMPLE)]
+    return [one for one in listed if one.kappa <= least * (NEAR if one.source in (SEARCH, SUM) else _NEAR_PUBLISHED)]
 
 
 def scalings(candidate: Contender) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ In: a request and a stage. Out: a `Transform`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from winograd.algebra.bilinear import FractionRows, fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm
@@ -81,6 +82,7 @@ def filled(text: str, transform: Transform, **more: str) -> str:
     x, y = (real, stored) if transform.stores else (stored, real)
     words = {
         "STAGE": transform.name,
+        "ELEMENTS": str(max(prod(transform.rows), prod(transform.columns))),
         "VALUE": "double" if doubles else "NAME_vector",
         "LANES": "NAME_PANEL" if doubles else "NAME_WIDTH",
         "BUFFER": f"({transform.positions} * NAME_PANEL)" if doubles else str(transform.positions),

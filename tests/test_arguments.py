@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winograd.algebra.moduli import parse_moduli
+from winograd.algebra.nests import nested_algorithm
 from winograd.arguments import (
     LineParser,
     add_moduli,
@@ -16,7 +17,6 @@ from winograd.arguments import (
     parse_words,
     sizes_per_axis,
 )
-from winograd.codegen.command import nested_algorithm
 
 
 def parser() -> LineParser:

@@ -13,7 +13,8 @@ import pytest
 
 from tests.commands import Command, header_command, header_of
 from winograd import best, gen
-from winograd.codegen.command import generator_command, nested_toom_cook, option_words
+from winograd.algebra.nests import nested_toom_cook
+from winograd.codegen.command import generator_command, option_words
 from winograd.codegen.emit import TARGETS, emit
 from winograd.codegen.lower import Lowering, SumOrder
 from winograd.codegen.pipeline import PASSES
@@ -54,6 +55,10 @@ def test_the_artefact_alone_goes_to_stdout(target: str, command: Command) -> Non
         ["--m", "4", "--r", "3", "--ndim", "3", "--best", "float32"],
         ["--m", "4", "--r", "3", "--best", "float16", "--products", "7", "--name", "mine"],
         ["--m", "2,4", "--r", "3,2", "--best", "bfloat16", "--products", "6"],
+        ["--m", "4", "--r", "3", "--ndim", "2", "--recipe=x,x-1,x+1,x^2+1{-2,0,2},inf data"],
+        ["--m", "4,1", "--r", "3", "--recipe=outputs 1:3 + 3:6"],
+        ["--m", "4,1", "--r", "3", "--recipe=transposed x,x-1,x+1,x^2+1{0,1,inf},inf filter", "--recipe=direct"],
+        ["--m", "2,1,4", "--r", "3", "--points=0,1,-1,inf", "--points=direct", "--points=0,1,-1,2,-2,inf"],
         ["--m", "2,4", "--r", "3", "--name", "mine"],
         ["--m", "2", "--r", "3,2", "--points=1/2,-1/2,0,inf", "--points=0,1,0.25"],
         ["--m", "2", "--r", "3", "--ndim", "3", "--best", "float32", "--order", "huffman"],
@@ -158,6 +163,10 @@ def test_what_the_catalogue_warns_of_is_said(command: Command, tmp_path: Path) -
     [
         (["--moduli=x,x-1,x+1,x^2-1,inf"], "have the common factor"),
         (["--moduli=x,x-1,x+1,inf"], "F(4,3) needs moduli whose degrees sum to 6, got 4"),
+        (["--points=direct"], "F(4,3) needs 6 points, direct is for an axis with one output or one tap"),
+        (["--recipe=x,x-1 filter"], "F(4,3) needs"),
+        (["--recipe=x,x-1,__import__('os') filter"], "is not a polynomial in x"),
+        (["--recipe=outputs 1:3 + 2:4"], "the outputs must add up"),
         (["--best", "float32", "--products", "5"], "products is 5, must be at least 6"),
         (["--m", "60", "--best", "float32"], "F(60,3) is not in the catalogue"),
     ],
@@ -181,6 +190,11 @@ def test_what_the_mathematics_refuses_of_other_choices(arguments: list[str], mes
         (["--points=0,1,-1,inf", "--best", "float32"], "not allowed with argument"),
         (["--moduli=x,x-1,__import__('os')"], "argument --moduli"),
         (["--moduli="], "argument --moduli"),
+        (["--recipe="], "argument --recipe: recipe of 0 characters"),
+        (["--recipe=" + "x," * 5000], "argument --recipe: recipe of 10000 characters"),
+        (["--recipe=\N{GREEK SMALL LETTER KAPPA}"], "argument --recipe: recipe '\\u03ba' must be printable ASCII"),
+        (["--recipe=direct", "--recipe=direct"], "2 lists for 1 axes"),
+        (["--recipe=direct", "--best", "float32"], "not allowed with argument"),
         (["--moduli=" + "x," * 5000], "argument --moduli"),
         (["--moduli=x", "--moduli=x"], "2 lists for 1 axes"),
         (["--explain", "-o", "file"], "not allowed with argument"),

@@ -17,20 +17,24 @@ from winograd.accuracy.cataloguing.header_notes import catalogued, predicted
 from winograd.accuracy.formats import ALLOWED
 from winograd.accuracy.showing.explanation import explanation
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.algebra.nests import nested_algorithm
 from winograd.arguments import (
     POINTS_EPILOG,
     LineParser,
     add_moduli,
     add_points,
+    add_products,
+    add_recipe,
     add_sizes,
     argument,
     best_algorithm,
-    integer,
+    check_products,
     parse_words,
+    recipe_algorithm,
     sizes_per_axis,
 )
 from winograd.artefact import first_difference, write_atomically
-from winograd.codegen.command import DEFAULT_NAME, nested_algorithm
+from winograd.codegen.command import DEFAULT_NAME, recipe_words
 from winograd.codegen.emit import TARGETS, checked_dtype, checked_stage, emit
 from winograd.codegen.lower import DEFAULT_LOWERING, Lowering, SumOrder
 from winograd.codegen.names import checked_name
@@ -46,6 +50,7 @@ _EPILOG: Final = f"""\
   {_CONSOLE.program} --m 2,4,4 --r 3 --points=0,1,-1,inf --points=0,1,-1,2,-2,inf --points=0,1,-1,2,-2,inf
   {_CONSOLE.program} --m 4 --r 3 --moduli=x,x-1,x+1,x^2+1,inf --target numpy
   {_CONSOLE.program} --m 4 --r 3 --ndim 3 --target c --dtype float16 --stage data --no-fma
+  {_CONSOLE.program} --m 4 --r 3 --recipe='x,x-1,x+1,x^2+1{{0,1,-1}},inf data' --target numpy
   {_CONSOLE.program} --m 6 --r 3 --ndim 2 --best float16 --products 9 --explain
 """
 
@@ -75,8 +80,7 @@ def arguments_of(words: Sequence[str]) -> Wanted:
     if options.target not in TARGETS:
         reader.print_help(sys.stderr)
         reader.error(f"argument --target: {options.target[:40]!a} is unknown; {', '.join(TARGETS)} are allowed")
-    if options.products is not None and options.best is None:
-        reader.error("argument --products: is for --best only; --points and --moduli say how many products there are")
+    check_products(reader, options, has_best=options.best is not None)
     if options.measure and (options.explain or TARGETS[options.target].comment is None):
         what = "a table" if options.explain else f"{options.target} code"
         reader.error(f"argument --measure: {what} has no place for comments; python -m winograd.error measures")
@@ -116,12 +120,11 @@ def _add_choice(parser: LineParser) -> None:
     which = parser.add_mutually_exclusive_group()
     add_points(which)
     add_moduli(which)
+    add_recipe(which)
     which.add_argument(
         "--best", choices=ALLOWED, metavar="DTYPE", help="the best known algorithm for DTYPE, from the catalogue"
     )
-    parser.add_argument(
-        "--products", type=integer(1, 4096), metavar="N", help="multiplications allowed per axis, with --best"
-    )
+    add_products(parser)
 
 
 def _add_code(parser: LineParser) -> None:
@@ -158,7 +161,7 @@ def _add_code(parser: LineParser) -> None:
 
 def _run(wanted: Wanted) -> int:
     options = wanted.options
-    nested, warnings = _algorithm(wanted)
+    nested, warnings = algorithm_of(wanted)
     if options.explain:
         text = explanation(nested, wanted.lowering, wanted.stage.transforms)
         _warn(warnings)
@@ -183,8 +186,11 @@ def _warn(messages: Sequence[str]) -> None:
         _CONSOLE.tell(f"warning: {message}")
 
 
-def _algorithm(wanted: Wanted) -> tuple[NestedAlgorithm, list[str]]:
+def algorithm_of(wanted: Wanted) -> tuple[NestedAlgorithm, list[str]]:
+    """Return the algorithm that is asked for, and warnings."""
     options = wanted.options
+    if options.recipe:
+        return recipe_algorithm(wanted.m, wanted.r, options.recipe), []
     if options.best is None:
         return nested_algorithm(wanted.m, wanted.r, options.points, options.moduli), []
     return best_algorithm(wanted.m, wanted.r, options.best, options.products)
@@ -192,7 +198,6 @@ def _algorithm(wanted: Wanted) -> tuple[NestedAlgorithm, list[str]]:
 
 def _artefact(wanted: Wanted, nested: NestedAlgorithm, notes: Sequence[str]) -> bytes:
     options = wanted.options
-    allowed = "" if options.products is None else f" --products {options.products}"
     kernel = emit(
         nested,
         options.target,
@@ -201,9 +206,16 @@ def _artefact(wanted: Wanted, nested: NestedAlgorithm, notes: Sequence[str]) -> 
         lowering=wanted.lowering,
         name=options.name,
         notes=[*notes, *catalogued(nested)],
-        chosen="" if options.best is None else f"--best {options.best}{allowed}",
+        chosen=_chosen(options),
     )
     return kernel.source.encode("ascii")
+
+
+def _chosen(options: argparse.Namespace) -> str:
+    """Return the words that choose the algorithm from the catalogue or by recipes."""
+    if options.best is None:
+        return " ".join(recipe_words(options.recipe))
+    return f"--best {options.best}" + ("" if options.products is None else f" --products {options.products}")
 
 
 def _measured(nested: NestedAlgorithm, marker: str) -> bytes:

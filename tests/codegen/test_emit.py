@@ -18,19 +18,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import nested_algorithms
-from winograd import __version__
+from winograd import __version__, gen
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.crt import crt
+from winograd.algebra.forms import balanced
 from winograd.algebra.moduli import parse_moduli
 from winograd.algebra.nesting import NestedAlgorithm, nest
+from winograd.algebra.nests import nested_crt, nested_toom_cook
 from winograd.algebra.points import parse_points
+from winograd.algebra.residues import ComplexProduct
+from winograd.algebra.scaling import Scaling, rescaled
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.command import (
     command_line,
     find_recipe,
-    nested_algorithm,
-    nested_crt,
-    nested_toom_cook,
     option_words,
 )
 from winograd.codegen.emit import TARGETS, emit
@@ -226,18 +227,12 @@ def test_axes_with_other_points_are_listed_one_by_one() -> None:
 @given(nested_algorithms(), st.sampled_from(sorted(TARGETS)), st.sampled_from(["winograd", "other"]))
 def test_the_command_makes_the_algorithm_again(nested: NestedAlgorithm, target: str, name: str) -> None:
     recipe = find_recipe(nested)
-    if recipe is None:  # no list of points or moduli says "direct" beside axes with different ones
-        assert any(not (axis.points or axis.moduli) for axis in nested.axes)
-        return
+    assert recipe is not None
     words = shlex.split(command_line(recipe, option_words(target, name)))
     assert words[:3] == ["python", "-m", "winograd.gen"]
-    sizes = {key: tuple(map(int, words[words.index(key) + 1].split(","))) for key in ("--m", "--r")}
-    points = [parse_points(word.removeprefix("--points=")) for word in words if word.startswith("--points=")]
-    m, r = ((size * nested.ndim)[: nested.ndim] for size in sizes.values())
-    moduli = [parse_moduli(word.removeprefix("--moduli=")) for word in words if word.startswith("--moduli=")]
-    assert nested_algorithm(m, r, points, moduli) == nested
-    assert words[words.index("--target") + 1] == target
-    assert ("--name" in words) == (name != "winograd")
+    read = gen.arguments_of(words[3:])
+    assert gen.algorithm_of(read)[0] == nested
+    assert (read.options.target, read.options.name) == (target, name)
 
 
 F = option_words("c", "f")
@@ -278,9 +273,36 @@ def test_moduli_that_an_algorithm_only_claims_are_never_printed(moduli: object) 
         assert not any("oduli" in line for line in header_lines(nested, F))
 
 
-def test_other_products_than_the_default_have_no_command() -> None:
-    other = crt(4, 3, "x,x-1,x+1,x^2+1,inf", [None, None, None, "schoolbook", None])
+@pytest.mark.parametrize(
+    ("axis", "text"),
+    [
+        (crt(4, 3, "x,x-1,x+1,x^2+1,inf", [None, None, None, "schoolbook", None]),
+         "x,x-1,x+1,x^2+1{schoolbook},inf filter"),
+        (crt(4, 3, "x,x-1,x+1,x^2+1,inf", [None, None, None, [-2, 0, 2], None]), "x,x-1,x+1,x^2+1{-2,0,2},inf filter"),
+        (rescaled(SEVEN, Scaling.INTEGER), "x,x-1,x+1,x^2+1,inf integer"),
+        (rescaled(toom_cook(4, 3), Scaling.DATA), "x,x-5/8,x+5/8,x-3/2,x+3/2,inf data"),
+    ],
+)  # fmt: skip
+def test_what_lists_do_not_say_is_a_recipe(axis: BilinearAlgorithm, text: str) -> None:
+    lines = header_lines(nest(axis, axis), F)
+    assert f"--m 4 --r 3 --ndim 2 '--recipe={text}' --target c" in lines[1]
+    assert lines[2] == f"Recipe: {text}"
+    assert "--recipe=direct" in header_lines(nest(axis, toom_cook(1, 3)), F)[1]
+
+
+def test_what_a_recipe_cannot_say_has_no_command() -> None:
+    other = crt(4, 3, "x,x-1,x+1,x^2+4,inf", [None, None, None, ComplexProduct(), None])
     assert find_recipe(nest(other)) is None
+    assert find_recipe(nest(balanced(SEVEN))) is None
+    lines = header_lines(nest(F23, balanced(SEVEN)), F)
+    assert "Recipe of axis 0: x,x-1,x+1,inf filter" in lines
+    assert "Matrices of axis 1: handed in" in lines
+
+
+def test_a_direct_axis_beside_others_has_its_word() -> None:
+    nested = nest(F23, toom_cook(1, 3), toom_cook(4, 3, "0,1,-1,2,-2,inf"))
+    line = header_lines(nested, F)[1]
+    assert "--m 2,1,4 --r 3 --points=0,1,-1,inf --points=direct --points=0,1,-1,2,-2,inf" in line
 
 
 def test_lists_of_moduli_must_fit() -> None:

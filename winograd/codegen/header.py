@@ -15,6 +15,7 @@ from typing import Final
 from winograd import __version__
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.algebra.origin import recipe_of
 from winograd.algebra.points import spell
 from winograd.codegen.command import Recipe, command_line, find_recipe, generator_command, spell_moduli
 from winograd.codegen.lower import DEFAULT_LOWERING, Lowering
@@ -80,7 +81,7 @@ def header_lines(
     return (
         f"{nested.label}: {nested.rank} multiplications for {prod(nested.m)} outputs.",
         f"Made by winograd {__version__}{_origin(nested, recipe, words, chosen)}",
-        *(_origin_lines(recipe.algorithm) if recipe else ()),
+        *_origin_lines(nested, recipe),
         *((_TRANSPOSED,) if lowering.transposed else ()),
         _COUNTED if lowering.fma else _COUNTED_UNFUSED,
         f"  {_counts(nested, stage, lowering)}",
@@ -118,16 +119,23 @@ def _counts(nested: NestedAlgorithm, stage: Stage, lowering: Lowering) -> str:
     return ", ".join(shown.format(one, *pair) for one, pair in counts.items())
 
 
-def _origin_lines(nested: NestedAlgorithm) -> Iterator[str]:
-    described = [_described(axis) for axis in nested.axes]
+def _origin_lines(nested: NestedAlgorithm, recipe: Recipe | None) -> Iterator[str]:
+    """Yield points, moduli or recipe, once for all axes or axis by axis, as far as they are known to be true."""
+    axes = nested.axes if recipe is None else recipe.algorithm.axes
+    described = [_from_recipe(axis) if recipe is None or recipe.recipes else _described(axis) for axis in axes]
     if len(set(described)) == 1:
-        yield ": ".join(described[0])
+        yield from (": ".join(one) for one in described[:1] if one)
         return
-    for number, (what, text) in enumerate(described):
-        yield f"{what} of axis {number}: {text}"
+    for number, one in enumerate(described):
+        yield "{} of axis {}: {}".format(*one[:1] or ["Matrices"], number, *one[1:] or ["handed in"])
 
 
-def _described(axis: BilinearAlgorithm) -> tuple[str, str]:
+def _from_recipe(axis: BilinearAlgorithm) -> tuple[str, ...]:
+    text = recipe_of(axis)
+    return () if text is None else ("Recipe", text)
+
+
+def _described(axis: BilinearAlgorithm) -> tuple[str, ...]:
     if axis.moduli:
         return "Moduli", spell_moduli(axis.moduli)
     return "Points", spell(axis.points) if axis.points else "none (the direct algorithm)"

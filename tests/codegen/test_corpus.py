@@ -127,9 +127,17 @@ def test_torch_has_the_interpreters_bits(dtype: str) -> None:
     assert unequal(everything(), dtype, torch_runner(everything())) == []
 
 
-@pytest.mark.parametrize(("dtype", "optimised"), [("float32", "-O1"), ("float64", "-O0")])
-def test_c_without_fma_has_the_interpreters_bits(dtype: str, optimised: str, tmp_path: Path) -> None:
-    assert unequal(everything(), dtype, c_runner(everything(), dtype, tmp_path, Contraction.SEPARATE, optimised)) == []
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_c_without_fma_has_the_interpreters_bits(dtype: str, tmp_path: Path) -> None:
+    assert unequal(everything(), dtype, c_runner(everything(), dtype, tmp_path, Contraction.SEPARATE)) == []
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_optimised_c_without_fma_has_the_interpreters_bits(dtype: str, tmp_path: Path) -> None:
+    # A sample: nearly all of the time is the compiler's.
+    sample = everything()[:: len(everything()) // 60]
+    assert {without_fma(program) for program in sample} == {False, True}
+    assert unequal(sample, dtype, c_runner(sample, dtype, tmp_path, Contraction.SEPARATE, "-O1")) == []
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -173,6 +173,5 @@ const char *NAME_convolve(const NAME_shape *shape, const NAME_stored *x, const N
             }
         }
     }
-    (void)threads;
     return NULL;
 }

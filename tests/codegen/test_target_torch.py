@@ -101,9 +101,15 @@ def test_transforms_guard_shape_and_dtype(stage: str, size: int) -> None:
     for shape in ((), (size + 1,), (2, size - 1), (size, 1)):
         with pytest.raises(ValueError, match=re.escape(f"has shape {shape}, its last axes must be ({size},)")):
             transform(torch.zeros(shape))
-    for dtype in (torch.int64, torch.bool):
+    for dtype in (torch.int64, torch.bool, torch.float8_e4m3fn):
         with pytest.raises(TypeError, match=f"has dtype {dtype}, must be floating or complex"):
             transform(torch.zeros(size, dtype=dtype))
+
+
+@pytest.mark.parametrize("padding", [True, (False,)])
+def test_padding_is_no_truth_value(padding: object) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"padding is {padding!r}, must be an integer")):
+        F23.convolve(torch.zeros(1, 1, 4), torch.zeros(1, 1, 3), padding=padding)
 
 
 def test_inputs_are_not_changed_or_shared() -> None:

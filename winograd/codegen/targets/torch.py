@@ -31,8 +31,8 @@ def _transform(name, x, sizes, passes):
 def _check_numbers(name, x):
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"{name} is a {type(x).__name__}, must be a tensor")
-    if not (x.is_floating_point() or x.is_complex()):
-        raise TypeError(f"{name} has dtype {x.dtype}, must be floating or complex; convert it first")
+    if not (x.is_floating_point() or x.is_complex()) or x.element_size() < 2:
+        raise TypeError(f"{name} has dtype {x.dtype}, must be floating or complex, of 16 bits or more; convert it")
 """
 
 _PARTS: Final = '''\

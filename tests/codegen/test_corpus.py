@@ -24,7 +24,7 @@ from winograd.codegen.lower import Lowering, SumOrder
 from winograd.codegen.module import python_module
 from winograd.codegen.nested import AxisPass, lower_nested
 from winograd.codegen.program import Node, Program
-from winograd.codegen.targets.c import pad_axes
+from winograd.codegen.targets.axes import pad_axes
 from winograd.codegen.targets.c.bare import bare_source
 from winograd.codegen.targets.numpy import NUMPY
 from winograd.codegen.targets.straight_line import function

@@ -14,7 +14,7 @@ from math import prod, sqrt
 
 from winograd.algebra.growth import kappa
 from winograd.codegen.nested import AxisPass, NestedPrograms, lower_nested
-from winograd.codegen.targets.c import pad_axes
+from winograd.codegen.targets.axes import pad_axes
 from winograd.codegen.targets.contract import Request, Stage, Target
 from winograd.codegen.targets.triton.convolution import print_convolution
 from winograd.codegen.targets.triton.stages import MAGNITUDE, print_stages

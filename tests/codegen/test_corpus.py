@@ -236,7 +236,7 @@ def test_emitted_files_have_the_interpreters_bits(target: str, nested: NestedAlg
     for lowering in LOWERINGS:
         module = python_module(emit(nested, target, stage="all", lowering=lowering))
         for stage in TRANSFORMS:
-            passes = getattr(lower_nested(nested, lowering), stage)
+            passes = lower_nested(nested, lowering, TRANSFORMS).of(stage)
             transform = getattr(module, f"{stage}_transform" + ("_transposed" if lowering.transposed else ""))
             for dtype in DTYPES:
                 x = np.random.default_rng(0).standard_normal((2, *passes[0].extents)).astype(dtype)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final
 
-from winograd.codegen.targets.contract import Request, Target
+from winograd.codegen.targets.contract import TRANSFORMS, Request, Target
 from winograd.codegen.targets.python_file import Language, python_source
 from winograd.codegen.targets.straight_line import Dialect
 
@@ -124,4 +124,4 @@ def source(request: Request) -> str:
     return python_source(request, NUMPY)
 
 
-TARGET = Target(source=source, comment="#", range_dtype="float64")
+TARGET = Target(source=source, comment="#", range_dtype="float64", unfused=TRANSFORMS, machines=())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from winograd.codegen.literals import float64_literal
-from winograd.codegen.targets.contract import Request, Target
+from winograd.codegen.targets.contract import TRANSFORMS, Request, Target
 from winograd.codegen.targets.python_file import Language, python_source
 from winograd.codegen.targets.straight_line import Dialect
 
@@ -105,4 +105,4 @@ def source(request: Request) -> str:
     return python_source(request, TORCH)
 
 
-TARGET = Target(source=source, comment="#", range_dtype="float64")
+TARGET = Target(source=source, comment="#", range_dtype="float64", unfused=TRANSFORMS, machines=())

@@ -36,4 +36,6 @@ TARGET = Target(
     dtypes=tuple(DTYPES),
     range_dtype="float32",
     stages=(Stage.CONV, Stage.ALL, Stage.DATA, Stage.FILTER, Stage.INVERSE),
+    unfused=(Stage.FILTER,),
+    machines=("SSE2", "AVX2", "AVX-512"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ def header_of(text: str) -> list[str]:
 def header_command(text: bytes) -> list[str]:
     """Return the arguments of the command that stands in the header of an emitted file."""
     line = next(line for line in header_of(text.decode("ascii")) if "python -m winograd.gen" in line)
-    return line.partition("python -m winograd.gen ")[2].split(" ")
+    return shlex.split(line.partition("python -m winograd.gen ")[2])
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from winograd.accuracy.catalogue import catalogue
+from winograd.accuracy.cataloguing.row import CatalogueRow
 from winograd.algebra.moduli import parse_moduli
+from winograd.algebra.nesting import nest
+from winograd.algebra.nests import nested_algorithm
+from winograd.algebra.toom_cook import toom_cook
 from winograd.arguments import (
     LineParser,
     add_moduli,
@@ -14,9 +19,9 @@ from winograd.arguments import (
     add_sizes,
     integer,
     parse_words,
+    recipe_algorithm,
     sizes_per_axis,
 )
-from winograd.codegen.command import nested_algorithm
 
 
 def parser() -> LineParser:
@@ -122,3 +127,22 @@ def test_moduli_are_for_all_axes_or_one_each(m: tuple[int, ...], lists: list[str
 def test_moduli_of_another_degree_are_refused_where_something_can_be_saved() -> None:
     with pytest.raises(ValueError, match="F\\(2,3\\)"):
         nested_algorithm((4, 2), (3, 3), [], [parse_moduli("x,x-1,x+1,x^2+1,inf")])
+
+
+@pytest.mark.parametrize("row", list(catalogue().filter(m=4, r=3)), ids=lambda row: str(row.products))
+def test_constructions_of_the_catalogue_give_its_algorithms(row: CatalogueRow) -> None:
+    built = catalogue().build(row.m, row.r, row.products)
+    assert recipe_algorithm((4, 4), (3, 3), [row.construction]) == nest(built, built)
+    assert recipe_algorithm((1, 4), (3, 3), [row.construction]) == nest(toom_cook(1, 3), built)
+    assert recipe_algorithm((4, 1), (3, 3), [row.construction, "direct"]) == nest(built, toom_cook(1, 3))
+
+
+@pytest.mark.parametrize("text", ["x,x-1 filter", "outputs 1:3 + 2:4", "taps 1:40", "transposed", "direct filter", "x"])
+def test_recipes_that_do_not_fit_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"recipe|F\(4,3\)|modul"):
+        recipe_algorithm((4, 1), (3, 3), [text])
+
+
+@pytest.mark.parametrize("option", ["--points=direct", "--points= direct "])
+def test_points_may_be_direct(option: str) -> None:
+    assert parse_words(parser(), ["--m", "1", "--r", "3", option]).points == [()]

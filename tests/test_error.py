@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from winograd import best, error, measure_error, nest, toom_cook
+from winograd import best, catalogue_row, error, measure_error, nest, toom_cook
 from winograd.accuracy.protocol import as_experiment
 from winograd.accuracy.showing.study import study_error
 from winograd.algebra.crt import crt
@@ -231,3 +231,18 @@ def test_the_command_loads_neither_torch_nor_matplotlib() -> None:
         "import sys; from winograd import error; sys.exit(any(name in sys.modules for name in ('torch', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False, cwd=ROOT).returncode == 0
+
+
+def test_the_best_of_more_products_and_its_recipe_are_one_algorithm(command: Command) -> None:
+    assert command("--m", "4", "--r", "3", "--trials", "20", "--best", "--products", "7") == 0
+    found = command.out
+    assert found.startswith("F(4,3), 7 multiplications")
+    recipe = catalogue_row(4, 3, 7).construction
+    assert command("--m", "4", "--r", "3", "--trials", "20", "--recipe", recipe) == 0
+    assert command.out == found
+
+
+def test_products_are_for_the_best_only(command: Command) -> None:
+    assert command(*F23, "--products", "5") == 2
+    assert command.error_is_one_line
+    assert "argument --products: is for --best only" in command.error

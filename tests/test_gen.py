@@ -13,7 +13,9 @@ import pytest
 
 from tests.commands import Command, header_command, header_of
 from winograd import best, gen
-from winograd.codegen.command import generator_command, nested_toom_cook, option_words
+from winograd.algebra.nests import nested_toom_cook
+from winograd.codegen.command import generator_command, option_words
+from winograd.codegen.cost import MACHINES
 from winograd.codegen.emit import TARGETS, emit
 from winograd.codegen.lower import Lowering, SumOrder
 from winograd.codegen.pipeline import PASSES
@@ -54,6 +56,10 @@ def test_the_artefact_alone_goes_to_stdout(target: str, command: Command) -> Non
         ["--m", "4", "--r", "3", "--ndim", "3", "--best", "float32"],
         ["--m", "4", "--r", "3", "--best", "float16", "--products", "7", "--name", "mine"],
         ["--m", "2,4", "--r", "3,2", "--best", "bfloat16", "--products", "6"],
+        ["--m", "4", "--r", "3", "--ndim", "2", "--recipe=x,x-1,x+1,x^2+1{-2,0,2},inf data"],
+        ["--m", "4,1", "--r", "3", "--recipe=outputs 1:3 + 3:6"],
+        ["--m", "4,1", "--r", "3", "--recipe=transposed x,x-1,x+1,x^2+1{0,1,inf},inf filter", "--recipe=direct"],
+        ["--m", "2,1,4", "--r", "3", "--points=0,1,-1,inf", "--points=direct", "--points=0,1,-1,2,-2,inf"],
         ["--m", "2,4", "--r", "3", "--name", "mine"],
         ["--m", "2", "--r", "3,2", "--points=1/2,-1/2,0,inf", "--points=0,1,0.25"],
         ["--m", "2", "--r", "3", "--ndim", "3", "--best", "float32", "--order", "huffman"],
@@ -149,8 +155,37 @@ def test_what_the_catalogue_warns_of_is_said(command: Command, tmp_path: Path) -
     assert (
         command("--m", "14", "--r", "3", "--best", "bfloat16", "-o", str(tmp_path / "file"), "--target", "torch") == 0
     )
-    assert command.error.startswith("python -m winograd.gen: warning: F(14,3) in 1D bfloat16 has a predicted")
-    assert command.error.count("\n") == 1
+    first, *more = command.error.splitlines()
+    assert first.startswith("python -m winograd.gen: warning: F(14,3) in 1D bfloat16 has a predicted")
+    assert all("--best bfloat16" in line for line in more)
+
+
+@pytest.mark.parametrize(
+    ("best_for", "arguments", "kept"),
+    [
+        ("float16", ["--target", "c", "--dtype", "float16"], "float32"),
+        ("bfloat16", ["--target", "c", "--stage", "data"], "float32"),
+        ("float16", ["--target", "c", "--dtype", "float64"], "float64"),
+        ("float16", ["--target", "triton", "--dtype", "float16"], "float32"),
+        ("float16", ["--target", "numpy"], "float32"),
+        ("float16", ["--target", "numpy", "--stage", "data"], None),  # in the dtype of the array
+        ("float16", ["--target", "json"], None),
+        ("float32", ["--target", "c", "--dtype", "float16"], None),
+    ],
+)
+def test_best_for_what_is_stored_otherwise_is_warned_of(
+    best_for: str, arguments: list[str], kept: str | None, command: Command
+) -> None:
+    assert command("--m", "4", "--r", "3", "--best", best_for, *arguments) == 0
+    if kept is None:
+        assert command.error == ""
+        return
+    assert command.error == (
+        f"python -m winograd.gen: warning: --best {best_for} is for transformed data and filters stored in {best_for}; "
+        f"this code keeps them in {kept}, for which --best {kept} chooses\n"
+    )
+    assert command("--help") == 0
+    assert "keeps them in float32" in " ".join(command.out.decode("ascii").split())
 
 
 @pytest.mark.parametrize(
@@ -158,6 +193,10 @@ def test_what_the_catalogue_warns_of_is_said(command: Command, tmp_path: Path) -
     [
         (["--moduli=x,x-1,x+1,x^2-1,inf"], "have the common factor"),
         (["--moduli=x,x-1,x+1,inf"], "F(4,3) needs moduli whose degrees sum to 6, got 4"),
+        (["--points=direct"], "F(4,3) needs 6 points, direct is for an axis with one output or one tap"),
+        (["--recipe=x,x-1 filter"], "F(4,3) needs"),
+        (["--recipe=x,x-1,__import__('os') filter"], "is not a polynomial in x"),
+        (["--recipe=outputs 1:3 + 2:4"], "the outputs must add up"),
         (["--best", "float32", "--products", "5"], "products is 5, must be at least 6"),
         (["--m", "60", "--best", "float32"], "F(60,3) is not in the catalogue"),
     ],
@@ -181,12 +220,18 @@ def test_what_the_mathematics_refuses_of_other_choices(arguments: list[str], mes
         (["--points=0,1,-1,inf", "--best", "float32"], "not allowed with argument"),
         (["--moduli=x,x-1,__import__('os')"], "argument --moduli"),
         (["--moduli="], "argument --moduli"),
+        (["--recipe="], "argument --recipe: recipe of 0 characters"),
+        (["--recipe=" + "x," * 5000], "argument --recipe: recipe of 10000 characters"),
+        (["--recipe=\N{GREEK SMALL LETTER KAPPA}"], "argument --recipe: recipe '\\u03ba' must be printable ASCII"),
+        (["--recipe=direct", "--recipe=direct"], "2 lists for 1 axes"),
+        (["--recipe=direct", "--best", "float32"], "not allowed with argument"),
         (["--moduli=" + "x," * 5000], "argument --moduli"),
         (["--moduli=x", "--moduli=x"], "2 lists for 1 axes"),
         (["--explain", "-o", "file"], "not allowed with argument"),
         (["--explain", "--check", "file"], "not allowed with argument"),
         (["--explain", "--measure"], "argument --measure: a table has no place for comments"),
         (["--measure", "--target", "json"], "argument --measure: json code has no place for comments"),
+        (["--measure", "--transposed", "--stage", "data"], "argument --measure: not allowed with --transposed"),
     ],
 )
 def test_choices_that_make_no_sense(arguments: list[str], message: str, command: Command) -> None:
@@ -218,10 +263,14 @@ def test_explain_prints_the_counts(
     m: str, points: list[str], counts: dict[str, tuple[int, int]], command: Command
 ) -> None:
     arguments = ["--m", m, "--r", "3", *(f"--points={one}" for one in points)]
-    assert command(*arguments, "--explain") == 0
-    assert command.error == ""
-    rows = rows_of(command.out)
-    assert {stage: tuple(map(int, row[:2])) for stage, row in rows.items()} == counts
+    for target, unfused in (("c", ["filter"]), ("json", []), ("torch", ["data", "inverse", "filter"])):
+        assert command(*arguments, "--explain", "--target", target) == 0
+        assert command.error == ""
+        rows = rows_of(command.out)
+        assert {stage: tuple(map(int, row[:2])) for stage, row in rows.items()} == counts
+        assert {stage: int(row[2]) for stage, row in rows.items()} == {
+            stage: pair[stage in unfused] for stage, pair in counts.items()
+        }
     # The header of a file says the same.
     assert command(*arguments, "--target", "json") == 0
     shown = ", ".join("{} {} ({})".format(stage, *counts[stage]) for stage in ("data", "filter", "inverse"))
@@ -231,10 +280,10 @@ def test_explain_prints_the_counts(
 def test_explain_follows_the_options(command: Command) -> None:
     arguments = ["--m", "4", "--r", "3", "--points=0,1,-1,2,-2,inf", "--explain", "--target", "json"]
     assert command(*arguments, "--no-fma") == 0
-    assert {stage: row[:2] for stage, row in rows_of(command.out).items()} == {
-        "data": ["17", "17"],
-        "inverse": ["13", "13"],
-        "filter": ["11", "11"],
+    assert {stage: row[:3] for stage, row in rows_of(command.out).items()} == {
+        "data": ["12", "17", "17"],
+        "inverse": ["10", "13", "13"],
+        "filter": ["8", "11", "11"],
     }
     assert command(*arguments, "--stage", "inverse", "--transposed") == 0
     last = command.out.decode("ascii").splitlines()[-1].split()
@@ -243,10 +292,31 @@ def test_explain_follows_the_options(command: Command) -> None:
     assert b"filter" not in command.out
 
 
+@pytest.mark.parametrize(
+    ("target", "machines"),
+    [
+        ("c", {"SSE2", "AVX2", "AVX-512"}),
+        ("triton", {"GPU thread"}),
+        ("numpy", set()),
+        ("torch", set()),
+        ("json", set(MACHINES)),
+    ],
+)
+def test_explain_shows_the_machines_and_the_programs_of_a_target(
+    target: str, machines: set[str], command: Command
+) -> None:
+    assert command("--m", "4", "--r", "3", "--points=0,1,-1,2,-2,inf", "--explain", "--target", target) == 0
+    text = command.out.decode("ascii")
+    assert {name for name in MACHINES if name in text} == machines
+    assert ("keeps every value in memory" in text) == (not machines)
+    for stage in Stage.ALL.transforms:
+        fuses = any(line.startswith(f"{stage} of") and " fusing " in line for line in text.splitlines())
+        assert fuses == (stage not in TARGETS[target].unfused)
+
+
 def test_explain_lists_every_pass_of_every_program(command: Command) -> None:
-    assert (
-        command("--m", "2,4,4", "--r", "3", "--points=0,1,-1,inf", *["--points=0,1,-1,2,-2,inf"] * 2, "--explain") == 0
-    )
+    several = ["--m", "2,4,4", "--r", "3", "--points=0,1,-1,inf", *["--points=0,1,-1,2,-2,inf"] * 2]
+    assert command(*several, "--target", "json", "--explain") == 0
     text = command.out.decode("ascii")
     first = command.out
     for stage in ("data", "inverse", "filter"):
@@ -255,10 +325,8 @@ def test_explain_lists_every_pass_of_every_program(command: Command) -> None:
             assert len(rows) == len(PASSES)
             assert all(name in row for name, row in zip(PASSES, rows, strict=True))
     assert re.search(r"data of F\(4,3\), axes 1,2 +fusing +18 -> 12 +18 -> 20", text)
-    assert re.search(r"inverse +344 +404 +0,2,1 +72,48", text)
-    assert (
-        command("--m", "2,4,4", "--r", "3", "--points=0,1,-1,inf", *["--points=0,1,-1,2,-2,inf"] * 2, "--explain") == 0
-    )
+    assert re.search(r"inverse +344 +404 +344 +0,2,1 +72,48", text)
+    assert command(*several, "--target", "json", "--explain") == 0
     assert command.out == first
 
 
@@ -324,6 +392,7 @@ def test_points_outside_the_grammar(
         ["--name", "a" * 10_000],
         ["--name", ""],
         ["--name", "__x"],
+        ["--name", "_"],
         ["--ndim", "0"],
         ["--ndim", "4"],
         ["--ndim", "x"],

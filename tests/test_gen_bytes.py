@@ -30,7 +30,7 @@ def every_target() -> list[list[str]]:
     sizes = ["--m", "2,4", "--r", "3"]
     plain = [[*sizes, "--target", target] for target in TARGETS]
     other = {target: [stage for stage in known.stages if stage != "conv"] for target, known in TARGETS.items()}
-    options = ["--order", "huffman", "--no-fma", "--transposed", "--name", "f", "--best", "float16"]
+    options = ["--order", "huffman", "--no-fma", "--transposed", "--name", "f", "--best", "float32"]
     return plain + [
         [*sizes, "--target", target, "--stage", stages[-1], *options] for target, stages in other.items() if stages
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -93,6 +94,26 @@ def test_check_compares_bytes(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
+def test_check_says_how_a_file_of_other_options_was_made(target: str, command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "f444"
+    points = "--points=0,1,-1,1/2,-1/2,inf"
+    assert command("--m", "4", "--r", "3", "--ndim", "3", points, "--target", target, "-o", str(file)) == 0
+    made = f"python -m winograd.gen --m 4 --r 3 --ndim 3 {points} --target {target}"
+    for arguments in (["--m", "4"], ["--m", "2", "--ndim", "3"], ["--m", "12", "--ndim", "2"]):
+        assert command(*arguments, "--r", "3", "--target", target, "--check", str(file)) == 1
+        assert command.error_is_one_line
+        assert "bytes" not in command.error
+        assert re.search(r": line \d+ is ", command.error)
+        assert f"; made by {made}{chr(10)}" in command.error
+    # Where the command is the same, or there is none, it is not said.
+    file.write_bytes(file.read_bytes().replace(b"3", b"5"))
+    assert command("--m", "4", "--r", "3", "--target", target, "--check", str(file)) == 1
+    file.write_bytes(b"text\n")
+    assert command("--m", "4", "--r", "3", "--target", target, "--check", str(file)) == 1
+    assert "made by" not in command.error
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
 def test_check_notices_every_changed_byte(target: str, command: Command, tmp_path: Path) -> None:
     arguments = ("--m", "2", "--r", "3", "--target", target)
     file = tmp_path / "kernel"
@@ -112,7 +133,7 @@ def test_a_file_without_end_is_not_read_to_its_end(target: str, command: Command
     if Path("/dev/zero").exists():
         assert command(*arguments, "--check", "/dev/zero") == 1
         assert command.error_is_one_line
-        assert ": more than " in command.error
+        assert ": line 1 is " in command.error
     # Not even where all of it is comments.
     file = tmp_path / "file"
     assert command(*arguments, "-o", str(file)) == 0
@@ -150,6 +171,29 @@ def test_the_measured_error_is_outside_what_check_compares(target: str, command:
     assert command(*arguments, "--check", str(file)) == 1
     file.write_bytes(measured.replace(b"Predicted", b"Promised"))
     assert command(*arguments, "--check", str(file)) == 1
+
+
+def test_what_is_measured_is_what_the_options_say(command: Command) -> None:
+    found = {}
+    options = {
+        "float32": (),
+        "float16": ("--dtype", "float16"),
+        "bfloat16": ("--dtype", "bfloat16"),
+        "float64": ("--dtype", "float64"),
+        "unfused": ("--no-fma",),
+    }
+    for name, words in options.items():
+        assert command("--m", "4", "--r", "3", *words, "--measure") == 0
+        told = command.out.decode("ascii")
+        said, report = re.split("Measured; .*\n", told)[1].split("<ErrorReport ")
+        assert (name if name != "unfused" else "float32") in said
+        assert ("with fused" in said) == (name not in {"unfused", "float64"})
+        found[name] = float(re.search("relative_l2 ([^;]*);", report)[1])
+        predicted = re.sub("\n \\* ", " ", told)
+        promised = float(re.search("Predicted relative L2 error.*?: (?:about )?([^ ]*) with 1 channel", predicted)[1])
+        assert found[name] == pytest.approx(promised, rel=0.1)
+    assert len(set(found.values())) == len(options)
+    assert found["float64"] < found["float32"] < found["unfused"] < found["float16"] < found["bfloat16"]
 
 
 def test_constants_beyond_float32_say_that_nothing_is_predicted(command: Command) -> None:

@@ -1,7 +1,7 @@
-"""Arguments that several commands read: sizes, points and moduli, each once for all axes or once per axis.
+"""Arguments that several commands read: sizes, points, moduli and recipes, each for all axes or once per axis.
 
-In: words of a command line. Out: numbers, points and moduli, parsed by grammars of our own; text is never evaluated.
-Refused: everything else, in one line on stderr and with exit status 2.
+In: words of a command line. Out: numbers, points, moduli and algorithms, parsed by grammars of our own; text is never
+evaluated. Refused: everything else, in one line on stderr and with exit status 2.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Final, NoReturn, TypeVar
 
+from winograd.accuracy.recipe import MAX_RECIPE_LENGTH
+from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.moduli import Modulus, parse_moduli
 from winograd.algebra.nesting import NestedAlgorithm, as_nested, nest
-from winograd.algebra.points import MAX_POINTS_LENGTH, parse_points
+from winograd.algebra.origin import DIRECT
+from winograd.algebra.points import MAX_POINTS_LENGTH, Infinity, parse_points
 from winograd.console import one_line
 
 T = TypeVar("T")
@@ -84,11 +88,12 @@ def add_points(parser: argparse._ActionsContainer) -> None:
     """Add ``--points``, which may be given once per axis."""
     parser.add_argument(
         "--points",
-        type=argument(parse_points),
+        type=argument(_parse_points),
         action="append",
         default=[],
         metavar="LIST",
-        help="m + r - 1 points for all axes, or given once per axis (default: a good published set)",
+        help="m + r - 1 points for all axes, or given once per axis, or direct for an axis with one output or one tap "
+        "(default: a good published set)",
     )
 
 
@@ -104,6 +109,32 @@ def add_moduli(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_recipe(parser: argparse._ActionsContainer) -> None:
+    """Add ``--recipe``, which may be given once per axis."""
+    parser.add_argument(
+        "--recipe",
+        type=argument(_parse_recipe),
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="how the algorithm is built, as the catalogue, the search and files print it, for all axes or given once "
+        "per axis: 'x,x-1,x+1,x^2+1{0,1,-1},inf data', 'transposed ...', 'outputs 2:4 + 2:4', direct",
+    )
+
+
+def add_products(parser: argparse._ActionsContainer) -> None:
+    """Add ``--products``, which `check_products` refuses without ``--best``."""
+    parser.add_argument(
+        "--products", type=integer(1, 4096), metavar="N", help="multiplications allowed per axis, with --best"
+    )
+
+
+def check_products(parser: LineParser, options: argparse.Namespace, *, has_best: bool) -> None:
+    """Exit with one line where ``--products`` stands without ``--best``."""
+    if options.products is not None and not has_best:
+        parser.error("argument --products: is for --best only; --points and --moduli say how many products there are")
+
+
 def parse_words(parser: LineParser, words: Sequence[str]) -> argparse.Namespace:
     """Parse the words of a command; without any, print help to stderr and exit with status 2.
 
@@ -114,7 +145,7 @@ def parse_words(parser: LineParser, words: Sequence[str]) -> argparse.Namespace:
         parser.exit(2)
     joined: list[str] = []
     for word in words:
-        if joined and joined[-1] in {"--points", "--moduli"} and re.match(r"-[0-9.x]", word):
+        if joined and joined[-1] in {"--points", "--moduli", "--recipe"} and re.match(r"-[0-9.x]", word):
             joined[-1] = f"{joined[-1]}={word}"
         else:
             joined.append(word)
@@ -127,11 +158,53 @@ def sizes_per_axis(parser: LineParser, options: argparse.Namespace) -> tuple[tup
     for name, sizes in (("--m", options.m), ("--r", options.r)):
         if len(sizes) not in {1, ndim}:
             parser.error(f"argument {name}: {len(sizes)} values for {ndim} axes, give one for all or one per axis")
-    for name in ("points", "moduli"):
+    for name in ("points", "moduli", "recipe"):
         lists = getattr(options, name, [])
         if len(lists) not in {0, 1, ndim}:
             parser.error(f"argument --{name}: {len(lists)} lists for {ndim} axes, give one for all or one per axis")
     return (options.m * ndim)[:ndim], (options.r * ndim)[:ndim]
+
+
+def recipe_algorithm(m: Sequence[int], r: Sequence[int], recipes: Sequence[str]) -> NestedAlgorithm:
+    """Return the nest that recipes and constructions of the catalogue make.
+
+    Parameters
+    ----------
+    m, r : sequence of int
+        Outputs and taps per axis.
+    recipes : sequence of str
+        See `winograd.accuracy.cataloguing.assembly`; parts of a sum are taken from the catalogue. One for every axis,
+        except that an axis with one output or one tap beside others takes the direct algorithm if it does not fit
+        there. Else one per axis.
+
+    Raises
+    ------
+    ValueError
+        For a text that is none, does not fit its axis or has parts that are not in the catalogue.
+
+    Examples
+    --------
+    >>> recipe_algorithm((4, 1), (3, 3), ["x,x-1,x+1,x^2+1{0,1,-1},inf data"])
+    <F(4x1,3x3), 21 multiplications>
+    >>> recipe_algorithm((4,), (3,), ["outputs 2:4 + 2:4"])
+    <F(4,3), 8 multiplications>
+    """
+    sizes = list(zip(m, r, strict=True))
+    may_be_direct = len(recipes) == 1 and any(1 not in size for size in sizes)
+    each = list(recipes) * (len(sizes) if len(recipes) == 1 else 1)
+    return nest(*(_of_recipe(*size, text, may_be_direct) for size, text in zip(sizes, each, strict=True)))
+
+
+def _of_recipe(m: int, r: int, text: str, may_be_direct: bool) -> BilinearAlgorithm:
+    from winograd.accuracy.catalogue import catalogue
+    from winograd.accuracy.cataloguing.assembly import assemble, direct
+
+    try:
+        return assemble(m, r, text, catalogue().build)
+    except ValueError:
+        if may_be_direct and 1 in (m, r):
+            return direct(m, r)
+        raise
 
 
 def best_algorithm(
@@ -171,6 +244,18 @@ def _parse_ndim(text: str) -> int:
     if text not in {"1", "2", "3"}:
         raise ValueError(f"{text[:40]!a} must be 1, 2 or 3")
     return int(text)
+
+
+def _parse_points(text: str) -> tuple[Fraction | Infinity, ...]:
+    return () if text.strip(" ") == DIRECT else parse_points(text)
+
+
+def _parse_recipe(text: str) -> str:
+    if not text or len(text) > MAX_RECIPE_LENGTH:
+        raise ValueError(f"recipe of {len(text)} characters, 1 to {MAX_RECIPE_LENGTH} are allowed")
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError(f"recipe {text[:40]!a} must be printable ASCII")
+    return text
 
 
 def _parse_moduli(text: str) -> tuple[Modulus, ...]:

@@ -24,19 +24,23 @@ from winograd.accuracy.protocol import Experiment, as_experiment
 from winograd.accuracy.showing.plots.canvas import require_matplotlib
 from winograd.accuracy.showing.study import ErrorStudy, study_error
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.algebra.nests import nested_algorithm
 from winograd.arguments import (
     POINTS_EPILOG,
     LineParser,
     add_moduli,
     add_points,
+    add_products,
+    add_recipe,
     add_sizes,
     best_algorithm,
+    check_products,
     integer,
     parse_words,
+    recipe_algorithm,
     sizes_per_axis,
 )
 from winograd.artefact import checked_targets, write_atomically
-from winograd.codegen.command import nested_algorithm
 from winograd.console import Console
 
 _CONSOLE: Final = Console("python -m winograd.error")
@@ -49,7 +53,8 @@ _EPILOG: Final = f"""\
 {POINTS_EPILOG} Examples:
   {_CONSOLE.program} --m 4 --r 3 --ndim 2
   {_CONSOLE.program} --m 6 --r 3 --ndim 3 --moduli=x,x-1,x+1,x-2/5,x+2/5,x^2+1,inf --experiment layer
-  {_CONSOLE.program} --m 4 --r 3 --ndim 2 --best --dtype float16 --report error.html
+  {_CONSOLE.program} --m 4 --r 3 --recipe='x,x-1,x+1,x^2+1{{0,1,-1}},inf data'
+  {_CONSOLE.program} --m 4 --r 3 --ndim 2 --best --products 7 --dtype float16 --report error.html
 """
 
 
@@ -61,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _read(parser: LineParser, words: Sequence[str]) -> tuple[argparse.Namespace, Sequence[int], Sequence[int]]:
     options = parse_words(parser, words)
+    check_products(parser, options, has_best=options.best)
     return options, *sizes_per_axis(parser, options)
 
 
@@ -74,7 +80,9 @@ def _parser() -> LineParser:
     which = parser.add_mutually_exclusive_group()
     add_points(which)
     add_moduli(which)
+    add_recipe(which)
     which.add_argument("--best", action="store_true", help="the best known algorithm, from the catalogue")
+    add_products(parser)
     parser.add_argument("--dtype", choices=ALLOWED, default="float32", help="arithmetic (default: float32)")
     parser.add_argument(
         "--experiment",
@@ -118,9 +126,11 @@ def _run(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> int
 
 
 def _algorithm(options: argparse.Namespace, m: Sequence[int], r: Sequence[int]) -> NestedAlgorithm:
+    if options.recipe:
+        return recipe_algorithm(m, r, options.recipe)
     if not options.best:
         return nested_algorithm(m, r, options.points, options.moduli)
-    nested, warned = best_algorithm(m, r, _stored(options))
+    nested, warned = best_algorithm(m, r, _stored(options), options.products)
     for message in warned:
         _CONSOLE.tell(f"warning: {message}")
     return nested

@@ -8,30 +8,35 @@ Exit: 0; 1 where the mathematics or a file says no, or ``--check`` finds a diffe
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from winograd.accuracy.cataloguing.header_notes import catalogued, predicted
-from winograd.accuracy.formats import ALLOWED
+from winograd.accuracy.cataloguing.header_notes import catalogued, measured, predicted
+from winograd.accuracy.formats import ALLOWED, STORED
 from winograd.accuracy.showing.explanation import explanation
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.algebra.nests import nested_algorithm
 from winograd.arguments import (
     POINTS_EPILOG,
     LineParser,
     add_moduli,
     add_points,
+    add_products,
+    add_recipe,
     add_sizes,
     argument,
     best_algorithm,
-    integer,
+    check_products,
     parse_words,
+    recipe_algorithm,
     sizes_per_axis,
 )
 from winograd.artefact import first_difference, write_atomically
-from winograd.codegen.command import DEFAULT_NAME, nested_algorithm
-from winograd.codegen.emit import TARGETS, checked_dtype, checked_stage, emit
+from winograd.codegen.command import DEFAULT_NAME, recipe_words
+from winograd.codegen.emit import ARITHMETIC, TARGETS, checked_dtype, checked_stage, emit
 from winograd.codegen.lower import DEFAULT_LOWERING, Lowering, SumOrder
 from winograd.codegen.names import checked_name
 from winograd.codegen.targets.contract import Stage
@@ -40,12 +45,15 @@ from winograd.console import Console
 _CONSOLE: Final = Console("python -m winograd.gen")
 _MEASURED: Final = "Measured; from this line on --check compares nothing:"
 _LONGEST_MEASUREMENT: Final = 4096
+_LONGEST_HEADER: Final = 4096
+_COMMAND: Final = re.compile(rb"^[^\n]*Made by winograd [^ :]*: (python -m winograd\.gen [ !#-~]+)", re.MULTILINE)
 _EPILOG: Final = f"""\
 {POINTS_EPILOG} Examples:
   {_CONSOLE.program} --m 4 --r 3 --ndim 3 --target c -o f4.c
   {_CONSOLE.program} --m 2,4,4 --r 3 --points=0,1,-1,inf --points=0,1,-1,2,-2,inf --points=0,1,-1,2,-2,inf
   {_CONSOLE.program} --m 4 --r 3 --moduli=x,x-1,x+1,x^2+1,inf --target numpy
   {_CONSOLE.program} --m 4 --r 3 --ndim 3 --target c --dtype float16 --stage data --no-fma
+  {_CONSOLE.program} --m 4 --r 3 --recipe='x,x-1,x+1,x^2+1{{0,1,-1}},inf data' --target numpy
   {_CONSOLE.program} --m 6 --r 3 --ndim 2 --best float16 --products 9 --explain
 """
 
@@ -75,11 +83,12 @@ def arguments_of(words: Sequence[str]) -> Wanted:
     if options.target not in TARGETS:
         reader.print_help(sys.stderr)
         reader.error(f"argument --target: {options.target[:40]!a} is unknown; {', '.join(TARGETS)} are allowed")
-    if options.products is not None and options.best is None:
-        reader.error("argument --products: is for --best only; --points and --moduli say how many products there are")
+    check_products(reader, options, has_best=options.best is not None)
     if options.measure and (options.explain or TARGETS[options.target].comment is None):
         what = "a table" if options.explain else f"{options.target} code"
         reader.error(f"argument --measure: {what} has no place for comments; python -m winograd.error measures")
+    if options.measure and options.transposed:
+        reader.error("argument --measure: not allowed with --transposed, which has no outputs to measure the error of")
     m, r = sizes_per_axis(reader, options)
     lowering = Lowering(SumOrder(options.order), options.fma, options.transposed)
     try:
@@ -116,12 +125,15 @@ def _add_choice(parser: LineParser) -> None:
     which = parser.add_mutually_exclusive_group()
     add_points(which)
     add_moduli(which)
+    add_recipe(which)
     which.add_argument(
-        "--best", choices=ALLOWED, metavar="DTYPE", help="the best known algorithm for DTYPE, from the catalogue"
+        "--best",
+        choices=ALLOWED,
+        metavar="DTYPE",
+        help="the best known algorithm for transformed data and filters stored in DTYPE, from the catalogue; "
+        "the code of a convolution keeps them in float32 (float64 with --dtype float64), which --best float32 fits",
     )
-    parser.add_argument(
-        "--products", type=integer(1, 4096), metavar="N", help="multiplications allowed per axis, with --best"
-    )
+    add_products(parser)
 
 
 def _add_code(parser: LineParser) -> None:
@@ -158,9 +170,9 @@ def _add_code(parser: LineParser) -> None:
 
 def _run(wanted: Wanted) -> int:
     options = wanted.options
-    nested, warnings = _algorithm(wanted)
+    nested, warnings = algorithm_of(wanted)
     if options.explain:
-        text = explanation(nested, wanted.lowering, wanted.stage.transforms)
+        text = explanation(nested, wanted.lowering, wanted.stage.transforms, options.target)
         _warn(warnings)
         return _CONSOLE.print(text.encode("ascii"))
     notes, warning = predicted(nested, options.target, wanted.dtype, wanted.lowering)
@@ -170,7 +182,7 @@ def _run(wanted: Wanted) -> int:
     if options.check is not None:
         return _check(options.check, artefact, marker)
     if options.measure and marker is not None:
-        artefact += _measured(nested, marker)
+        artefact += _measured(wanted, nested, marker)
     if options.output not in {None, "-"}:
         write_atomically(options.output, artefact)
         return 0
@@ -183,16 +195,31 @@ def _warn(messages: Sequence[str]) -> None:
         _CONSOLE.tell(f"warning: {message}")
 
 
-def _algorithm(wanted: Wanted) -> tuple[NestedAlgorithm, list[str]]:
+def algorithm_of(wanted: Wanted) -> tuple[NestedAlgorithm, list[str]]:
+    """Return the algorithm that is asked for, and warnings."""
     options = wanted.options
+    if options.recipe:
+        return recipe_algorithm(wanted.m, wanted.r, options.recipe), []
     if options.best is None:
         return nested_algorithm(wanted.m, wanted.r, options.points, options.moduli), []
-    return best_algorithm(wanted.m, wanted.r, options.best, options.products)
+    nested, warnings = best_algorithm(wanted.m, wanted.r, options.best, options.products)
+    return nested, [*warnings, *_stored_otherwise(wanted)]
+
+
+def _stored_otherwise(wanted: Wanted) -> list[str]:
+    """Return a warning where transformed values are not stored in the dtype that the algorithm is the best for."""
+    best, target = wanted.options.best, TARGETS[wanted.options.target]
+    if best not in STORED or not (target.dtypes or wanted.stage is Stage.CONV):
+        return []
+    kept = ARITHMETIC[wanted.dtype or "float32"]
+    return [
+        f"--best {best} is for transformed data and filters stored in {best}; "
+        f"this code keeps them in {kept}, for which --best {kept} chooses"
+    ]
 
 
 def _artefact(wanted: Wanted, nested: NestedAlgorithm, notes: Sequence[str]) -> bytes:
     options = wanted.options
-    allowed = "" if options.products is None else f" --products {options.products}"
     kernel = emit(
         nested,
         options.target,
@@ -201,26 +228,40 @@ def _artefact(wanted: Wanted, nested: NestedAlgorithm, notes: Sequence[str]) -> 
         lowering=wanted.lowering,
         name=options.name,
         notes=[*notes, *catalogued(nested)],
-        chosen="" if options.best is None else f"--best {options.best}{allowed}",
+        chosen=_chosen(options),
     )
     return kernel.source.encode("ascii")
 
 
-def _measured(nested: NestedAlgorithm, marker: str) -> bytes:
-    from winograd.accuracy.experiment import measure_error
+def _chosen(options: argparse.Namespace) -> str:
+    """Return the words that choose the algorithm from the catalogue or by recipes."""
+    if options.best is None:
+        return " ".join(recipe_words(options.recipe))
+    return f"--best {options.best}" + ("" if options.products is None else f" --products {options.products}")
 
-    report = measure_error(nested, dtype="float32")
-    return f"{marker} {_MEASURED}\n{marker} {report!r}\n".encode("ascii")
+
+def _measured(wanted: Wanted, nested: NestedAlgorithm, marker: str) -> bytes:
+    lines = [_MEASURED, *measured(nested, wanted.dtype, wanted.lowering)]
+    return "".join(f"{marker} {line}\n" for line in lines).encode("ascii")
 
 
 def _check(path: str, artefact: bytes, marker: str | None) -> int:
     longest = len(artefact) + _LONGEST_MEASUREMENT
     with open(path, "rb") as file:
         found = file.read(longest + 1)
-    if len(found) > longest:
-        return _CONSOLE.failed(f"{path}: more than {longest} bytes, must be {len(artefact)}")
-    difference = first_difference(artefact, found if marker is None else _without_measurement(found, marker))
-    return 0 if difference is None else _CONSOLE.failed(f"{path}: {difference}")
+    compared = found if marker is None or len(found) > longest else _without_measurement(found, marker)
+    difference = first_difference(artefact, compared)
+    if difference is None:
+        return 0
+    command = _command_in(found)
+    other = "" if command in {None, _command_in(artefact)} else f"; made by {command}"
+    return _CONSOLE.failed(f"{path}: {difference}{other}")
+
+
+def _command_in(text: bytes) -> str | None:
+    """Return the command in the header of a file, if there is one."""
+    found = _COMMAND.search(text[:_LONGEST_HEADER])
+    return found and found[1].decode("ascii")
 
 
 def _without_measurement(text: bytes, marker: str) -> bytes:

@@ -7,12 +7,15 @@ from dataclasses import replace
 import pytest
 
 import winograd
+from winograd import best
 from winograd.accuracy.bounds import error_bound
 from winograd.accuracy.compare import compare
 from winograd.accuracy.experiment import measure_error
 from winograd.accuracy.model import kappa, predict_error
 from winograd.accuracy.protocol import LAYER
+from winograd.algebra.forms import balanced
 from winograd.algebra.nesting import as_nested, nest
+from winograd.algebra.scaling import Scaling, rescaled
 from winograd.algebra.toom_cook import toom_cook
 
 SMALL, LARGE = toom_cook(2, 3), toom_cook(4, 3)
@@ -68,3 +71,11 @@ def test_what_cannot_be_compared_is_refused() -> None:
 
 def test_it_is_public() -> None:
     assert winograd.compare is compare
+
+
+def test_scales_and_residue_products_are_told_apart() -> None:
+    seven = best(4, 3, products=7)
+    text = str(compare(seven, balanced(seven), rescaled(seven, Scaling.DATA)))
+    made_of = [line.split()[-1] for line in text.splitlines()[-4:-1]]
+    assert "x^2+1{" in made_of[0]
+    assert made_of[1:] == ["(scaled)", "(data)"]

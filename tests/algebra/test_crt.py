@@ -131,7 +131,7 @@ def test_what_it_was_made_from_is_recorded() -> None:
     assert [str(modulus) for modulus in algorithm.moduli] == ["x", "x-1", "x+1", "x^2+1", "inf"]
     assert isinstance(algorithm.products[3], ToomCookProduct)
     assert str(algorithm.products[3]) == "Toom-Cook at 1,-1,0"
-    assert repr(algorithm) == "<F(4,3) mod x,x-1,x+1,x^2+1,inf, 7 multiplications>"
+    assert repr(algorithm) == "<F(4,3) mod x,x-1,x+1,x^2+1{1,-1,0},inf, 7 multiplications>"
 
 
 def test_an_algorithm_serves_as_residue_product() -> None:

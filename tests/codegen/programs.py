@@ -15,7 +15,7 @@ CONSTANTS = [Fraction(*pair) for pair in ((2, 1), (-2, 1), (1, 2), (3, 1), (-5, 
 
 @st.composite
 def programs(draw: st.DrawFn, most_inputs: int = 5, most_nodes: int = 14) -> Program:
-    """Programs of every operation; outputs are any values, several times too."""
+    """Programs of every operation; outputs are any values, several times too, or none."""
     inputs = draw(st.integers(1, most_inputs))
     nodes: list[Node] = []
     for number in range(inputs, inputs + draw(st.integers(0, most_nodes))):
@@ -24,7 +24,7 @@ def programs(draw: st.DrawFn, most_inputs: int = 5, most_nodes: int = 14) -> Pro
         arity = {Op.ZERO: 0, Op.NEG: 1, Op.SCALE: 1}.get(op, 2)
         constant = draw(st.sampled_from(CONSTANTS)) if op in (Op.SCALE, Op.FMA, Op.FMS) else None
         nodes.append(Node(op, tuple(draw(value) for _ in range(arity)), constant))
-    outputs = draw(st.lists(st.integers(0, inputs + len(nodes) - 1), min_size=1, max_size=6))
+    outputs = draw(st.lists(st.integers(0, inputs + len(nodes) - 1), max_size=6))
     return Program(inputs, tuple(nodes), tuple(outputs))
 
 

@@ -21,6 +21,7 @@ from winograd.codegen.emit import emit
 from winograd.codegen.interpret import interpret
 from winograd.codegen.lower import Lowering, SumOrder
 from winograd.codegen.nested import lower_nested
+from winograd.codegen.targets.contract import TRANSFORMS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "add-a-target.md"
 NESTED = nest(toom_cook(2, 3), toom_cook(4, 2))
@@ -66,7 +67,7 @@ def test_it_agrees_with_the_interpreter_bit_for_bit(stage: str, lowering: Loweri
     file.write_text(kernel.source, encoding="ascii")
     tested = awk("-v", "self_test=1", "-f", str(file))
     assert (tested.returncode, tested.stderr) == (0, "")
-    steps = lower_nested(NESTED, lowering).of(stage)
+    steps = lower_nested(NESTED, lowering, TRANSFORMS).of(stage)
     tiles = np.random.default_rng(0).standard_normal((5, *steps[0].extents))
     ran = awk("-f", str(file), given="\n".join(" ".join(map(repr, tile.ravel().tolist())) for tile in tiles) + "\n")
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -18,19 +18,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import nested_algorithms
-from winograd import __version__
+from winograd import __version__, gen
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.crt import crt
+from winograd.algebra.forms import balanced
 from winograd.algebra.moduli import parse_moduli
 from winograd.algebra.nesting import NestedAlgorithm, nest
+from winograd.algebra.nests import nested_crt, nested_toom_cook
 from winograd.algebra.points import parse_points
+from winograd.algebra.residues import ComplexProduct
+from winograd.algebra.scaling import Scaling, rescaled
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.command import (
     command_line,
     find_recipe,
-    nested_algorithm,
-    nested_crt,
-    nested_toom_cook,
     option_words,
 )
 from winograd.codegen.emit import TARGETS, emit
@@ -58,8 +59,9 @@ def test_a_kernel_is_ascii_text_and_the_same_every_time(target: str) -> None:
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_every_target_begins_with_the_header(target: str) -> None:
     kernel = emit(F23, target, notes=["one note", "and another"])
-    stage = TARGETS[target].stages[0]
-    lines = header_lines(kernel.algorithm, option_words(target), ["one note", "and another"], stage=stage)
+    stage, unfused = TARGETS[target].stages[0], TARGETS[target].unfused
+    words = option_words(target)
+    lines = header_lines(kernel.algorithm, words, ["one note", "and another"], stage=stage, unfused=unfused)
     if TARGETS[target].comment:
         marks = re.compile(rf"^(/\*|\*/| \* ?|{re.escape(TARGETS[target].comment)} )", re.ASCII)
         top = [marks.sub("", line) for line in kernel.source.splitlines() if marks.match(line)]
@@ -122,8 +124,23 @@ def test_a_chosen_algorithm_has_its_command_in_the_header() -> None:
     assert chosen[1].endswith(": python -m winograd.gen --m 1 --r 2 --best float16 --target c")
     # Points say more than a catalogue, which changes.
     assert "--points=0,1,-1,inf" in header_lines(nest(F23), ["--target c"], chosen="--best float16")[1]
-    with pytest.raises(ValueError, match=r"^note "):
-        header_lines(nest(MATRICES), ["--target c"], chosen="*/ int main(void)")
+
+
+@pytest.mark.parametrize("algorithm", [MATRICES, F23])
+@pytest.mark.parametrize(
+    ("chosen", "error", "message"),
+    [
+        ("*/ int main(void)", ValueError, r"^chosen .* must be one line"),
+        (5, TypeError, "^chosen 5 is a int, must be text$"),
+        (None, TypeError, "^chosen None is a NoneType, must be text$"),
+        (["--best float16"], TypeError, "is a list, must be text$"),
+    ],
+)
+def test_chosen_words_are_checked_whether_they_are_needed_or_not(
+    algorithm: BilinearAlgorithm, chosen: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        emit(algorithm, "json", chosen=chosen)
 
 
 def test_a_header_counts_what_the_file_has() -> None:
@@ -133,6 +150,48 @@ def test_a_header_counts_what_the_file_has() -> None:
     assert "  data 17, filter 11, inverse 13" in unfused
     assert not any("fused" in line for line in unfused)
     assert any("for gradients" in line for line in header_lines(f43, [], lowering=Lowering(transposed=True)))
+    mixed = header_lines(f43, ["--target c"], unfused=[Stage.FILTER])
+    assert "  data 12 (17), filter 11, inverse 10 (13)" in mixed
+    assert header_lines(f43, [], stage=Stage.FILTER, unfused=[Stage.FILTER])[-2:] == (
+        "Instructions per tile, an addition or a multiplication being one:",
+        "  filter 11",
+    )
+
+
+INSTRUCTION = {
+    "c": r"^ *const (?:double|winograd_vector) t\d+ = (.*);$",
+    "numpy": r"^    x\d+ = (.*)$",
+    "torch": r"^    x\d+ = (.*)$",
+    "triton": r"^    x\d+ = (?!tl\.load)(.*)$",
+    "latex": r"^(t_\{\d+\}) &=",
+}
+"""What a line of a program looks like in every language; JSON is read. An equation is one instruction."""
+
+
+def executed(target: str, source: str) -> int:
+    """Return how many additions, multiplications and fused multiply-adds stand in the text of one transform."""
+    if target == "json":
+        return sum(len(step["nodes"]) for stage in Stage for step in json.loads(source).get(stage, []))
+    lines = re.findall(INSTRUCTION[target], source, re.MULTILINE)
+    if target == "latex":
+        return len(lines)
+    fused = [line for line in lines if re.match(r"(winograd_|tl\.)fm[as]\(", line)]
+    return len(fused) + sum(len(re.findall(r"^-(?=[tx])| [-+*] ", line)) for line in lines if line not in fused)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("fma", [False, True])
+@pytest.mark.parametrize("stage", [Stage.DATA, Stage.FILTER, Stage.INVERSE])
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_the_counts_of_a_header_are_what_the_file_executes(
+    target: str, stage: Stage, fma: bool, transposed: bool
+) -> None:
+    for algorithm in (toom_cook(4, 3, "0,1,-1,2,-2,inf"), toom_cook(6, 3), crt(4, 3, "x,x-1,x+1,x^2+1,inf")):
+        source = emit(algorithm, target, stage=stage, lowering=Lowering(fma=fma, transposed=transposed)).source
+        (count, without), *more = re.findall(rf"^.*  {stage} (\d+)(?: \((\d+)\))?", source, re.MULTILINE)
+        assert more == []
+        assert int(count) == executed(target, source)
+        assert bool(without) == (fma and stage not in TARGETS[target].unfused)
 
 
 def test_only_what_is_emitted_has_to_be_in_range() -> None:
@@ -166,7 +225,7 @@ def test_symbols_are_refused() -> None:
         emit(toom_cook(2, 3, [0, a, -a, "inf"]), "torch")
 
 
-@pytest.mark.parametrize("name", ["class", "f(){}; //", "a" * 65, ""])
+@pytest.mark.parametrize("name", ["class", "f(){}; //", "a" * 65, "", "_", "__", "_X"])
 def test_names_are_checked(name: str) -> None:
     with pytest.raises(ValueError, match=r"^name "):
         emit(F23, "torch", name=name)
@@ -193,6 +252,15 @@ def test_notes_that_could_leave_their_comment_are_refused(note: str) -> None:
 def test_notes_are_a_sequence_of_lines() -> None:
     with pytest.raises(TypeError, match="notes is one text"):
         emit(F23, "torch", notes="abc")
+    for notes, message in (
+        ([3], "^note 3 is a int, must be text$"),
+        (["fine", None], "^note None is a NoneType, must be text$"),
+        ([b"abc"], "is a bytes, must be text$"),
+        (None, "^notes is a NoneType, must be a sequence of lines$"),
+        (5, "^notes is a int, must be a sequence of lines$"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            emit(F23, "torch", notes=notes)  # type: ignore[arg-type]
     longest = "x" * MAX_NOTE_LENGTH
     assert f"# {longest}\n" in emit(F23, "torch", notes=[longest]).source
 
@@ -226,18 +294,12 @@ def test_axes_with_other_points_are_listed_one_by_one() -> None:
 @given(nested_algorithms(), st.sampled_from(sorted(TARGETS)), st.sampled_from(["winograd", "other"]))
 def test_the_command_makes_the_algorithm_again(nested: NestedAlgorithm, target: str, name: str) -> None:
     recipe = find_recipe(nested)
-    if recipe is None:  # no list of points or moduli says "direct" beside axes with different ones
-        assert any(not (axis.points or axis.moduli) for axis in nested.axes)
-        return
+    assert recipe is not None
     words = shlex.split(command_line(recipe, option_words(target, name)))
     assert words[:3] == ["python", "-m", "winograd.gen"]
-    sizes = {key: tuple(map(int, words[words.index(key) + 1].split(","))) for key in ("--m", "--r")}
-    points = [parse_points(word.removeprefix("--points=")) for word in words if word.startswith("--points=")]
-    m, r = ((size * nested.ndim)[: nested.ndim] for size in sizes.values())
-    moduli = [parse_moduli(word.removeprefix("--moduli=")) for word in words if word.startswith("--moduli=")]
-    assert nested_algorithm(m, r, points, moduli) == nested
-    assert words[words.index("--target") + 1] == target
-    assert ("--name" in words) == (name != "winograd")
+    read = gen.arguments_of(words[3:])
+    assert gen.algorithm_of(read)[0] == nested
+    assert (read.options.target, read.options.name) == (target, name)
 
 
 F = option_words("c", "f")
@@ -278,9 +340,36 @@ def test_moduli_that_an_algorithm_only_claims_are_never_printed(moduli: object) 
         assert not any("oduli" in line for line in header_lines(nested, F))
 
 
-def test_other_products_than_the_default_have_no_command() -> None:
-    other = crt(4, 3, "x,x-1,x+1,x^2+1,inf", [None, None, None, "schoolbook", None])
+@pytest.mark.parametrize(
+    ("axis", "text"),
+    [
+        (crt(4, 3, "x,x-1,x+1,x^2+1,inf", [None, None, None, "schoolbook", None]),
+         "x,x-1,x+1,x^2+1{schoolbook},inf filter"),
+        (crt(4, 3, "x,x-1,x+1,x^2+1,inf", [None, None, None, [-2, 0, 2], None]), "x,x-1,x+1,x^2+1{-2,0,2},inf filter"),
+        (rescaled(SEVEN, Scaling.INTEGER), "x,x-1,x+1,x^2+1,inf integer"),
+        (rescaled(toom_cook(4, 3), Scaling.DATA), "x,x-5/8,x+5/8,x-3/2,x+3/2,inf data"),
+    ],
+)  # fmt: skip
+def test_what_lists_do_not_say_is_a_recipe(axis: BilinearAlgorithm, text: str) -> None:
+    lines = header_lines(nest(axis, axis), F)
+    assert f"--m 4 --r 3 --ndim 2 '--recipe={text}' --target c" in lines[1]
+    assert lines[2] == f"Recipe: {text}"
+    assert "--recipe=direct" in header_lines(nest(axis, toom_cook(1, 3)), F)[1]
+
+
+def test_what_a_recipe_cannot_say_has_no_command() -> None:
+    other = crt(4, 3, "x,x-1,x+1,x^2+4,inf", [None, None, None, ComplexProduct(), None])
     assert find_recipe(nest(other)) is None
+    assert find_recipe(nest(balanced(SEVEN))) is None
+    lines = header_lines(nest(F23, balanced(SEVEN)), F)
+    assert "Recipe of axis 0: x,x-1,x+1,inf filter" in lines
+    assert "Matrices of axis 1: handed in" in lines
+
+
+def test_a_direct_axis_beside_others_has_its_word() -> None:
+    nested = nest(F23, toom_cook(1, 3), toom_cook(4, 3, "0,1,-1,2,-2,inf"))
+    line = header_lines(nested, F)[1]
+    assert "--m 2,1,4 --r 3 --points=0,1,-1,inf --points=direct --points=0,1,-1,2,-2,inf" in line
 
 
 def test_lists_of_moduli_must_fit() -> None:

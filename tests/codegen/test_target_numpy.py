@@ -116,6 +116,8 @@ def test_float16_is_computed_in_float32() -> None:
         ((1, 3, 5), (1, 3, 3), -1, "padding is -1, must be"),
         ((1, 3, 5), (1, 3, 3), (1, 1), r"padding is \(1, 1\), must be .* or 1 of them"),
         ((1, 3, 5), (1, 3, 3), 0.5, "padding is 0.5"),
+        ((1, 3, 5), (1, 3, 3), True, "padding is True, must be"),
+        ((1, 3, 5), (1, 3, 3), [False], r"padding is \[False\], must be"),
         ((1, 3, 2), (1, 3, 3), 0, "smaller than the taps"),
     ],
 )
@@ -178,6 +180,13 @@ def test_transforms_take_any_layout_and_lists(order: str) -> None:
     assert (module.data_transform(np.asarray(d, order=order)) == expected).all()
     assert (module.data_transform(d[:, ::-1, ::-1].copy()[:, ::-1, ::-1]) == expected).all()
     assert (module.data_transform(d.tolist()) == expected).all()
+
+
+def test_what_is_left_out_is_named() -> None:
+    with pytest.raises(TypeError, match="input is None, must be an array"):
+        F23.convolve(None, np.zeros((1, 1, 3)))
+    with pytest.raises(TypeError, match="weight is None, must be an array"):
+        F23.convolve(np.zeros((1, 1, 4)), None)
 
 
 @pytest.mark.parametrize("padding", [np.int64(1), (np.int8(1),), [1]])

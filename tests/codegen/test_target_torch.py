@@ -43,7 +43,7 @@ def interpreted(x: np.ndarray, passes: Sequence[AxisPass]) -> np.ndarray:
 @settings(max_examples=15)
 @given(nested_algorithms(), st.sampled_from(["float32", "float64"]), st.integers(0, 99))
 def test_transforms_have_the_interpreters_bits(nested: NestedAlgorithm, dtype: str, seed: int) -> None:
-    module, programs = python_module(emit(nested, "torch")), lower_nested(nested)
+    module, programs = python_module(emit(nested, "torch")), lower_nested(nested, Lowering(fma=False))
     generator = np.random.default_rng(seed)
     for stage, sizes in (("filter", nested.r), ("data", nested.tile), ("inverse", nested.ranks)):
         x = generator.standard_normal((2, *sizes)).astype(dtype)
@@ -63,7 +63,7 @@ def test_a_tile_is_a_convolution_within_the_bound(nested: NestedAlgorithm, seed:
     for axis, taps in enumerate(nested.r):
         windows = windows.unfold(axis, taps, 1)
     expected = (windows * w).sum(tuple(range(nested.ndim, 2 * nested.ndim)))
-    assert float((y - expected).abs().max()) <= float64_tolerance(nested, 9)
+    assert float((y - expected).abs().max()) <= float64_tolerance(nested, 9, lowering=Lowering(fma=False))
 
 
 @pytest.mark.parametrize("stage", ["filter_transform", "data_transform", "inverse_transform"])
@@ -101,9 +101,15 @@ def test_transforms_guard_shape_and_dtype(stage: str, size: int) -> None:
     for shape in ((), (size + 1,), (2, size - 1), (size, 1)):
         with pytest.raises(ValueError, match=re.escape(f"has shape {shape}, its last axes must be ({size},)")):
             transform(torch.zeros(shape))
-    for dtype in (torch.int64, torch.bool):
+    for dtype in (torch.int64, torch.bool, torch.float8_e4m3fn):
         with pytest.raises(TypeError, match=f"has dtype {dtype}, must be floating or complex"):
             transform(torch.zeros(size, dtype=dtype))
+
+
+@pytest.mark.parametrize("padding", [True, (False,)])
+def test_padding_is_no_truth_value(padding: object) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"padding is {padding!r}, must be an integer")):
+        F23.convolve(torch.zeros(1, 1, 4), torch.zeros(1, 1, 3), padding=padding)
 
 
 def test_inputs_are_not_changed_or_shared() -> None:
@@ -280,7 +286,7 @@ def test_wrong_dtypes_are_named() -> None:
 def test_transposed_transforms_are_the_gradients(nested: NestedAlgorithm) -> None:
     forward = python_module(emit(nested, "torch", stage="all"))
     transposed = python_module(emit(nested, "torch", stage="all", lowering=Lowering(transposed=True)))
-    programs = [lower_nested(nested, Lowering(transposed=t)) for t in (False, True)]
+    programs = [lower_nested(nested, Lowering(fma=False, transposed=t)) for t in (False, True)]
     for stage, sizes in (("filter", nested.r), ("data", nested.tile), ("inverse", nested.ranks)):
         x = torch.randint(-9, 10, (5, *sizes), generator=torch.Generator().manual_seed(0)).double()
         y, pull = torch.func.vjp(getattr(forward, f"{stage}_transform"), x)

@@ -9,38 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
-from math import gcd, lcm
 from typing import Final
 
 import sympy
 
-from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
+from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.crt import crt
-from winograd.algebra.forms import scaled
 from winograd.algebra.moduli import Modulus, as_moduli, parse_moduli
 from winograd.algebra.points import INFINITY, Infinity, as_points, parse_point, spell
 from winograd.algebra.residues import ResidueProduct, SchoolbookProduct, ToomCookProduct, UnitProduct
+from winograd.algebra.scaling import Scaling, rescaled
 from winograd.algebra.toom_cook import toom_cook
+
+__all__ = ["MAX_RECIPE_LENGTH", "Recipe", "Scaling"]
 
 MAX_RECIPE_LENGTH: Final = 4096
 """Longest text of a recipe, in characters."""
 
 _SCHOOLBOOK: Final = "schoolbook"
 _BLOCK = re.compile(r"([^,{} ]+)(?:\{([^{} ]+)\})?(?:,|$)", re.ASCII)
-
-
-class Scaling(Enum):
-    """Which transform holds the scale of each product; kappa is the same for all."""
-
-    FILTER = "filter"
-    """The inverses 1 / N are in ``g``, as `toom_cook` and `crt` have them."""
-    DATA = "data"
-    """They are in ``bt``: every row of ``g`` begins with 1."""
-    INTEGER = "integer"
-    """Rows of ``bt`` are integers without a common factor; ``g`` takes the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +116,7 @@ class Recipe:
         blocks = list(_BLOCK.finditer(listed))
         whole = "".join(block[0] for block in blocks) == listed and not listed.endswith(",")
         if not blocks or not whole or scaling not in [one.value for one in Scaling]:
-            raise ValueError(f"recipe {text!r} is not of the form x,x-1,x^2+1{{0,1,inf}},inf filter|data|integer")
+            raise ValueError(f"recipe {text[:60]!a} is not of the form x,x-1,x^2+1{{0,1,inf}},inf filter|data|integer")
         return cls(tuple(block[1] for block in blocks), tuple(block[2] or "" for block in blocks), Scaling(scaling))
 
     @property
@@ -161,7 +150,7 @@ class Recipe:
         ValueError
             If the moduli are not coprime or do not fit the sizes; see `toom_cook` and `crt`.
         """
-        return _scaled(_plain(self.with_scaling(Scaling.FILTER), m, r), self.scaling)
+        return rescaled(_plain(self.with_scaling(Scaling.FILTER), m, r), self.scaling)
 
     def __str__(self) -> str:
         return self.text
@@ -173,24 +162,6 @@ def _plain(recipe: Recipe, m: int, r: int) -> BilinearAlgorithm:
     if points is not None:
         return toom_cook(m, r, points)
     return crt(m, r, parse_moduli(",".join(recipe.moduli)), [_residue_product(text) for text in recipe.products])
-
-
-def _scaled(algorithm: BilinearAlgorithm, scaling: Scaling) -> BilinearAlgorithm:
-    if scaling is Scaling.FILTER:
-        return algorithm
-    if scaling is Scaling.DATA:
-        factors = [1 / next((entry for entry in row if entry), Fraction(1)) for row in fraction_rows(algorithm.g)]
-        return scaled(algorithm, at=[1] * algorithm.rank, g=factors)
-    rows = fraction_rows(algorithm.bt)
-    return scaled(algorithm, at=[1] * algorithm.rank, bt=[_to_integers(row) for row in rows])
-
-
-def _to_integers(row: Iterable[Fraction]) -> Fraction:
-    """Return the positive factor that makes a row one of integers without a common factor."""
-    entries = [entry for entry in row if entry]
-    if not entries:
-        return Fraction(1)
-    return Fraction(lcm(*(entry.denominator for entry in entries)), gcd(*(entry.numerator for entry in entries)))
 
 
 def _linear(point: sympy.Expr | Infinity) -> str:

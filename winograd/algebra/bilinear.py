@@ -20,7 +20,7 @@ from sympy.polys.constructor import construct_domain
 from sympy.polys.domains import QQ
 
 from winograd.algebra.moduli import Modulus
-from winograd.algebra.points import INFINITY, Point, as_point, spell
+from winograd.algebra.points import INFINITY, Point, as_point
 
 MAX_TILE = 64
 """Largest tile m + r - 1 on one axis."""
@@ -132,8 +132,10 @@ class BilinearAlgorithm:
         prove(self._label, self._matrices, lambda i, k, j: j == i + k)
 
     def __repr__(self) -> str:
-        where = f" at {spell(self.points)}" if self.points else ""
-        where = f" mod {','.join(map(str, self.moduli))}" if self.moduli else where
+        from winograd.algebra.origin import made_of  # which makes algorithms
+
+        listed = made_of(self)
+        where = f" {'mod' if self.moduli else 'at'} {listed}" if listed else ""
         return f"<F({self.m},{self.r}){where}, {self.rank} multiplications>"
 
     def _repr_latex_(self) -> str:

@@ -155,7 +155,7 @@ def exchanged(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:
     --------
     >>> from winograd.algebra.toom_cook import toom_cook
     >>> exchanged(toom_cook(4, 3))
-    <F(3,4) at 0,5/8,-5/8,3/2,-3/2,inf, 6 multiplications>
+    <F(3,4) at 0,5/8,-5/8,3/2,-3/2,inf (scaled), 6 multiplications>
     """
     products = tuple(
         GivenProduct(exchanged(product.algorithm)) if isinstance(product, GivenProduct) else product

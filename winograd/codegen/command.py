@@ -1,140 +1,76 @@
-"""The generator's command as data: which algorithm its arguments mean, and which arguments make an algorithm.
+"""The generator's command as data: which of its arguments make an algorithm.
 
-In: sizes and lists of points or moduli per axis. Out: a `NestedAlgorithm`, or the command line that gives one again.
+In: an algorithm, and what code is wanted. Out: points, moduli or recipes, and the command line that gives it again.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import sympy
 
 from winograd.algebra.bilinear import BilinearAlgorithm
-from winograd.algebra.crt import crt
 from winograd.algebra.moduli import Modulus, as_moduli
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.algebra.nests import PointLists, nested_algorithm
+from winograd.algebra.origin import DIRECT, recipe_of
 from winograd.algebra.points import INFINITY, Point, as_points, spell
-from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.lower import DEFAULT_LOWERING, Lowering
 
 DEFAULT_NAME = "winograd"
 """Name of a kernel when none is given."""
 
-PointLists = Sequence[Sequence[object]]
-ModuliLists = Sequence[Sequence[Modulus]]
-
-
-def nested_algorithm(
-    m: Sequence[int], r: Sequence[int], points: PointLists = (), moduli: ModuliLists = ()
-) -> NestedAlgorithm:
-    """Return the nest that sizes with lists of points, or of moduli if there are any, mean.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `nested_toom_cook` and `nested_crt` do.
-
-    Examples
-    --------
-    >>> nested_algorithm((4, 4), (3, 3), moduli=[as_moduli("x,x-1,x+1,x^2+1,inf")])
-    <F(4x4,3x3), 49 multiplications>
-    """
-    return nested_crt(m, r, moduli) if moduli else nested_toom_cook(m, r, points)
-
-
-def nested_toom_cook(m: Sequence[int], r: Sequence[int], points: PointLists = ()) -> NestedAlgorithm:
-    """Return the nest of one Toom-Cook algorithm per axis.
-
-    Parameters
-    ----------
-    m, r : sequence of int
-        Outputs and taps per axis.
-    points : sequence of lists of points
-        No list: the default points. One list: for every axis, except that an axis with one output or one tap, where
-        nothing can be saved, takes the direct algorithm if the list is not of its tile's size. Else one list per axis.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `toom_cook` does, and for a number of lists that fits no axis.
-
-    Examples
-    --------
-    >>> nested_toom_cook((2, 4, 1), (3, 1, 3), [[0, 1, -1, 2]])
-    <F(2x4x1,3x1x3), 48 multiplications>
-    """
-    if len(points) not in {0, 1, len(m)}:
-        raise ValueError(f"{len(points)} lists of points for {len(m)} axes, give one for all axes or one per axis")
-    sizes = list(zip(m, r, strict=True))
-    if not points:
-        return NestedAlgorithm(tuple(toom_cook(outputs, taps) for outputs, taps in sizes))
-    if len(points) == len(sizes):
-        return NestedAlgorithm(tuple(toom_cook(*size, chosen) for size, chosen in zip(sizes, points, strict=True)))
-    [chosen] = points
-    taking = [1 not in size or len(chosen) == sum(size) - 1 for size in sizes]
-    if not any(taking):
-        raise ValueError(f"{len(chosen)} points fit no axis: with one output or one tap leave the points out")
-    return NestedAlgorithm(
-        tuple(toom_cook(*size, chosen if takes else None) for size, takes in zip(sizes, taking, strict=True))
-    )
-
-
-def nested_crt(m: Sequence[int], r: Sequence[int], moduli: ModuliLists) -> NestedAlgorithm:
-    """Return the nest of one algorithm over moduli per axis.
-
-    Parameters
-    ----------
-    m, r : sequence of int
-        Outputs and taps per axis.
-    moduli : sequence of lists of Modulus
-        One list for every axis, except that an axis with one output or one tap, where nothing can be saved, takes the
-        direct algorithm if the list is not for its tile. Else one list per axis.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `winograd.crt` does, and for a number of lists that fits no axis.
-
-    Examples
-    --------
-    >>> nested_crt((4, 1), (3, 3), [as_moduli("x,x-1,x+1,x^2+1,inf")])
-    <F(4x1,3x3), 21 multiplications>
-    """
-    if len(moduli) not in {1, len(m)}:
-        raise ValueError(f"{len(moduli)} lists of moduli for {len(m)} axes, give one for all axes or one per axis")
-    sizes = list(zip(m, r, strict=True))
-    if len(moduli) == len(sizes):
-        return NestedAlgorithm(tuple(crt(*size, chosen) for size, chosen in zip(sizes, moduli, strict=True)))
-    [chosen] = moduli
-    degree = _degree(chosen)
-    return NestedAlgorithm(
-        tuple(toom_cook(*size) if 1 in size and degree != sum(size) - 1 else crt(*size, chosen) for size in sizes)
-    )
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Lists of points, or else of moduli, and the algorithm that `nested_toom_cook` or `nested_crt` makes of them."""
+    """Lists of points, or of moduli, or else recipes, one for all axes or one per axis, and the algorithm they make."""
 
     algorithm: NestedAlgorithm
     points: tuple[tuple[Point, ...], ...] = ()
     moduli: tuple[tuple[Modulus, ...], ...] = ()
+    recipes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """What chooses the algorithm on the command's line, quoted for a shell."""
+        return [
+            *(f"--points={spell(points) or DIRECT}" for points in self.points),
+            *(f"--moduli={spell_moduli(moduli)}" for moduli in self.moduli),
+            *recipe_words(self.recipes),
+        ]
 
 
-def find_recipe(nested: NestedAlgorithm) -> Recipe | None:
-    """Return lists of points or moduli that give an algorithm again, or None for matrices that no lists give.
-
-    What an algorithm says that it was made from is believed only where that makes the same matrices. Points are
-    preferred to moduli, and both to no list at all, which means something else as soon as better default points are
-    found.
+def recipe_words(recipes: Sequence[str]) -> list[str]:
+    """Return the words of the command that ask for recipes, quoted for a shell.
 
     Examples
     --------
+    >>> recipe_words(["outputs 1:3 + 3:6", "direct"])
+    ["'--recipe=outputs 1:3 + 3:6'", '--recipe=direct']
+    """
+    return [shlex.quote(f"--recipe={recipe}") for recipe in recipes]
+
+
+def find_recipe(nested: NestedAlgorithm) -> Recipe | None:
+    """Return what gives an algorithm again, or None for matrices that nothing gives.
+
+    What an algorithm says that it was made from is believed only where that makes the same matrices. Points are
+    preferred to moduli, these to no list at all, which means something else as soon as better default points are
+    found, and all to recipes, which tell how residues are multiplied and where scales stand.
+
+    Examples
+    --------
+    >>> from winograd.algebra.crt import crt
+    >>> from winograd.algebra.nests import nested_toom_cook
+    >>> from winograd.algebra.nesting import nest
     >>> find_recipe(nested_toom_cook((2, 1), (3, 3))).points
     ((0, 1, -1, INFINITY),)
-    >>> find_recipe(nested_crt((4,), (3,), [as_moduli("x,x-1,x+1,x^2+1,inf")])).moduli
-    ((<Modulus x>, <Modulus x-1>, <Modulus x+1>, <Modulus x^2+1>, <Modulus inf>),)
+    >>> find_recipe(nest(crt(2, 3, "x,x^2+1,inf"))).words
+    ['--moduli=x,x^2+1,inf']
+    >>> find_recipe(nest(crt(2, 3, "x,x^2+1,inf", [None, "schoolbook", None]))).words
+    ["'--recipe=x,x^2+1{schoolbook},inf filter'"]
     """
     for points, axes in _candidates(nested):
         try:
@@ -144,7 +80,11 @@ def find_recipe(nested: NestedAlgorithm) -> Recipe | None:
             continue
         if made == nested:
             return Recipe(made, tuple(map(as_points, points)), moduli)
-    return None
+    found = [recipe_of(axis) for axis in nested.axes]
+    recipes = tuple(recipe for recipe in found if recipe is not None)
+    if len(recipes) < nested.ndim:
+        return None
+    return Recipe(nested, recipes=recipes[:1] if len(set(recipes)) == 1 else recipes)
 
 
 def option_words(
@@ -174,13 +114,12 @@ def command_line(recipe: Recipe, words: Sequence[str]) -> str:
 
     Examples
     --------
+    >>> from winograd.algebra.nests import nested_toom_cook
     >>> command_line(find_recipe(nested_toom_cook((2, 2), (3, 3))), option_words("torch"))
     'python -m winograd.gen --m 2 --r 3 --ndim 2 --points=0,1,-1,inf --target torch'
     """
     nested = recipe.algorithm
-    chosen = [f"--points={spell(points)}" for points in recipe.points]
-    chosen += [f"--moduli={spell_moduli(moduli)}" for moduli in recipe.moduli]
-    return generator_command(nested.m, nested.r, [*chosen, *words])
+    return generator_command(nested.m, nested.r, [*recipe.words, *words])
 
 
 def generator_command(m: Sequence[int], r: Sequence[int], words: Sequence[str]) -> str:
@@ -211,8 +150,9 @@ def spell_moduli(moduli: Sequence[Modulus]) -> str:
 def _candidates(nested: NestedAlgorithm) -> Iterator[tuple[PointLists, Sequence[BilinearAlgorithm]]]:
     """Yield lists of points, or the axes whose moduli to take, that may have made an algorithm, the shortest first."""
     points = [axis.points for axis in nested.axes]
-    yield [max(points, key=len)], []
-    yield points, []
+    if any(points):
+        yield [max(points, key=len)], []
+        yield points, []
     if any(axis.moduli for axis in nested.axes):
         yield [], [max(nested.axes, key=lambda axis: len(axis.moduli))]
         yield [], nested.axes
@@ -225,10 +165,6 @@ def _moduli_of(axis: BilinearAlgorithm) -> tuple[Modulus, ...]:
         return as_moduli(axis.moduli)
     x = sympy.Symbol("x")
     return as_moduli([point if point is INFINITY else x - point for point in as_points(axis.points)])
-
-
-def _degree(moduli: Sequence[Modulus]) -> int:
-    return sum(modulus.degree for modulus in moduli)
 
 
 def _per_axis(sizes: Sequence[int]) -> str:

@@ -110,8 +110,8 @@ def emit(
         dtype="" if number == checked_dtype(target, None) else number,
         lowering=lowering,
     )
-    header = header_lines(nested, words, notes, stage=part, lowering=lowering, chosen=chosen)
-    request = Request(nested, name, header, part, number, lowering)
+    header = header_lines(nested, words, notes, stage=part, lowering=lowering, unfused=known.unfused, chosen=chosen)
+    request = Request(nested, name, header, part, number, lowering, known.unfused)
     return Kernel(target=target, name=name, source=known.source(request), algorithm=nested)
 
 

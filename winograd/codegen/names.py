@@ -32,7 +32,8 @@ def checked_name(name: str) -> str:
     ----------
     name : str
         A letter or underscore, then letters, digits and underscores, ASCII, at most `MAX_NAME_LENGTH` characters; no
-        keyword of C or Python, and none of the names that C reserves (``_X...`` and ``__...``).
+        keyword of C or Python, and none that C reserves (``_X...`` and ``__...``), with an underscore behind
+        it as in names that derive from it.
 
     Raises
     ------
@@ -58,6 +59,6 @@ def checked_name(name: str) -> str:
         raise ValueError(f"name {name!a} is no identifier: a letter, then letters, digits and underscores are allowed")
     if keyword.iskeyword(name) or name in _C_KEYWORDS:
         raise ValueError(f"name {name!r} is a keyword; add a prefix or a suffix")
-    if _RESERVED_IN_C.fullmatch(name):
+    if _RESERVED_IN_C.fullmatch(f"{name}_"):  # what names derived from it begin with
         raise ValueError(f"name {name!r} is reserved in C; begin it with a letter")
     return name

@@ -7,7 +7,7 @@ that stores least between two axes, then the last axis first, which is the conti
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import permutations
 from math import prod
@@ -53,8 +53,18 @@ class NestedPrograms:
         return {"data": self.data, "filter": self.filter, "inverse": self.inverse}[stage]
 
 
-def lower_nested(algorithm: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERING) -> NestedPrograms:
+def lower_nested(
+    algorithm: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERING, unfused: Sequence[str] = ()
+) -> NestedPrograms:
     """Return the passes of the three transforms, each in the order of axes with the fewest instructions.
+
+    Parameters
+    ----------
+    algorithm : NestedAlgorithm
+    lowering : Lowering
+        How the programs are made.
+    unfused : sequence of str
+        Transforms whose programs are made without fused multiply-add all the same: "data", "filter", "inverse".
 
     Examples
     --------
@@ -64,8 +74,19 @@ def lower_nested(algorithm: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERI
     >>> programs = lower_nested(nest(f2, f4, f4))
     >>> count_passes(programs.data).instructions, count_passes(programs.inverse).instructions
     (720, 344)
+    >>> count_passes(lower_nested(nest(f2, f4, f4), unfused=["filter"]).filter).fused
+    0
     """
-    return _lower_nested(algorithm, lowering)
+    data, filter_, inverse = (
+        _lower_nested(algorithm, lowering_of(stage, lowering, unfused)).of(stage)
+        for stage in ("data", "filter", "inverse")
+    )
+    return NestedPrograms(data, filter_, inverse)
+
+
+def lowering_of(stage: str, lowering: Lowering, unfused: Sequence[str]) -> Lowering:
+    """Return how the programs of a transform are made where those named in ``unfused`` cannot fuse."""
+    return replace(lowering, fma=False) if stage in unfused else lowering
 
 
 @lru_cache(maxsize=256)

@@ -5,7 +5,7 @@ In: an algorithm, and how its programs are made. Out: figures, for a command to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,7 +15,15 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.cost import MACHINES, Cost
 from winograd.codegen.lower import DEFAULT_LOWERING, Lowering, lower_with_gains
-from winograd.codegen.nested import NestedPrograms, cost_of_passes, count_passes, lower_nested, stored_between
+from winograd.codegen.nested import (
+    NestedPrograms,
+    cost_of_passes,
+    count_passes,
+    lower_nested,
+    lowering_of,
+    stored_between,
+)
+from winograd.codegen.passes.scheduling import live_values
 from winograd.codegen.pipeline import Gain
 from winograd.codegen.program import Counts
 
@@ -52,9 +60,9 @@ class TileReport:
     stage : str
         One of `STAGES`.
     counts : Counts
-        Instructions of all runs on all axes.
-    separate : int
-        Instructions of the programs that are made for machines without fused multiply-add, on all axes.
+        Instructions of all runs on all axes, as the code executes them.
+    fused, separate : int
+        Instructions of the programs that are made for machines with and without fused multiply-add, on all axes.
     order : tuple of int
         The axes in the order in which they are transformed.
     stored : tuple of int
@@ -62,11 +70,13 @@ class TileReport:
     live : int
         Values that a program has alive at once at most.
     costs : tuple of (str, Cost)
-        What it costs on every machine, by name: as the programs are, fused instructions being two where there are none.
+        What it costs on the machines asked for, by name: as the programs are, fused instructions being two where
+        there are none.
     """
 
     stage: str
     counts: Counts
+    fused: int
     separate: int
     order: tuple[int, ...]
     stored: tuple[int, ...]
@@ -82,8 +92,23 @@ class Report:
     tile: tuple[TileReport, ...]
 
 
-def report_on(nested: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERING) -> Report:
+def report_on(
+    nested: NestedAlgorithm,
+    lowering: Lowering = DEFAULT_LOWERING,
+    unfused: Sequence[str] = (),
+    machines: Sequence[str] = tuple(MACHINES),
+) -> Report:
     """Return the report on an algorithm's programs.
+
+    Parameters
+    ----------
+    nested : NestedAlgorithm
+    lowering : Lowering
+        How the programs are made.
+    unfused : sequence of str
+        Transforms whose programs are made without fused multiply-add all the same.
+    machines : sequence of str
+        Names of `winograd.codegen.cost.MACHINES`.
 
     Raises
     ------
@@ -100,31 +125,39 @@ def report_on(nested: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERING) ->
     >>> [(gain.name, gain.before.unfused, gain.after.unfused) for gain in report.axes[0].gains][:2]
     [('pairing', 4, 4), ('factoring', 4, 4)]
     """
-    programs = lower_nested(nested, lowering)
-    separate = lower_nested(nested, replace(lowering, fma=False))
+    made = lower_nested(nested, lowering, unfused)
+    fused, separate = (lower_nested(nested, replace(lowering, fma=fma)) for fma in (True, False))
     return Report(
-        axes=tuple(report for axis in dict.fromkeys(nested.axes) for report in _of_axis(nested, axis, lowering)),
-        tile=tuple(_of_tile(stage, programs, separate) for stage in STAGES),
+        axes=tuple(
+            report for axis in dict.fromkeys(nested.axes) for report in _of_axis(nested, axis, lowering, unfused)
+        ),
+        tile=tuple(_of_tile(stage, (made, fused, separate), machines) for stage in STAGES),
     )
 
 
-def _of_axis(nested: NestedAlgorithm, axis: BilinearAlgorithm, lowering: Lowering) -> Iterator[AxisReport]:
+def _of_axis(
+    nested: NestedAlgorithm, axis: BilinearAlgorithm, lowering: Lowering, unfused: Sequence[str]
+) -> Iterator[AxisReport]:
     matrices: dict[str, sympy.ImmutableMatrix] = {"data": axis.bt, "inverse": axis.at, "filter": axis.g}
     places = tuple(place for place, other in enumerate(nested.axes) if other == axis)
     for stage in STAGES:
-        _, gains = lower_with_gains(matrices[stage], lowering)
+        _, gains = lower_with_gains(matrices[stage], lowering_of(stage, lowering, unfused))
         yield AxisReport(stage, places, gains)
 
 
-def _of_tile(stage: str, programs: NestedPrograms, separate: NestedPrograms) -> TileReport:
-    steps = programs.of(stage)
-    costs = {name: cost_of_passes(steps, machine) for name, machine in MACHINES.items()}
+def _of_tile(
+    stage: str, programs: tuple[NestedPrograms, NestedPrograms, NestedPrograms], machines: Sequence[str]
+) -> TileReport:
+    """Return the report on the first programs; the others are those made for and without fused multiply-add."""
+    counts, fused, separate = (count_passes(made.of(stage)) for made in programs)
+    steps = programs[0].of(stage)
     return TileReport(
         stage=stage,
-        counts=count_passes(steps),
-        separate=count_passes(separate.of(stage)).instructions,
+        counts=counts,
+        fused=fused.instructions,
+        separate=separate.instructions,
         order=tuple(step.axis for step in steps),
         stored=stored_between(steps),
-        live=max(cost.live for cost in costs.values()),
-        costs=tuple(costs.items()),
+        live=max(live_values(step.program) for step in steps),
+        costs=tuple((name, cost_of_passes(steps, MACHINES[name])) for name in machines),
     )

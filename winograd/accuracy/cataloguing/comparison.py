@@ -8,9 +8,8 @@ from fractions import Fraction
 from winograd.accuracy.protocol import Experiment
 from winograd.accuracy.report import ErrorReport
 from winograd.accuracy.showing.table import html_table, text_table
-from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.algebra.points import spell
+from winograd.algebra.origin import made_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +52,11 @@ class ComparedAlgorithm:
             f"{self.relative_l2:.3g}",
             f"{self.bound:.3g}",
         )
-        made_of = "; ".join(dict.fromkeys(map(_made_of, self.algorithm.axes)))
+        origin = "; ".join(dict.fromkeys(map(made_of, self.algorithm.axes)))
         if self.measured is None:
-            return *figures, made_of
+            return *figures, origin
         low, high = self.measured.relative_l2_interval
-        return *figures, f"{self.measured.relative_l2:.3g}", f"{low:.3g} to {high:.3g}", made_of
-
-
-def _made_of(axis: BilinearAlgorithm) -> str:
-    return ",".join(map(str, axis.moduli)) if axis.moduli else spell(axis.points)
+        return *figures, f"{self.measured.relative_l2:.3g}", f"{low:.3g} to {high:.3g}", origin
 
 
 @dataclass(frozen=True, slots=True)

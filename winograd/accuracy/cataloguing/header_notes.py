@@ -16,7 +16,7 @@ from winograd.accuracy.catalogue import catalogue
 from winograd.accuracy.cataloguing.row import DTYPES, CatalogueRow
 from winograd.accuracy.model import predict_experiment
 from winograd.accuracy.orders import Order
-from winograd.accuracy.protocol import LAYER, FilterRounding
+from winograd.accuracy.protocol import LAYER, Experiment, FilterRounding
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.forms import balanced
 from winograd.algebra.nesting import NestedAlgorithm
@@ -73,6 +73,37 @@ def predicted(
     return notes, f"{nested.label} is useless in {named} at these points: the predicted relative error is {one:.1e}"
 
 
+def measured(
+    nested: NestedAlgorithm, dtype: str = "", lowering: Lowering = DEFAULT_LOWERING, trials: int | None = None
+) -> list[str]:
+    """Return lines on the error that is measured where `predicted` predicts it, with 1 channel.
+
+    Parameters
+    ----------
+    nested : NestedAlgorithm
+    dtype : str
+        Of the code; "" is taken as float32. In float64 every multiply-add rounds twice: nothing fuses it exactly.
+    lowering : Lowering
+        How its programs are made, not transposed; others than the default are taken for these.
+    trials : int, optional
+        Tiles; 5000 unless given, 500 in float64, whose references are slow.
+
+    Examples
+    --------
+    >>> from winograd.algebra.toom_cook import toom_cook
+    >>> measured(NestedAlgorithm((toom_cook(2, 3),)), "float64", trials=100)[0].partition("(")[0]
+    'In float64 with 1 channel '
+    """
+    from winograd.accuracy.experiment import measure_error
+
+    named = dtype or "float32"
+    made = replace(lowering, fma=lowering.fma and named != "float64")
+    tiles = trials or (500 if named == "float64" else 5000)
+    experiment = _experiment(named, made, channels=1)
+    report = measure_error(nested, ARITHMETIC[named], experiment, tiles, Order.LOWERED)
+    return [*textwrap.wrap(f"In {named} with 1 channel ({_conditions(named, made)}):", _WIDTH), repr(report)]
+
+
 def catalogued(nested: NestedAlgorithm) -> list[str]:
     r"""Return the notes on the catalogue's row of a size with as many products; none where axes differ.
 
@@ -100,17 +131,21 @@ def catalogued(nested: NestedAlgorithm) -> list[str]:
 
 
 def _relative_l2(nested: NestedAlgorithm, dtype: str, lowering: Lowering, channels: int) -> float:
-    arithmetic = ARITHMETIC[dtype]
-    experiment = replace(
+    experiment = _experiment(dtype, lowering, channels)
+    with np.errstate(all="ignore"):  # large tiles leave float64's range, too, and the figure says so
+        return predict_experiment(nested, experiment, dtype=ARITHMETIC[dtype], order=Order.LOWERED)
+
+
+def _experiment(dtype: str, lowering: Lowering, channels: int) -> Experiment:
+    """Return the experiment of code of this dtype: what is stored, how it fuses and how it transforms filters."""
+    return replace(
         LAYER,
         channels=channels,
         channel_block=None,
         contraction=Contraction.FUSED if lowering.fma else Contraction.SEPARATE,
         filter_rounding=FilterRounding.EVERY_INSTRUCTION if dtype == "float64" else FilterRounding.ONCE,
-        interface=None if arithmetic == dtype else dtype,
+        interface=None if ARITHMETIC[dtype] == dtype else dtype,
     )
-    with np.errstate(all="ignore"):  # large tiles leave float64's range, too, and the figure says so
-        return predict_experiment(nested, experiment, dtype=arithmetic, order=Order.LOWERED)
 
 
 def _conditions(dtype: str, lowering: Lowering) -> str:

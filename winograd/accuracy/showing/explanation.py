@@ -1,6 +1,6 @@
 """What ``python -m winograd.gen --explain`` prints: the gain of every pass, and what a tile costs, as tables.
 
-In: an algorithm and how its programs are made. Out: text.
+In: an algorithm, how its programs are made, and for which target. Out: text.
 """
 
 from __future__ import annotations
@@ -10,13 +10,22 @@ from math import prod
 
 from winograd.accuracy.showing.table import text_table
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.codegen.emit import find_target
 from winograd.codegen.lower import DEFAULT_LOWERING, Lowering
 from winograd.codegen.pipeline import Gain
 from winograd.codegen.report import STAGES, AxisReport, TileReport, report_on
 
 
-def explanation(nested: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERING, stages: Sequence[str] = STAGES) -> str:
+def explanation(
+    nested: NestedAlgorithm,
+    lowering: Lowering = DEFAULT_LOWERING,
+    stages: Sequence[str] = STAGES,
+    target: str = "json",
+) -> str:
     """Return what every pass gained on every axis, and what a tile costs, for the transforms of these names.
+
+    Programs and machines are those of the target's code: where it computes a transform without fused multiply-add, the
+    program is made without it. JSON leaves both open.
 
     Examples
     --------
@@ -25,20 +34,30 @@ def explanation(nested: NestedAlgorithm, lowering: Lowering = DEFAULT_LOWERING, 
     >>> explanation(NestedAlgorithm((axis,)), stages=["data"]).splitlines()[0]
     'F(4,3): 6 multiplications for 4 outputs.'
     """
-    report = report_on(nested, lowering)
+    known = find_target(target)
+    report = report_on(nested, lowering, known.unfused, known.machines)
     tile = [one for one in report.tile if one.stage in stages]
     passes = [row for one in report.axes if one.stage in stages for row in _passes(one, nested)]
-    costs = [row for one in tile for row in _costs(one)]
     totals = [_total(one) for one in tile]
     return (
         f"{nested.label}: {nested.rank} multiplications for {prod(nested.m)} outputs.\n"
         "Instructions of every axis' programs before and after each pass: an addition, a multiplication or a fused\n"
         "multiply-add is one, without FMA that is two. Live: values that registers must hold at once.\n\n"
         f"{text_table(('program', 'pass', 'instructions', 'without FMA', 'live'), passes)}\n\n"
+        f"{_machines(tile)}"
+        f"Instructions of a whole tile: of programs made with and without FMA, and those that {target} code executes;\n"
+        "stored: values between two axes.\n\n"
+        f"{text_table(('transform', 'with FMA', 'without', 'executed', 'order of axes', 'stored'), totals)}\n"
+    )
+
+
+def _machines(tile: Sequence[TileReport]) -> str:
+    costs = [row for one in tile for row in _costs(one)]
+    if not costs:
+        return "No cost by machine: this code keeps every value in memory.\n\n"
+    return (
         "Estimated cost of a whole tile by machine; spills: values stored or loaded again for want of registers.\n\n"
         f"{text_table(('transform', 'machine', 'instructions', 'loads', 'stores', 'spills'), costs)}\n\n"
-        "Instructions of a whole tile, and of the programs that --no-fma makes; stored: values between two axes.\n\n"
-        f"{text_table(('transform', 'instructions', 'with --no-fma', 'order of axes', 'stored'), totals)}\n"
     )
 
 
@@ -70,8 +89,9 @@ def _costs(one: TileReport) -> list[tuple[str, ...]]:
 def _total(one: TileReport) -> tuple[str, ...]:
     return (
         one.stage,
-        str(one.counts.instructions),
+        str(one.fused),
         str(one.separate),
+        str(one.counts.instructions),
         _listed(one.order),
         _listed(one.stored),
     )

@@ -40,6 +40,8 @@ def pair(program: Program, arithmetic: Arithmetic = Arithmetic.FUSED) -> Program
     >>> rows.counts.instructions, pair(rows).counts.instructions
     (23, 18)
     """
+    if not program.outputs:
+        return None
     forms = _paired_forms(matrix_of(program))
     best = min((normalised(sums, arithmetic) for sums in forms), key=lambda sums: sums.cost_under(arithmetic))
     paired = program_of(best, fused=is_fused(program))

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.codegen.cost import MACHINES
 from winograd.codegen.lower import Lowering
 from winograd.codegen.nested import NestedPrograms, lower_nested
 
@@ -38,10 +39,11 @@ class Stage(StrEnum):
         >>> [str(stage) for stage in Stage.CONV.transforms]
         ['data', 'filter', 'inverse']
         """
-        return (self,) if self in _TRANSFORMS else _TRANSFORMS
+        return (self,) if self in TRANSFORMS else TRANSFORMS
 
 
-_TRANSFORMS: Final = (Stage.DATA, Stage.FILTER, Stage.INVERSE)
+TRANSFORMS: Final = (Stage.DATA, Stage.FILTER, Stage.INVERSE)
+"""The stages that are one transform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Request:
         One of the target's dtypes; "" where it has none.
     lowering : Lowering
         How programs are made from matrices.
+    unfused : tuple of Stage
+        The target's: transforms whose programs are made without fused multiply-add whatever the lowering says.
     """
 
     algorithm: NestedAlgorithm
@@ -70,11 +74,12 @@ class Request:
     stage: Stage
     dtype: str
     lowering: Lowering
+    unfused: tuple[Stage, ...] = ()
 
     @property
     def programs(self) -> NestedPrograms:
-        """The passes of the three transforms of a tile."""
-        return lower_nested(self.algorithm, self.lowering)
+        """The passes of the three transforms of a tile, as the code executes them."""
+        return lower_nested(self.algorithm, self.lowering, self.unfused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,10 @@ class Target:
         In which constants of the data and inverse transforms must be normal numbers; None where they are exact.
     stages : tuple of Stage
         What can be emitted, the default first.
+    unfused : tuple of Stage
+        Transforms that the code computes without fused multiply-add: their programs are made, and counted, without it.
+    machines : tuple of str
+        Names of `winograd.codegen.cost.MACHINES` that the code runs on; none where values are kept in memory.
     """
 
     source: Callable[[Request], str]
@@ -100,3 +109,5 @@ class Target:
     dtypes: tuple[str, ...] = ()
     range_dtype: str | None = None
     stages: tuple[Stage, ...] = (Stage.CONV, Stage.ALL, Stage.DATA, Stage.FILTER, Stage.INVERSE)
+    unfused: tuple[Stage, ...] = ()
+    machines: tuple[str, ...] = tuple(MACHINES)

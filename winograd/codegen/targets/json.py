@@ -12,18 +12,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Final
 
-import sympy
-
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.nested import AxisPass
 from winograd.codegen.program import Op, Program
+from winograd.codegen.targets.axes import matrix_of
 from winograd.codegen.targets.contract import Request, Stage, Target
 
 VERSION: Final = 1
 """Version of the layout."""
-
-_MATRICES: Final = {Stage.DATA: "bt", Stage.FILTER: "g", Stage.INVERSE: "at"}
 
 
 def source(request: Request) -> str:
@@ -61,8 +58,7 @@ def _passes(request: Request, stage: Stage) -> list[dict[str, Any]]:
 
 
 def _matrix(nested: NestedAlgorithm, axis: int, stage: Stage, transposed: bool) -> Sequence[Sequence[Fraction]]:
-    matrix: sympy.ImmutableMatrix = getattr(nested.axes[axis], _MATRICES[stage])
-    return fraction_rows(matrix.T if transposed else matrix)
+    return fraction_rows(matrix_of(nested.axes[axis], stage, transposed))
 
 
 def program_as_json(program: Program) -> dict[str, Any]:

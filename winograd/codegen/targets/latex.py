@@ -18,6 +18,7 @@ from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.lower import lower_axis
 from winograd.codegen.program import Node, Op, Program
+from winograd.codegen.targets.axes import matrix_of
 from winograd.codegen.targets.contract import Request, Stage, Target
 
 _PREAMBLE = r"""\documentclass{article}
@@ -79,13 +80,13 @@ def _heading(numbers: Sequence[int], ndim: int) -> str:
 
 
 def _axis(axis: BilinearAlgorithm, request: Request) -> Iterator[str]:
-    matrices = {Stage.DATA: axis.bt, Stage.FILTER: axis.g, Stage.INVERSE: axis.at}
     made = lower_axis(axis, request.lowering)
     programs = {Stage.DATA: made.data, Stage.FILTER: made.filter, Stage.INVERSE: made.inverse}
     for stage in request.stage.transforms:
-        how, matrix, program = _TRANSFORMS[stage], matrices[stage], programs[stage]
+        how, program = _TRANSFORMS[stage], programs[stage]
+        matrix = matrix_of(axis, stage, request.lowering.transposed)
         if request.lowering.transposed:
-            how, matrix = how.transposed, matrix.T
+            how = how.transposed
         count = program.counts.instructions
         yield f"\\paragraph{{{how.title}}} {count} instruction{'' if count == 1 else 's'} for ${how.letter}$."
         yield f"\\[ {how.letter} = {_matrix(matrix)} \\]"

@@ -10,12 +10,12 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final
 
-from winograd.codegen.targets.contract import Request, Target
+from winograd.codegen.targets.contract import TRANSFORMS, Request, Target
 from winograd.codegen.targets.python_file import Language, python_source
 from winograd.codegen.targets.straight_line import Dialect
 
 _NUMBERS: Final = """\
-Arrays of dtype object are computed exactly with whatever numbers they hold; integers and booleans become Python
+Arrays of dtype object are computed exactly where they hold int and Fraction; integers and booleans become Python
 integers first. In a floating or complex dtype constants are rounded to it once, and every product and every sum rounds:
 NumPy has no fused multiply-add.
 """
@@ -45,7 +45,11 @@ def _constant(dtype):
 """
 
 _PARTS: Final = '''\
-def _operands(*operands):
+def _operands(input, weight, bias):
+    for name, value in (("input", input), ("weight", weight)):
+        if value is None:
+            raise TypeError(f"{name} is None, must be an array")
+    operands = input, weight, bias
     arrays = [None if value is None else _exact_integers(np.asarray(value)) for value in operands]
     dtype = np.result_type(*(x for x in arrays if x is not None))
     work = np.result_type(dtype, np.float32) if dtype == np.float16 else dtype
@@ -120,4 +124,4 @@ def source(request: Request) -> str:
     return python_source(request, NUMPY)
 
 
-TARGET = Target(source=source, comment="#", range_dtype="float64")
+TARGET = Target(source=source, comment="#", range_dtype="float64", unfused=TRANSFORMS, machines=())

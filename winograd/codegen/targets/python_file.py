@@ -6,7 +6,7 @@ transforms that the stage needs, the convolution if it is asked for, shape guard
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite
 from string import Template
@@ -134,7 +134,8 @@ def _filled(template: str, language: Language) -> str:
 
 
 def _by_definition(request: Request, language: Language) -> list[str]:
-    allowed = float64_tolerance(request.algorithm, _MAGNITUDE, _CHANNELS, request.lowering)
+    lowering = replace(request.lowering, fma=False)  # neither library fuses
+    allowed = float64_tolerance(request.algorithm, _MAGNITUDE, _CHANNELS, lowering)
     cases = parts.CONVOLVE_CASES if request.stage is Stage.CONV else parts.TILE_CASES
     return [_filled(parts.DIRECT, language), f"_LIMITS = {_limits(allowed, Fraction(1))}\n\n\n{cases}"]
 

@@ -36,7 +36,8 @@ def _checked_padding(x, w, b, padding):
     if b is not None and tuple(b.shape) != shapes[1][:1]:
         raise ValueError(f"bias has shape {tuple(b.shape)}, must be {shapes[1][:1]}")
     zeros = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * axes
-    if len(zeros) != axes or any(not isinstance(zero, $integers) or zero < 0 for zero in zeros):
+    counted = all(isinstance(zero, $integers) and type(zero) is not bool and zero >= 0 for zero in zeros)
+    if len(zeros) != axes or not counted:
         raise ValueError(f"padding is {padding!r}, must be an integer of at least 0, or {axes} of them")
     if any(size + 2 * zero < r for size, zero, r in zip(shapes[0][2:], zeros, R)):
         raise ValueError(f"input of sizes {shapes[0][2:]} and padding {zeros} is smaller than the taps {R}")

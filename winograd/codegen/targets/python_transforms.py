@@ -15,6 +15,7 @@ from winograd.algebra.bilinear import FractionRows, fraction_rows
 from winograd.codegen.interpret import interpret
 from winograd.codegen.nested import AxisPass
 from winograd.codegen.program import Program
+from winograd.codegen.targets.axes import matrix_of
 from winograd.codegen.targets.contract import Request, Stage
 from winograd.codegen.targets.straight_line import Dialect, function
 from winograd.codegen.tolerance import transform_growth, transform_tolerance, without_signs
@@ -150,5 +151,4 @@ def _rows(rows: FractionRows) -> str:
 
 def _matrices(request: Request, stage: Stage) -> tuple[FractionRows, ...]:
     axes = request.algorithm.axes
-    matrices = [{Stage.FILTER: axis.g, Stage.DATA: axis.bt, Stage.INVERSE: axis.at}[stage] for axis in axes]
-    return tuple(fraction_rows(matrix.T if request.lowering.transposed else matrix) for matrix in matrices)
+    return tuple(fraction_rows(matrix_of(axis, stage, request.lowering.transposed)) for axis in axes)

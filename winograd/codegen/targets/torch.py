@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from winograd.codegen.literals import float64_literal
-from winograd.codegen.targets.contract import Request, Target
+from winograd.codegen.targets.contract import TRANSFORMS, Request, Target
 from winograd.codegen.targets.python_file import Language, python_source
 from winograd.codegen.targets.straight_line import Dialect
 
@@ -31,8 +31,8 @@ def _transform(name, x, sizes, passes):
 def _check_numbers(name, x):
     if not isinstance(x, torch.Tensor):
         raise TypeError(f"{name} is a {type(x).__name__}, must be a tensor")
-    if not (x.is_floating_point() or x.is_complex()):
-        raise TypeError(f"{name} has dtype {x.dtype}, must be floating or complex; convert it first")
+    if not (x.is_floating_point() or x.is_complex()) or x.element_size() < 2:
+        raise TypeError(f"{name} has dtype {x.dtype}, must be floating or complex, of 16 bits or more; convert it")
 """
 
 _PARTS: Final = '''\
@@ -105,4 +105,4 @@ def source(request: Request) -> str:
     return python_source(request, TORCH)
 
 
-TARGET = Target(source=source, comment="#", range_dtype="float64")
+TARGET = Target(source=source, comment="#", range_dtype="float64", unfused=TRANSFORMS, machines=())

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from winograd.algebra.nesting import NestedAlgorithm
-from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.targets.axes import pad_axes
 from winograd.codegen.targets.c.convolution import CHANNEL_BLOCK, convolution
 from winograd.codegen.targets.c.parts import DTYPES, assembled
 from winograd.codegen.targets.c.tiles import tiles
 from winograd.codegen.targets.contract import Request, Stage, Target
 
-__all__ = ["CHANNEL_BLOCK", "TARGET", "pad_axes", "source"]
+__all__ = ["CHANNEL_BLOCK", "TARGET", "source"]
 
 
 def source(request: Request) -> str:
@@ -31,15 +30,12 @@ def source(request: Request) -> str:
     return assembled(request.header, usage, body, request.name)
 
 
-def pad_axes(nested: NestedAlgorithm) -> NestedAlgorithm:
-    """Return the algorithm with leading axes of size 1, F(1, 1), to make three."""
-    return NestedAlgorithm((*(toom_cook(1, 1),) * (3 - nested.ndim), *nested.axes))
-
-
 TARGET = Target(
     source=source,
     comment="//",
     dtypes=tuple(DTYPES),
     range_dtype="float32",
     stages=(Stage.CONV, Stage.ALL, Stage.DATA, Stage.FILTER, Stage.INVERSE),
+    unfused=(Stage.FILTER,),
+    machines=("SSE2", "AVX2", "AVX-512"),
 )

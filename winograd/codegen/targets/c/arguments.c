@@ -1,15 +1,16 @@
-/* The transforms work on tiles that lie side by side: element number e of tile number t is at x[e * x_stride + t], so
-   that a vector holds the same element of neighbouring tiles. Elements of a tile are numbered with its last axis
-   fastest. Strides and counts are in numbers, not bytes; x and y must not overlap; any alignment will do.
-   Every transform returns NULL, or what is wrong with its arguments, and then writes nothing. */
-static const char *NAME_wrong_arguments(const void *x, int64_t x_stride, const void *y, int64_t y_stride, int64_t count)
+/* NULL, or what is wrong with arguments for tiles of so many elements. */
+static const char *NAME_wrong_arguments(const void *x, int64_t x_stride, const void *y, int64_t y_stride, int64_t count,
+                                        int64_t elements)
 {
+    const int64_t largest = PTRDIFF_MAX / 8 / elements;
     if (count < 0)
         return "count is negative, must be at least 0";
     if (x_stride < count)
         return "x_stride is smaller than count, must be at least count";
     if (y_stride < count)
         return "y_stride is smaller than count, must be at least count";
+    if (x_stride > largest || y_stride > largest)
+        return "x_stride or y_stride is too large, tiles must fit into memory";
     if (count > 0 && x == NULL)
         return "x is NULL, must be the address of the first element of the first tile";
     if (count > 0 && y == NULL)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from winograd.codegen.nested import AxisPass
-from winograd.codegen.program import Program
+from winograd.codegen.targets.axes import without_identities
 from winograd.codegen.targets.c.printing import DOUBLE, VECTOR, Notation, print_program
 
 _INDICES = ("i", "j", "k")
@@ -81,7 +81,7 @@ def print_transform(passes: Sequence[AxisPass], ranks: Sequence[int], style: Sty
     inside = _strides(ranks)
     before = _strides([step.program.inputs for step in sorted(passes, key=lambda step: step.axis)])
     after = _strides([len(step.program.outputs) for step in sorted(passes, key=lambda step: step.axis)])
-    kept = [step for step in passes if not _is_identity(step.program)] or [passes[0]]
+    kept = without_identities(passes)
     for step in kept:
         read, read_strides = (outside.read, before) if step is kept[0] else (style.buffer, inside)
         leaves = step is kept[-1] and outside.write is not None
@@ -93,10 +93,6 @@ def print_transform(passes: Sequence[AxisPass], ranks: Sequence[int], style: Sty
 
 def _strides(extents: Sequence[int]) -> tuple[int, int, int]:
     return (extents[1] * extents[2], extents[2], 1)
-
-
-def _is_identity(program: Program) -> bool:
-    return program.outputs == tuple(range(program.inputs))
 
 
 @dataclass(frozen=True, slots=True)

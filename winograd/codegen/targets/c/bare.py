@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from winograd.codegen.interpret import Contraction
 from winograd.codegen.program import Program
-from winograd.codegen.targets.c.parts import assembled, foundation
+from winograd.codegen.targets.c.parts import assembled, declarations, foundation
 from winograd.codegen.targets.c.printing import VECTOR, print_program
 
 
@@ -43,7 +43,8 @@ def bare_source(
     """
     functions = [line for number, program in enumerate(programs) for line in _function(number, program)]
     header = [f"{len(programs)} programs in {dtype}."]
-    return assembled(header, "", [*foundation(dtype, contraction), "\n".join([*functions, ""])], name)
+    body = [*foundation(dtype, contraction), "\n".join([*functions, ""])]
+    return assembled(header, "", [declarations(dtype), *body], name)
 
 
 def _function(number: int, program: Program) -> Iterator[str]:

@@ -1,4 +1,6 @@
-#if !defined(__GNUC__) || !defined(__STDC_VERSION__) || __STDC_VERSION__ < 201112L
+#if defined(__cplusplus)
+#error "this file is C, not C++: compile it by a C compiler, and include it with WINOGRAD_DECLARATIONS_ONLY defined"
+#elif !defined(__GNUC__) || !defined(__STDC_VERSION__) || __STDC_VERSION__ < 201112L
 #error "this file needs GCC or Clang and C11 (-std=c11)"
 #endif
 #include <stddef.h>

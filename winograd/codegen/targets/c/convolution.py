@@ -12,7 +12,7 @@ from winograd.algebra.growth import kappa
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.nested import NestedPrograms, count_passes
 from winograd.codegen.targets.c.axis_passes import DOUBLES, VECTORS, Outside, print_transform
-from winograd.codegen.targets.c.parts import DTYPES, Dtype, contraction_of, foundation, part
+from winograd.codegen.targets.c.parts import DTYPES, Dtype, contraction_of, declarations, foundation, part
 from winograd.codegen.targets.contract import Request
 
 CHANNEL_BLOCK: Final = 64
@@ -39,10 +39,12 @@ _USAGE: Final = """\
 def convolution(request: Request) -> tuple[str, list[str]]:
     """Return how to use the file, and its parts, for an algorithm of three axes."""
     body = [
+        declarations(request.dtype, part("declarations_convolve.c")),
         *foundation(request.dtype, contraction_of(request.lowering)),
         _constants(request.algorithm, request.programs, DTYPES[request.dtype]),
         _transforms(request.programs, request.algorithm.ranks),
         part("product.c"),
+        part("plan.c"),
         part("convolve.c"),
         "#ifdef WINOGRAD_SELFTEST\n" + part("random.c"),
         part("selftest_convolve.c") + "#endif\n",

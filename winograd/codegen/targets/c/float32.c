@@ -1,5 +1,4 @@
 /* Arithmetic in float32. */
-typedef float NAME_real;
 typedef int32_t NAME_integer; /* as wide */
 #define NAME_FMA_512(a, b, c) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
 #define NAME_FMA_256(a, b, c) _mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c))

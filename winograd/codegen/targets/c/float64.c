@@ -1,5 +1,4 @@
 /* Arithmetic in float64. */
-typedef double NAME_real;
 typedef int64_t NAME_integer; /* as wide */
 #define NAME_FMA_512(a, b, c) _mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c))
 #define NAME_FMA_256(a, b, c) _mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c))

@@ -16,6 +16,7 @@ from winograd.codegen.interpret import Contraction
 from winograd.codegen.lower import Lowering
 
 _FLOAT32_UNIT = Fraction(1, 2**24)
+_END: Final = "#endif /* WINOGRAD_DECLARATIONS_ONLY */\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Dtype:
     ----------
     arithmetic : str
         float32 or float64.
+    real : str
+        The same in C.
     unit : Fraction
         Half the distance from 1 to the next number of the arithmetic.
     stored : str
@@ -37,6 +40,7 @@ class Dtype:
     """
 
     arithmetic: str
+    real: str
     unit: Fraction
     stored: str = ""
     stored_unit: float = 0.0
@@ -46,10 +50,10 @@ class Dtype:
 
 DTYPES: Final = MappingProxyType[str, Dtype](
     {
-        "float32": Dtype("float32", _FLOAT32_UNIT, largest=2.0**127),
-        "float64": Dtype("float64", Fraction(1, 2**53), largest=2.0**1023),
-        "float16": Dtype("float32", _FLOAT32_UNIT, "float16", 2.0**-11, 2.0**-25, 2.0**15),
-        "bfloat16": Dtype("float32", _FLOAT32_UNIT, "bfloat16", 2.0**-8, 2.0**-134, 2.0**127),
+        "float32": Dtype("float32", "float", _FLOAT32_UNIT, largest=2.0**127),
+        "float64": Dtype("float64", "double", Fraction(1, 2**53), largest=2.0**1023),
+        "float16": Dtype("float32", "float", _FLOAT32_UNIT, "float16", 2.0**-11, 2.0**-25, 2.0**15),
+        "bfloat16": Dtype("float32", "float", _FLOAT32_UNIT, "bfloat16", 2.0**-8, 2.0**-134, 2.0**127),
     }
 )
 """Every dtype, the default first."""
@@ -58,6 +62,16 @@ DTYPES: Final = MappingProxyType[str, Dtype](
 def part(file: str) -> str:
     """Return the text of a part, a .c file of this folder."""
     return (resources.files(__package__) / file).read_text(encoding="ascii")
+
+
+def declarations(dtype: str, prototypes: str = "") -> str:
+    """Return the part that other files include: types, and what the file exports."""
+    meaning = DTYPES[dtype]
+    words = {"REAL_TYPE": meaning.real, "STORED_TYPE": "uint16_t" if meaning.stored else "NAME_real"}
+    text = part("declarations.c")
+    for word, what in (words | {"PROTOTYPES": prototypes}).items():
+        text = text.replace(word, what)
+    return text
 
 
 def foundation(dtype: str, contraction: Contraction) -> list[str]:
@@ -75,7 +89,7 @@ def contraction_of(lowering: Lowering) -> Contraction:
     return Contraction.FUSED if lowering.fma else Contraction.SEPARATE
 
 
-def assembled(header: Sequence[str], usage: str, body: Sequence[str], name: str) -> str:
-    """Return the whole file: the header and how to use it as a comment, and the parts with the name filled in."""
+def assembled(header: Sequence[str], usage: str, parts: Sequence[str], name: str) -> str:
+    """Return the whole file: header, usage and the parts, the first of which are declarations, under their name."""
     comment = "\n".join(["/*", *(f" * {line}".rstrip() for line in header), " */", ""])
-    return comment + "\n".join([usage, *body]).replace("NAME_", f"{name}_")
+    return comment + "\n".join([usage, *parts, _END]).replace("NAME_", f"{name}_")

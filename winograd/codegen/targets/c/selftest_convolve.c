@@ -20,6 +20,11 @@ static NAME_real *NAME_random_reals(int64_t count)
     return values;
 }
 
+static int64_t NAME_axis_output(const NAME_shape *shape, int axis)
+{
+    return NAME_padded(shape, axis) - NAME_taps[axis] + 1;
+}
+
 static double NAME_direct(const NAME_shape *s, const NAME_stored *x, const NAME_stored *w, int64_t n, int64_t k,
                           const int64_t o[3])
 {
@@ -66,11 +71,15 @@ static double NAME_largest_error(const NAME_shape *s, const NAME_stored *x, cons
 static int NAME_refuses(const NAME_shape *s, const NAME_stored *x, const NAME_real *u, NAME_stored *y,
                         NAME_real *workspace)
 {
-    NAME_shape empty = *s, narrow = *s, negative = *s;
+    NAME_shape empty = *s, narrow = *s, negative = *s, padded = *s, wide = *s;
     empty.channels = 0;
     narrow.size[2] = NAME_R2 - 1, narrow.low[2] = narrow.high[2] = 0;
     negative.low[0] = -1;
-    return NAME_convolve(&empty, x, u, NULL, 0, y, workspace, 1) &&
+    padded.low[0] = INT64_MAX;
+    wide.channels = INT64_MAX / 2;
+    return NAME_workspace_floats(NULL, 1) == -1 && NAME_workspace_floats(&padded, 1) == -1 &&
+           NAME_filter_floats(-1, 5) == -1 && NAME_convolve(&padded, x, u, NULL, 0, y, workspace, 1) &&
+           NAME_convolve(&wide, x, u, NULL, 0, y, workspace, 1) && NAME_convolve(&empty, x, u, NULL, 0, y, workspace, 1) &&
            NAME_convolve(&narrow, x, u, NULL, 0, y, workspace, 1) &&
            NAME_convolve(&negative, x, u, NULL, 0, y, workspace, 1) &&
            NAME_convolve(s, NULL, u, NULL, 0, y, workspace, 1) && NAME_convolve(s, x, u, NULL, 0, y, workspace + 1, 1) &&
@@ -111,7 +120,7 @@ static double NAME_check(const NAME_shape *s, int relu)
 static NAME_shape NAME_numbered_shape(int64_t i)
 {
     static const int64_t channels[] = {1, 3, 17, 70}, outputs[] = {5, 33, 2, 1};
-    NAME_shape s = {.batch = 1 + i % 2, .block = 1 + 5 * (i % 3), .task = 1 + 2 * (i % 4)};
+    NAME_shape s = {.batch = 1 + i % 2, .block = 5 * (i % 3), .task = 2 * (i % 4)};
     int64_t work = s.batch * NAME_TAPS;
     for (int axis = 0; axis < 3; ++axis) {
         const int64_t taps = NAME_taps[axis], m = NAME_outputs_of_tile[axis];

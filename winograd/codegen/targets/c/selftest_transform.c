@@ -17,7 +17,8 @@ static double NAME_check_STAGE(int64_t count)
         const int refuses = NAME_STAGE(NULL, x_stride, y, y_stride, count) &&
                             NAME_STAGE(x, x_stride, NULL, y_stride, count) &&
                             NAME_STAGE(x, count - 1, y, y_stride, count) &&
-                            NAME_STAGE(x, x_stride, y, count - 1, count) && NAME_STAGE(x, x_stride, y, y_stride, -1);
+                            NAME_STAGE(x, x_stride, y, count - 1, count) && NAME_STAGE(x, x_stride, y, y_stride, -1) &&
+                            NAME_STAGE(x, INT64_MAX, y, y_stride, count);
         ratio = refuses && !NAME_STAGE(x, x_stride, y, y_stride, count) ? 0 : INFINITY;
         for (int64_t t = 0; t < y_stride; ++t) {
             for (int64_t e = 0; t < count && e < inputs; ++e)

@@ -1,8 +1,6 @@
 /* Inputs, filters and outputs are stored in bfloat16: the upper 16 bits of a float32. Widening is exact; narrowing
    rounds to nearest, ties to even; a NaN stays a NaN and becomes quiet. The instructions of AVX512-BF16 are not used:
    they take subnormal numbers for zero. */
-typedef uint16_t NAME_stored;
-
 NAME_INLINE float NAME_widen(NAME_stored a)
 {
     const uint32_t bits = (uint32_t)a << 16;

@@ -1,7 +1,5 @@
 /* Inputs, filters and outputs are stored in float16, as the 16 bits of a number: 1 of sign, 5 of exponent, 10 of
    fraction. Widening is exact; narrowing rounds to nearest, ties to even; a NaN stays a NaN and becomes quiet. */
-typedef uint16_t NAME_stored;
-
 #if defined(__F16C__)
 NAME_INLINE float NAME_widen(NAME_stored a)
 {

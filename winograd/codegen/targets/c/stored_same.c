@@ -1,6 +1,4 @@
 /* Inputs, filters and outputs are stored in the type of the arithmetic. */
-typedef NAME_real NAME_stored;
-
 NAME_INLINE NAME_real NAME_widen(NAME_stored a)
 {
     return a;

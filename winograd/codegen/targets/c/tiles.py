@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from winograd.codegen.targets.c.axis_passes import DOUBLES, WRITTEN_OUT, Outside, print_transform
-from winograd.codegen.targets.c.parts import contraction_of, foundation, part
+from winograd.codegen.targets.c.parts import contraction_of, declarations, foundation, part
 from winograd.codegen.targets.c.tile_selftest import self_test
 from winograd.codegen.targets.c.transform import Transform, filled, transform_of
 from winograd.codegen.targets.contract import Request, Stage
@@ -34,6 +34,7 @@ def tiles(request: Request) -> tuple[str, list[str]]:
     """Return how to use the file, and its parts, for an algorithm of three axes."""
     transforms = [transform_of(request, stage) for stage in request.stage.transforms]
     body = [
+        declarations(request.dtype, part("declarations_tiles.c") + "".join(map(_declaration, transforms))),
         *foundation(request.dtype, contraction_of(request.lowering)),
         part("arguments.c"),
         *(_function(transform, request.algorithm.ranks) for transform in transforms),
@@ -42,10 +43,14 @@ def tiles(request: Request) -> tuple[str, list[str]]:
     return _USAGE, body
 
 
+def _declaration(transform: Transform) -> str:
+    return filled(part("declaration_transform.c"), transform, SENTENCE=_sentence(transform))
+
+
 def _function(transform: Transform, ranks: Sequence[int]) -> str:
     style = DOUBLES if transform.stage is Stage.FILTER else WRITTEN_OUT
     body = print_transform(transform.passes, ranks, style, _outside(transform))
-    return filled(part("transform.c"), transform, SENTENCE=_sentence(transform), BODY="\n".join(body))
+    return filled(part("transform.c"), transform, BODY="\n".join(body))
 
 
 def _outside(transform: Transform) -> Outside:

@@ -4,10 +4,9 @@ NAME_INLINE void NAME_STAGE_tile(const X_TYPE *x, int64_t x_stride, Y_TYPE *y, i
 BODY
 }
 
-/* SENTENCE */
 const char *NAME_STAGE(const X_TYPE *x, int64_t x_stride, Y_TYPE *y, int64_t y_stride, int64_t count)
 {
-    const char *wrong = NAME_wrong_arguments(x, x_stride, y, y_stride, count);
+    const char *wrong = NAME_wrong_arguments(x, x_stride, y, y_stride, count, ELEMENTS);
     if (wrong)
         return wrong;
     enum { BYTES = BUFFER * (int)sizeof(VALUE), SMALL = BYTES <= NAME_STACK };

@@ -6,10 +6,12 @@ In: a request and a stage. Out: a `Transform`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from winograd.algebra.bilinear import FractionRows, fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.nested import AxisPass
+from winograd.codegen.targets.axes import matrix_of
 from winograd.codegen.targets.c.parts import DTYPES, Dtype
 from winograd.codegen.targets.contract import Request, Stage
 
@@ -69,8 +71,7 @@ def transform_of(request: Request, stage: Stage) -> Transform:
 
 
 def _matrices(nested: NestedAlgorithm, stage: Stage) -> list[FractionRows]:
-    which = {Stage.DATA: "bt", Stage.FILTER: "g", Stage.INVERSE: "at"}[stage]
-    return [fraction_rows(getattr(axis, which)) for axis in nested.axes]
+    return [fraction_rows(matrix_of(axis, stage)) for axis in nested.axes]
 
 
 def filled(text: str, transform: Transform, **more: str) -> str:
@@ -81,6 +82,7 @@ def filled(text: str, transform: Transform, **more: str) -> str:
     x, y = (real, stored) if transform.stores else (stored, real)
     words = {
         "STAGE": transform.name,
+        "ELEMENTS": str(max(prod(transform.rows), prod(transform.columns))),
         "VALUE": "double" if doubles else "NAME_vector",
         "LANES": "NAME_PANEL" if doubles else "NAME_WIDTH",
         "BUFFER": f"({transform.positions} * NAME_PANEL)" if doubles else str(transform.positions),

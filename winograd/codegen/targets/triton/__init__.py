@@ -9,12 +9,13 @@ name).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import resources
 from math import prod, sqrt
 
 from winograd.algebra.growth import kappa
-from winograd.codegen.nested import AxisPass, NestedPrograms, lower_nested
-from winograd.codegen.targets.c import pad_axes
+from winograd.codegen.nested import AxisPass, NestedPrograms
+from winograd.codegen.targets.axes import pad_axes
 from winograd.codegen.targets.contract import Request, Stage, Target
 from winograd.codegen.targets.triton.convolution import print_convolution
 from winograd.codegen.targets.triton.stages import MAGNITUDE, print_stages
@@ -44,7 +45,7 @@ def _convolution(request: Request) -> Iterator[str]:
     """Yield the parts of a convolution; missing axes are leading axes of size 1."""
     nested = request.algorithm
     whole = pad_axes(nested)
-    programs = lower_nested(whole, request.lowering)
+    programs = replace(request, algorithm=whole).programs
     growth = prod(kappa(axis) for axis in nested.axes)
     constants = {
         "M": nested.m,
@@ -98,4 +99,11 @@ def _steps(programs: NestedPrograms) -> int:
     return sum(step.program.counts.instructions for step in steps)
 
 
-TARGET = Target(source=source, comment="#", dtypes=("float32", "float16", "bfloat16"), range_dtype="float32")
+TARGET = Target(
+    source=source,
+    comment="#",
+    dtypes=("float32", "float16", "bfloat16"),
+    range_dtype="float32",
+    unfused=(Stage.FILTER,),
+    machines=("GPU thread",),
+)

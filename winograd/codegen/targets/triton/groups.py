@@ -12,7 +12,7 @@ from math import prod
 from typing import Final
 
 from winograd.codegen.nested import AxisPass
-from winograd.codegen.program import Program
+from winograd.codegen.targets.axes import without_identities
 
 MAX_VALUES: Final = 64
 """Most values of a group: a thread of NVIDIA's GPUs has 255 registers, and a program needs some for its own."""
@@ -74,14 +74,10 @@ def grouped(passes: Sequence[AxisPass], most: int = MAX_VALUES) -> tuple[Group, 
     [2, 1]
     """
     groups: list[Group] = []
-    for step in [step for step in passes if not _is_identity(step.program)] or passes[:1]:
+    for step in without_identities(passes):
         longer = Group((*groups[-1].passes, step)) if groups else None
         if longer and longer.values <= most:
             groups[-1] = longer
         else:
             groups.append(Group((step,)))
     return tuple(groups)
-
-
-def _is_identity(program: Program) -> bool:
-    return program.outputs == tuple(range(program.inputs))

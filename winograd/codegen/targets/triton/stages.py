@@ -18,6 +18,7 @@ from winograd.algebra.bilinear import fraction_rows
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.literals import float64_literal
 from winograd.codegen.nested import AxisPass
+from winograd.codegen.targets.axes import matrix_of
 from winograd.codegen.targets.contract import Request, Stage
 from winograd.codegen.targets.triton.printing import (
     FUSED,
@@ -36,8 +37,6 @@ MAGNITUDE: Final = 4
 
 _LARGEST: Final = 2**14
 """Largest value of the self-test where outputs are of 16 bits; float16 ends at 2^16."""
-
-_MATRICES: Final = {Stage.DATA: "bt", Stage.FILTER: "g", Stage.INVERSE: "at"}
 
 _SIZES: Final = {Stage.DATA: ("TILE", "RANKS"), Stage.FILTER: ("R", "RANKS"), Stage.INVERSE: ("RANKS", "M")}
 
@@ -97,8 +96,7 @@ class StageCode:
     @property
     def matrices(self) -> list[sympy.ImmutableMatrix]:
         """What the transform multiplies by along each axis."""
-        found = [getattr(axis, _MATRICES[self.stage]) for axis in self.request.algorithm.axes]
-        return [matrix.T for matrix in found] if self.transposed else found
+        return [matrix_of(axis, self.stage, self.transposed) for axis in self.request.algorithm.axes]
 
 
 def print_stages(request: Request) -> Iterator[str]:

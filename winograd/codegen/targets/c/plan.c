@@ -1,0 +1,176 @@
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* Sizes. A size is a number from 0 to NAME_LARGEST, the bytes of which still fit into an address; what is larger, and
+   what is computed from it, is -1. */
+#define NAME_LARGEST (PTRDIFF_MAX / 16)
+
+static int64_t NAME_plus(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return a < 0 || b < 0 || __builtin_add_overflow(a, b, &sum) || sum > NAME_LARGEST ? -1 : sum;
+}
+
+static int64_t NAME_times(int64_t a, int64_t b)
+{
+    int64_t product;
+    return a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product) || product > NAME_LARGEST ? -1 : product;
+}
+
+/* How many parts of a size hold a. */
+static int64_t NAME_parts(int64_t a, int64_t size)
+{
+    return a < 0 ? -1 : a / size + (a % size > 0);
+}
+
+/* The size of the largest of parts of nearly equal size, at most `most`, of a total of at least 1. */
+static int64_t NAME_even_part(int64_t total, int64_t most)
+{
+    return NAME_parts(total, NAME_parts(total, most));
+}
+
+enum {
+    /* One cache line between positions keeps equal strides of 4 KiB, which would share a cache set, from happening. */
+    NAME_PAD = 64 / (int)sizeof(NAME_real),
+    /* Numbers in the vectors of a tile, in whole cache lines. */
+    NAME_BUFFER = (NAME_POSITIONS * NAME_WIDTH + NAME_PAD - 1) / NAME_PAD * NAME_PAD,
+    /* Numbers that take the space of the addresses of a tile's inputs. */
+    NAME_POINTERS = NAME_INPUTS * (int)sizeof(NAME_stored *) / (int)sizeof(NAME_real),
+    /* Threads and tiles that are more count as this many. */
+    NAME_MOST_THREADS = 1024,
+    NAME_MOST_TILES = 1 << 30,
+    /* Of tiles of one thread where the code chooses: as few, and else as have so many bytes of V and M. */
+    NAME_FEW_TILES = 16,
+    NAME_NEAR_BYTES = 1 << 19,
+    /* Bytes of V of all threads where the code chooses, unless those are few tiles. */
+    NAME_SHARED_BYTES = 12 << 20
+};
+
+static const int64_t NAME_outputs_of_tile[3] = {NAME_M0, NAME_M1, NAME_M2};
+static const int64_t NAME_taps[3] = {NAME_R0, NAME_R1, NAME_R2};
+
+/* A shape, and what follows from it: outputs and tiles along every axis, tiles, tiles at a time, and numbers between
+   positions of V and M, of zeros, of one thread, and of the workspace. */
+typedef struct {
+    NAME_shape shape;
+    int64_t output[3], axis_tiles[3], tiles, block, task;
+    int64_t v_stride, m_stride, zeros, thread_floats, workspace;
+} NAME_plan;
+
+static int64_t NAME_padded(const NAME_shape *shape, int axis)
+{
+    return NAME_plus(NAME_plus(shape->size[axis], shape->low[axis]), shape->high[axis]);
+}
+
+static int64_t NAME_product_of_sizes(int64_t first, const int64_t size[3], int64_t last)
+{
+    return NAME_times(NAME_times(NAME_times(NAME_times(first, size[0]), size[1]), size[2]), last);
+}
+
+/* NULL, or what is wrong with a shape before its sizes are multiplied. */
+static const char *NAME_wrong_shape(const NAME_shape *shape)
+{
+    if (shape == NULL)
+        return "shape is NULL, must be the address of a shape";
+    if (shape->batch < 1 || shape->channels < 1 || shape->outputs < 1)
+        return "batch, channels and outputs must be at least 1";
+    if (shape->block < 0 || shape->task < 0)
+        return "block and task must be at least 0";
+    for (int axis = 0; axis < 3; ++axis) {
+        if (shape->size[axis] < 1)
+            return "size must be at least 1 on every axis";
+        if (shape->low[axis] < 0 || shape->high[axis] < 0)
+            return "low and high must be at least 0 on every axis";
+        if (NAME_padded(shape, axis) < 0)
+            return "size + low + high is too large on an axis, must fit into memory";
+        if (NAME_padded(shape, axis) < NAME_taps[axis])
+            return "size + low + high is smaller than the filter on an axis";
+    }
+    return NULL;
+}
+
+/* Tiles at a time, where tiles and the packed filter have sizes: those that are asked for, or a choice. */
+static void NAME_choose(NAME_plan *plan, int64_t threads)
+{
+    const int64_t v_bytes = NAME_POSITIONS * plan->shape.channels * (int64_t)sizeof(NAME_real);
+    const int64_t m_bytes = NAME_POSITIONS * NAME_PANEL * (int64_t)sizeof(NAME_real);
+    const int64_t near = NAME_max(NAME_NEAR_BYTES / (v_bytes + m_bytes), NAME_FEW_TILES);
+    const int64_t shared = NAME_max(NAME_SHARED_BYTES / v_bytes, near);
+    const int64_t block = plan->shape.block, task = plan->shape.task;
+    const int64_t most = NAME_min(plan->tiles, NAME_MOST_TILES);
+    plan->block = block ? NAME_min(block, most) : NAME_even_part(plan->tiles, NAME_min(near * threads, shared));
+    plan->task = task ? NAME_min(task, plan->block) : NAME_even_part(plan->block, near);
+}
+
+static int64_t NAME_threads(int64_t threads)
+{
+    return NAME_max(NAME_min(threads, NAME_MOST_THREADS), 1);
+}
+
+static int64_t NAME_whole_lines(int64_t numbers)
+{
+    return NAME_times(NAME_parts(numbers, NAME_PAD), NAME_PAD);
+}
+
+/* Numbers of workspace on so many threads: zeros, V, and for every thread M, the vectors of a tile and addresses. */
+static int64_t NAME_measure(NAME_plan *plan, int64_t threads)
+{
+    const int64_t channels = plan->shape.channels;
+    plan->zeros = NAME_whole_lines(NAME_plus(channels, NAME_WIDTH));
+    plan->v_stride = NAME_plus(NAME_whole_lines(NAME_times(plan->block, channels)), NAME_PAD);
+    plan->m_stride = NAME_plus(NAME_times(plan->task, NAME_PANEL), NAME_PAD);
+    const int64_t m = NAME_times(NAME_POSITIONS, plan->m_stride);
+    plan->thread_floats = NAME_plus(NAME_whole_lines(NAME_plus(m, NAME_BUFFER + NAME_POINTERS)), NAME_PAD);
+    const int64_t v = NAME_times(NAME_POSITIONS, plan->v_stride);
+    return NAME_plus(NAME_plus(plan->zeros, v), NAME_times(threads, plan->thread_floats));
+}
+
+/* Fills in the plan of a shape; returns NULL, or what is wrong with the shape. */
+static const char *NAME_make_plan(const NAME_shape *shape, int64_t threads, NAME_plan *plan)
+{
+    const char *wrong = NAME_wrong_shape(shape);
+    if (wrong)
+        return wrong;
+    plan->shape = *shape;
+    for (int axis = 0; axis < 3; ++axis) {
+        plan->output[axis] = NAME_padded(shape, axis) - NAME_taps[axis] + 1;
+        plan->axis_tiles[axis] = NAME_parts(plan->output[axis], NAME_outputs_of_tile[axis]);
+    }
+    if (NAME_product_of_sizes(shape->batch, shape->size, shape->channels) < 0)
+        return "x is too large, batch * size * channels must fit into memory";
+    if (NAME_product_of_sizes(shape->batch, plan->output, shape->outputs) < 0)
+        return "y is too large, batch * output sizes * outputs must fit into memory";
+    if (NAME_filter_floats(shape->channels, shape->outputs) < 0)
+        return "the packed filter is too large, channels * outputs must fit into memory";
+    plan->tiles = NAME_product_of_sizes(shape->batch, plan->axis_tiles, 1);
+    NAME_choose(plan, NAME_threads(threads));
+    plan->workspace = NAME_measure(plan, NAME_threads(threads));
+    return plan->workspace < 0 ? "workspace is too large, block * channels must fit into memory" : NULL;
+}
+
+int64_t NAME_panel(void)
+{
+    return NAME_PANEL;
+}
+
+int64_t NAME_filter_floats(int64_t channels, int64_t outputs)
+{
+    if (channels < 1 || outputs < 1)
+        return -1;
+    return NAME_times(NAME_times(NAME_parts(outputs, NAME_PANEL), NAME_PANEL * NAME_POSITIONS), channels);
+}
+
+int64_t NAME_workspace_floats(const NAME_shape *shape, int64_t threads)
+{
+    NAME_plan plan;
+    return NAME_make_plan(shape, threads, &plan) ? -1 : plan.workspace;
+}
+
+#ifdef _OPENMP
+/* Threads of a team: no more than there are processors, or than OpenMP was told to use. */
+static int NAME_team(int64_t threads)
+{
+    return (int)NAME_min(NAME_threads(threads), NAME_max(omp_get_num_procs(), omp_get_max_threads()));
+}
+#endif

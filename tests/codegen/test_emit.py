@@ -366,6 +366,11 @@ def test_what_a_recipe_cannot_say_has_no_command() -> None:
     assert "Matrices of axis 1: handed in" in lines
 
 
+def test_words_that_chose_an_algorithm_may_be_long() -> None:
+    words = " ".join(["--recipe=" + "x" * 250] * 3)
+    assert words in header_lines(nest(MATRICES), F, chosen=words)[1]
+
+
 def test_a_direct_axis_beside_others_has_its_word() -> None:
     nested = nest(F23, toom_cook(1, 3), toom_cook(4, 3, "0,1,-1,2,-2,inf"))
     line = header_lines(nested, F)[1]

@@ -25,11 +25,13 @@ def turned(rows: FractionRows) -> FractionRows:
 
 @given(programs())
 def test_it_is_the_transposed_matrix(program: Program) -> None:
+    assume(program.outputs)  # a matrix without rows does not say how many columns it has
     assert matrix_of(transpose_program(program)) == turned(matrix_of(program))
 
 
 @given(programs())
 def test_twice_is_the_matrix_again(program: Program) -> None:
+    assume(program.outputs)
     assert matrix_of(transpose_program(transpose_program(program))) == matrix_of(program)
 
 

@@ -17,7 +17,7 @@ from winograd.accuracy.report import ErrorReport
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 
-__all__ = ["Experiment", "TileFunction", "measure_error", "sample_errors"]
+__all__ = ["TileFunction", "measure_error", "sample_errors"]
 
 
 def measure_error(

@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 
 from winograd.accuracy.arguments import checked_integer
-from winograd.accuracy.experiment import Experiment
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.orders import Order, as_order
-from winograd.accuracy.protocol import as_experiment
+from winograd.accuracy.protocol import Experiment, as_experiment
 from winograd.accuracy.searching.families import families
 from winograd.accuracy.searching.kappa_search import checked_height
 from winograd.accuracy.searching.objective import Cost, Norm, Objective, as_norm, as_objective

@@ -21,25 +21,10 @@ from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.emit import emit
+from winograd.codegen.kernel_shape import KernelShape, Triple
 from winograd.conv.blocking import Blocking, choose_blocking
 
-_Triple = ctypes.c_int64 * 3
 _Float = ctypes.POINTER(ctypes.c_float)
-
-
-class _Shape(ctypes.Structure):
-    """The C structure of the same name in the generated code."""
-
-    _fields_ = (
-        ("batch", ctypes.c_int64),
-        ("channels", ctypes.c_int64),
-        ("outputs", ctypes.c_int64),
-        ("size", _Triple),
-        ("low", _Triple),
-        ("high", _Triple),
-        ("block", ctypes.c_int64),
-        ("task", ctypes.c_int64),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,15 +186,15 @@ class NativeConvolution:
         if bias is not None and (bias.shape != (packed.outputs,) or bias.dtype != torch.float32):
             raise ValueError(f"bias is {bias.dtype} of shape {tuple(bias.shape)}, must be float32 ({packed.outputs},)")
 
-    def _shape(self, tiling: Tiling, batch: int, channels: int, outputs: int, blocking: Blocking) -> _Shape:
+    def _shape(self, tiling: Tiling, batch: int, channels: int, outputs: int, blocking: Blocking) -> KernelShape:
         missing = 3 - self.algorithm.ndim
-        return _Shape(
+        return KernelShape(
             batch,
             channels,
             outputs,
-            _Triple(*(1,) * missing, *(axis.size for axis in tiling.axes)),
-            _Triple(*(0,) * missing, *(axis.low for axis in tiling.axes)),
-            _Triple(*(0,) * missing, *(axis.high for axis in tiling.axes)),
+            Triple(*(1,) * missing, *(axis.size for axis in tiling.axes)),
+            Triple(*(0,) * missing, *(axis.low for axis in tiling.axes)),
+            Triple(*(0,) * missing, *(axis.high for axis in tiling.axes)),
             blocking.block,
             blocking.task,
         )
@@ -222,7 +207,7 @@ def native_convolution(algorithm: NestedAlgorithm) -> NativeConvolution:
 
 
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
-    size, shape = ctypes.c_int64, ctypes.POINTER(_Shape)
+    size, shape = ctypes.c_int64, ctypes.POINTER(KernelShape)
     for name, result, arguments in (
         ("winograd_panel", size, ()),
         ("winograd_filter_floats", size, (size, size)),

@@ -17,25 +17,10 @@ from winograd.accuracy.measuring.sums import Array
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.build import load
 from winograd.codegen.kernel import Kernel
+from winograd.codegen.kernel_shape import KernelShape, Triple
 
-_Triple = ctypes.c_int64 * 3
 _ALIGNMENT: Final = 64
 _ONE_THREAD: Final = ctypes.c_int64(1)
-
-
-class _Shape(ctypes.Structure):
-    """The C structure of the same name in the generated code."""
-
-    _fields_ = (
-        ("batch", ctypes.c_int64),
-        ("channels", ctypes.c_int64),
-        ("outputs", ctypes.c_int64),
-        ("size", _Triple),
-        ("low", _Triple),
-        ("high", _Triple),
-        ("block", ctypes.c_int64),
-        ("task", ctypes.c_int64),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +48,11 @@ class CompiledKernel:
         self._run("convolve", ctypes.byref(shape), *inputs, None, 0, *results, _ONE_THREAD)
         return np.moveaxis(outputs, -1, 1).reshape(count, count, *self.algorithm.m)
 
-    def _shape(self, count: int, channels: int) -> _Shape:
+    def _shape(self, count: int, channels: int) -> KernelShape:
         """Return the shape of a batch of tiles; a kernel has three axes, of which missing ones lead."""
-        tile = _Triple(*(1,) * (3 - self.algorithm.ndim), *self.algorithm.tile)
-        none = _Triple(0, 0, 0)
-        return _Shape(count, channels, count, tile, none, none, count, count)
+        tile = Triple(*(1,) * (3 - self.algorithm.ndim), *self.algorithm.tile)
+        none = Triple(0, 0, 0)
+        return KernelShape(count, channels, count, tile, none, none, count, count)
 
     def _packed(self, weights: Array) -> Array:
         """Return the transformed filters."""

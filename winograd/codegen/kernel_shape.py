@@ -1,0 +1,26 @@
+"""`KernelShape`: the structure by which a compiled kernel learns sizes and padding, as ctypes passes it.
+
+It has the fields of ``NAME_shape`` in the C target's declarations, where each is described.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+Triple = ctypes.c_int64 * 3
+"""Depth, height and width; missing axes lead with size 1."""
+
+
+class KernelShape(ctypes.Structure):
+    """Sizes of a convolution; the C structure of the generated code."""
+
+    _fields_ = (
+        ("batch", ctypes.c_int64),
+        ("channels", ctypes.c_int64),
+        ("outputs", ctypes.c_int64),
+        ("size", Triple),
+        ("low", Triple),
+        ("high", Triple),
+        ("block", ctypes.c_int64),
+        ("task", ctypes.c_int64),
+    )

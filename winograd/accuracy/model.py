@@ -174,7 +174,7 @@ def predict_error(
     -------
     Prediction
         Within 5 % for 64 channels and more, 8 % for one, where nothing overflows. Normal inputs of 16 bits whose
-        transforms are stored in 16 bits come out up to 7 % too small for F(2,2) and F(3,2) in one dimension.
+        transforms are stored in 16 bits come out up to 6 % too small for F(2,2) and F(3,2) in one dimension.
 
     Raises
     ------

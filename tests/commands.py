@@ -1,4 +1,4 @@
-"""The generator's command in tests: run in this process or in one of its own, and what its headers say."""
+"""Commands in tests: run in this process; the generator's in one of its own, too, and what its headers say."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -18,22 +19,23 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Command:
-    """Runs the command in this process and keeps what it said."""
+    """Runs a command, the generator's if no other is given, in this process and keeps what it said."""
 
-    def __init__(self, capture: pytest.CaptureFixture[bytes]) -> None:
+    def __init__(self, capture: pytest.CaptureFixture[bytes], module: ModuleType = gen) -> None:
         self._capture = capture
+        self._module = module
         self.out = b""
         self.error = ""
 
     def __call__(self, *arguments: str) -> int:
-        code = gen.main(arguments)
+        code = self._module.main(arguments)
         captured = self._capture.readouterr()
         self.out, self.error = captured.out, captured.err.decode("ascii")
         return code
 
     @property
     def error_is_one_line(self) -> bool:
-        return self.error.startswith("python -m winograd.gen: error: ") and self.error.count("\n") == 1
+        return self.error.startswith(f"python -m {self._module.__name__}: error: ") and self.error.count("\n") == 1
 
 
 def header_of(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import Command
 from winograd import search
 from winograd.accuracy.catalogue import catalogue_text
 from winograd.accuracy.cataloguing import build as catalogue_build
@@ -21,28 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 QUICK = ("--m", "2", "--r", "3", "--budget", "40", "--objective", "model", "--norm", "relative_l2")
 
 
-class Command:
-    """Runs the command in this process and keeps what it said."""
-
-    def __init__(self, capture: pytest.CaptureFixture[bytes]) -> None:
-        self._capture = capture
-        self.out = b""
-        self.error = ""
-
-    def __call__(self, *arguments: str) -> int:
-        code = search.main(arguments)
-        captured = self._capture.readouterr()
-        self.out, self.error = captured.out, captured.err.decode("ascii")
-        return code
-
-    @property
-    def error_is_one_line(self) -> bool:
-        return self.error.startswith("python -m winograd.search: error: ") and self.error.count("\n") == 1
-
-
 @pytest.fixture
 def command(capsysbinary: pytest.CaptureFixture[bytes]) -> Command:
-    return Command(capsysbinary)
+    return Command(capsysbinary, search)
 
 
 def test_the_table_alone_goes_to_stdout(command: Command) -> None:

@@ -18,8 +18,8 @@ from winograd.accuracy.model import predict_relative_l2  # noqa: E402
 from winograd.algebra.tiling import tile_axes  # noqa: E402
 from winograd.codegen.targets.c import CHANNEL_BLOCK  # noqa: E402
 from winograd.conv import native  # noqa: E402
-from winograd.conv.blocking import Blocking  # noqa: E402
 from winograd.conv.native import native_convolution  # noqa: E402
+from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
 
 F2, F3, F4 = (toom_cook(m, 3) for m in (2, 3, 4))
 F2_3D, F4_3D = nest(F2, F2, F2), nest(F4, F4, F4)
@@ -48,15 +48,19 @@ def cases(draw):
     return (batch, channels, *sizes), outputs, padding, draw(st.integers(0, 2**31))
 
 
-@given(cases(), st.booleans(), st.booleans(), st.integers(1, 9), st.integers(1, 9))
-def test_f2_equals_direct_convolution_exactly_on_integers(case, with_bias, relu, block, task) -> None:
+@given(cases(), st.booleans(), st.booleans(), st.booleans(), st.sampled_from(ScheduleKind), st.integers(1, 20))
+def test_f2_equals_direct_convolution_exactly_on_integers(case, with_bias, relu, adds, kind, block) -> None:
     # With the points 0, +-1 every intermediate value is a small multiple of 1/8: float32 holds it exactly.
     shape, outputs, padding, seed = case
     input, weight = integers(*shape, seed=seed), integers(outputs, shape[1], *[3] * len(padding), seed=seed + 1)
     bias = integers(outputs, seed=seed + 2) if with_bias else None
     convolution = native_convolution(nest(*[F2] * len(padding)))
-    output = convolution.convolve(input, convolution.pack(weight), bias, padding, relu, Blocking(block, task))
     expected = direct_f64(input, weight, bias, padding)
+    residual = integers(*expected.shape, seed=seed + 3) if adds else None
+    schedule = Schedule(kind, block)
+    output = convolution.convolve(input, convolution.pack(weight), bias, padding, relu, residual, schedule)
+    if residual is not None:
+        expected = expected + residual
     assert torch.equal(output.double(), expected.relu() if relu else expected)
 
 
@@ -162,7 +166,7 @@ def test_same_bits_in_every_call_and_on_every_number_of_threads() -> None:
             outputs.append(convolution.convolve(input, packed))
     finally:
         torch.set_num_threads(threads)
-    outputs.append(convolution.convolve(input, packed, blocking=Blocking(5, 2)))
+    outputs.append(convolution.convolve(input, packed, schedule=Schedule(ScheduleKind.STAGED, 5)))
     assert all(torch.equal(outputs[0], other) for other in outputs[1:])
 
 

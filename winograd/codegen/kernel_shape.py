@@ -21,6 +21,6 @@ class KernelShape(ctypes.Structure):
         ("size", Triple),
         ("low", Triple),
         ("high", Triple),
+        ("schedule", ctypes.c_int64),
         ("block", ctypes.c_int64),
-        ("task", ctypes.c_int64),
     )

@@ -22,7 +22,8 @@ from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.emit import emit
 from winograd.codegen.kernel_shape import KernelShape, Triple
-from winograd.conv.blocking import Blocking, choose_blocking
+from winograd.conv.memory import advise_huge_pages
+from winograd.conv.schedule import Schedule, choose_schedule
 
 _Float = ctypes.POINTER(ctypes.c_float)
 
@@ -114,9 +115,10 @@ class NativeConvolution:
         bias: torch.Tensor | None = None,
         padding: Sequence[tuple[int, int]] = ((1, 1), (1, 1), (1, 1)),
         relu: bool = False,
-        blocking: Blocking | None = None,
+        residual: torch.Tensor | None = None,
+        schedule: Schedule | None = None,
     ) -> torch.Tensor:
-        """Convolve, add the bias, and set negative outputs to zero if ``relu``.
+        """Convolve, add the bias and the residual, and set negative outputs to zero if ``relu``.
 
         Parameters
         ----------
@@ -130,8 +132,10 @@ class NativeConvolution:
             Zeros before and after, one pair per axis.
         relu : bool
             Whether the ReLU follows; a NaN stays NaN.
-        blocking : Blocking, optional
-            None takes `choose_blocking`.
+        residual : Tensor, optional
+            float32 of the shape of the result; channels-last ones are not copied.
+        schedule : Schedule, optional
+            None takes `choose_schedule`.
 
         Returns
         -------
@@ -148,10 +152,10 @@ class NativeConvolution:
         tiling = tile_axes(tuple(input.shape[2:]), self.algorithm.m, self.algorithm.r, padding)
         batch, channels = input.shape[:2]
         source = input.detach().movedim(1, -1).contiguous()
+        added = self._residual(residual, (batch, packed.outputs, *tiling.output))
         target = _floats(batch, *tiling.output, packed.outputs)
-        chosen = blocking or choose_blocking(tiling, batch, channels, packed.outputs, self.algorithm.rank, self._panel)
-        shape = self._shape(tiling, batch, channels, packed.outputs, chosen)
         threads = _threads()
+        shape = self._shape(tiling, batch, channels, packed.outputs, schedule, threads)
         workspace = _workspace(int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads)))
         shift = None if bias is None else bias.detach().contiguous()
         wrong = self._library.winograd_convolve(
@@ -159,6 +163,7 @@ class NativeConvolution:
             _address(source),
             _address(packed.values),
             None if shift is None else _address(shift),
+            None if added is None else _address(added),
             int(relu),
             _address(target),
             _address(workspace),
@@ -168,11 +173,13 @@ class NativeConvolution:
             raise RuntimeError(f"internal error: the kernel refuses its arguments: {wrong.decode()}")
         return target.movedim(-1, 1)
 
-    def workspace_bytes(self, tiling: Tiling, batch: int, channels: int, outputs: int) -> int:
+    def workspace_bytes(
+        self, tiling: Tiling, batch: int, channels: int, outputs: int, schedule: Schedule | None = None
+    ) -> int:
         """Return the bytes of workspace of one call on the threads that torch uses now."""
-        chosen = choose_blocking(tiling, batch, channels, outputs, self.algorithm.rank, self._panel)
-        shape = self._shape(tiling, batch, channels, outputs, chosen)
-        return 4 * int(self._library.winograd_workspace_floats(ctypes.byref(shape), _threads()))
+        threads = _threads()
+        shape = self._shape(tiling, batch, channels, outputs, schedule, threads)
+        return 4 * int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads))
 
     def filter_bytes(self, channels: int, outputs: int) -> int:
         """Return the bytes of the packed filter."""
@@ -186,8 +193,27 @@ class NativeConvolution:
         if bias is not None and (bias.shape != (packed.outputs,) or bias.dtype != torch.float32):
             raise ValueError(f"bias is {bias.dtype} of shape {tuple(bias.shape)}, must be float32 ({packed.outputs},)")
 
-    def _shape(self, tiling: Tiling, batch: int, channels: int, outputs: int, blocking: Blocking) -> KernelShape:
+    def _residual(self, residual: torch.Tensor | None, sizes: tuple[int, ...]) -> torch.Tensor | None:
+        if residual is None:
+            return None
+        _check_tensor("residual", residual, self.algorithm.ndim)
+        if tuple(residual.shape) != sizes:
+            raise ValueError(f"residual has shape {tuple(residual.shape)}, the output has {sizes}")
+        return residual.detach().movedim(1, -1).contiguous()
+
+    def _shape(
+        self, tiling: Tiling, batch: int, channels: int, outputs: int, schedule: Schedule | None, threads: int
+    ) -> KernelShape:
         missing = 3 - self.algorithm.ndim
+        chosen = schedule or choose_schedule(
+            tiling,
+            batch=batch,
+            channels=channels,
+            outputs=outputs,
+            rank=self.algorithm.rank,
+            threads=threads,
+            panel=self._panel,
+        )
         return KernelShape(
             batch,
             channels,
@@ -195,8 +221,8 @@ class NativeConvolution:
             Triple(*(1,) * missing, *(axis.size for axis in tiling.axes)),
             Triple(*(0,) * missing, *(axis.low for axis in tiling.axes)),
             Triple(*(0,) * missing, *(axis.high for axis in tiling.axes)),
-            blocking.block,
-            blocking.task,
+            chosen.kind,
+            chosen.block,
         )
 
 
@@ -213,7 +239,11 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         ("winograd_filter_floats", size, (size, size)),
         ("winograd_filter", ctypes.c_char_p, (_Float, size, size, _Float, size)),
         ("winograd_workspace_floats", size, (shape, size)),
-        ("winograd_convolve", ctypes.c_char_p, (shape, _Float, _Float, _Float, ctypes.c_int, _Float, _Float, size)),
+        (
+            "winograd_convolve",
+            ctypes.c_char_p,
+            (shape, _Float, _Float, _Float, _Float, ctypes.c_int, _Float, _Float, size),
+        ),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
@@ -222,7 +252,9 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
 
 def _floats(*sizes: int) -> torch.Tensor:
     """Return uninitialised memory that C can write to, whatever torch's default device and dtype are."""
-    return torch.empty(sizes, dtype=torch.float32, device="cpu")
+    values = torch.empty(sizes, dtype=torch.float32, device="cpu")
+    advise_huge_pages(values.data_ptr(), values.nbytes)
+    return values
 
 
 def _address(tensor: torch.Tensor) -> ctypes._Pointer[ctypes.c_float]:

@@ -13,7 +13,7 @@ from math import prod
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.nested import count_passes, lower_nested
-from winograd.conv.blocking import NOMINAL_PANEL, choose_blocking
+from winograd.conv.schedule import NOMINAL_PANEL, choose_schedule, workspace_values
 from winograd.conv.shape import ConvShape
 
 _FLOAT_BYTES = 4
@@ -141,9 +141,9 @@ def native_filter_bytes(shape: ConvShape, algorithm: NestedAlgorithm) -> int:
 
 def native_workspace_bytes(shape: ConvShape, algorithm: NestedAlgorithm) -> int:
     """Return about how many bytes the native backend holds beside the filter, on two threads."""
-    held = choose_blocking(_tiling(shape, algorithm), shape.batch, shape.channels, shape.outputs, algorithm.rank)
-    values = held.block * shape.channels + _THREADS * held.task * NOMINAL_PANEL
-    return _FLOAT_BYTES * algorithm.rank * values
+    sizes = {"channels": shape.channels, "outputs": shape.outputs, "rank": algorithm.rank, "threads": _THREADS}
+    schedule = choose_schedule(_tiling(shape, algorithm), batch=shape.batch, **sizes)
+    return _FLOAT_BYTES * workspace_values(schedule, **sizes)
 
 
 def transformed_bytes(shape: ConvShape, algorithm: NestedAlgorithm) -> int:

@@ -45,14 +45,14 @@ class CompiledKernel:
         outputs = np.empty((count, prod(self.algorithm.m), count), dtype=np.float32)
         scratch = _floats(self._function("workspace_floats", ctypes.c_int64)(ctypes.byref(shape), _ONE_THREAD))
         inputs, results = map(_pointer, (last, packed)), map(_pointer, (outputs, scratch))
-        self._run("convolve", ctypes.byref(shape), *inputs, None, 0, *results, _ONE_THREAD)
+        self._run("convolve", ctypes.byref(shape), *inputs, None, None, 0, *results, _ONE_THREAD)
         return np.moveaxis(outputs, -1, 1).reshape(count, count, *self.algorithm.m)
 
     def _shape(self, count: int, channels: int) -> KernelShape:
         """Return the shape of a batch of tiles; a kernel has three axes, of which missing ones lead."""
         tile = Triple(*(1,) * (3 - self.algorithm.ndim), *self.algorithm.tile)
         none = Triple(0, 0, 0)
-        return KernelShape(count, channels, count, tile, none, none, count, count)
+        return KernelShape(count, channels, count, tile, none, none, 0, count)
 
     def _packed(self, weights: Array) -> Array:
         """Return the transformed filters."""

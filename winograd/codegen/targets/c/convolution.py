@@ -45,6 +45,8 @@ def convolution(request: Request) -> tuple[str, list[str]]:
         _transforms(request.programs, request.algorithm.ranks),
         part("product.c"),
         part("plan.c"),
+        part("filter.c"),
+        part("stages.c"),
         part("convolve.c"),
         "#ifdef WINOGRAD_SELFTEST\n" + part("random.c"),
         part("selftest_convolve.c") + "#endif\n",

@@ -6,3 +6,4 @@ typedef int32_t NAME_integer; /* as wide */
 #define NAME_FMA_1(a, b, c) __builtin_fmaf(a, b, c)
 #define NAME_LOAD_512(lanes, p) _mm512_maskz_loadu_ps((__mmask16)((1u << (lanes)) - 1u), p)
 #define NAME_STORE_512(lanes, p, value) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (lanes)) - 1u), (__m512)(value))
+#define NAME_STREAM_512(p, value) _mm512_stream_ps(p, (__m512)(value))

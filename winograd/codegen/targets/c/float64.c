@@ -6,3 +6,4 @@ typedef int64_t NAME_integer; /* as wide */
 #define NAME_FMA_1(a, b, c) __builtin_fma(a, b, c)
 #define NAME_LOAD_512(lanes, p) _mm512_maskz_loadu_pd((__mmask8)((1u << (lanes)) - 1u), p)
 #define NAME_STORE_512(lanes, p, value) _mm512_mask_storeu_pd(p, (__mmask8)((1u << (lanes)) - 1u), (__m512d)(value))
+#define NAME_STREAM_512(p, value) _mm512_stream_pd(p, (__m512d)(value))

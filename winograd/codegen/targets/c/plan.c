@@ -37,25 +37,32 @@ enum {
     NAME_BUFFER = (NAME_POSITIONS * NAME_WIDTH + NAME_PAD - 1) / NAME_PAD * NAME_PAD,
     /* Numbers that take the space of the addresses of a tile's inputs. */
     NAME_POINTERS = NAME_INPUTS * (int)sizeof(NAME_stored *) / (int)sizeof(NAME_real),
+    /* Numbers of a thread beside V and M: the vectors of a tile, and the addresses of its inputs. */
+    NAME_SCRATCH = NAME_BUFFER + (NAME_POINTERS + NAME_PAD - 1) / NAME_PAD * NAME_PAD,
     /* Threads and tiles that are more count as this many. */
     NAME_MOST_THREADS = 1024,
     NAME_MOST_TILES = 1 << 30,
-    /* Of tiles of one thread where the code chooses: as few, and else as have so many bytes of V and M. */
-    NAME_FEW_TILES = 16,
-    NAME_NEAR_BYTES = 1 << 19,
-    /* Bytes of V of all threads where the code chooses, unless those are few tiles. */
-    NAME_SHARED_BYTES = 12 << 20
+    /* Where the code chooses: bytes of V and M of a thread that stay in its own cache, and as few tiles as are worth
+       reading U for; bytes of U that stay in the cache which all share; bytes of V and M that do; tiles at least. */
+    NAME_OWN_BYTES = 3 << 18,
+    NAME_FEW_TILES = 8,
+    NAME_SHARED_FILTER_BYTES = 12 << 20,
+    NAME_SHARED_BYTES = 20 << 20,
+    NAME_LEAST_TILES = 16,
+    /* Outputs of more numbers stay in no cache: they are written past all of them. */
+    NAME_STREAMED_NUMBERS = (16 << 20) / (int)sizeof(NAME_stored)
 };
 
 static const int64_t NAME_outputs_of_tile[3] = {NAME_M0, NAME_M1, NAME_M2};
 static const int64_t NAME_taps[3] = {NAME_R0, NAME_R1, NAME_R2};
 
-/* A shape, and what follows from it: outputs and tiles along every axis, tiles, tiles at a time, and numbers between
-   positions of V and M, of zeros, of one thread, and of the workspace. */
+/* A shape, and what follows from it: outputs and tiles along every axis, tiles, panels, the schedule with its tiles at a
+   time, whether outputs are written past the caches, and numbers between positions of V and M, of zeros, of V and M that
+   are shared, of one thread, and of the workspace. */
 typedef struct {
     NAME_shape shape;
-    int64_t output[3], axis_tiles[3], tiles, block, task;
-    int64_t v_stride, m_stride, zeros, thread_floats, workspace;
+    int64_t output[3], axis_tiles[3], tiles, panels, schedule, block, streams;
+    int64_t v_stride, m_stride, zeros, shared_floats, thread_floats, workspace;
 } NAME_plan;
 
 static int64_t NAME_padded(const NAME_shape *shape, int axis)
@@ -75,8 +82,10 @@ static const char *NAME_wrong_shape(const NAME_shape *shape)
         return "shape is NULL, must be the address of a shape";
     if (shape->batch < 1 || shape->channels < 1 || shape->outputs < 1)
         return "batch, channels and outputs must be at least 1";
-    if (shape->block < 0 || shape->task < 0)
-        return "block and task must be at least 0";
+    if (shape->block < 0)
+        return "block must be at least 0";
+    if (shape->schedule < NAME_ANY_SCHEDULE || shape->schedule > NAME_STAGED_BLOCKS)
+        return "schedule must be 0, 1 or 2";
     for (int axis = 0; axis < 3; ++axis) {
         if (shape->size[axis] < 1)
             return "size must be at least 1 on every axis";
@@ -90,17 +99,33 @@ static const char *NAME_wrong_shape(const NAME_shape *shape)
     return NULL;
 }
 
-/* Tiles at a time, where tiles and the packed filter have sizes: those that are asked for, or a choice. */
+/* Tiles at a time of one thread by the fused schedule: as many as its cache holds, but some for every thread. */
+static int64_t NAME_fused_tiles(const NAME_plan *plan, int64_t threads)
+{
+    const int64_t numbers = NAME_POSITIONS * (plan->shape.channels + NAME_PANEL);
+    const int64_t held = NAME_OWN_BYTES / (numbers * (int64_t)sizeof(NAME_real));
+    return NAME_min(held, NAME_parts(plan->tiles, 2 * threads));
+}
+
+/* Tiles at a time of all threads by the staged schedule. */
+static int64_t NAME_staged_tiles(const NAME_plan *plan)
+{
+    const int64_t numbers = NAME_POSITIONS * (plan->shape.channels + plan->panels * NAME_PANEL);
+    return NAME_max(NAME_SHARED_BYTES / (numbers * (int64_t)sizeof(NAME_real)), NAME_LEAST_TILES);
+}
+
+/* The schedule and its tiles at a time, where tiles and the packed filter have sizes: what is asked for, or a choice. */
 static void NAME_choose(NAME_plan *plan, int64_t threads)
 {
-    const int64_t v_bytes = NAME_POSITIONS * plan->shape.channels * (int64_t)sizeof(NAME_real);
-    const int64_t m_bytes = NAME_POSITIONS * NAME_PANEL * (int64_t)sizeof(NAME_real);
-    const int64_t near = NAME_max(NAME_NEAR_BYTES / (v_bytes + m_bytes), NAME_FEW_TILES);
-    const int64_t shared = NAME_max(NAME_SHARED_BYTES / v_bytes, near);
-    const int64_t block = plan->shape.block, task = plan->shape.task;
-    const int64_t most = NAME_min(plan->tiles, NAME_MOST_TILES);
-    plan->block = block ? NAME_min(block, most) : NAME_even_part(plan->tiles, NAME_min(near * threads, shared));
-    plan->task = task ? NAME_min(task, plan->block) : NAME_even_part(plan->block, near);
+    const int64_t filter = NAME_filter_floats(plan->shape.channels, plan->shape.outputs) * (int64_t)sizeof(NAME_real);
+    const int64_t fused = NAME_fused_tiles(plan, threads), few = NAME_min(NAME_FEW_TILES, NAME_parts(plan->tiles, 2 * threads));
+    const int64_t most = NAME_min(plan->tiles, NAME_MOST_TILES), block = plan->shape.block;
+    plan->schedule = plan->shape.schedule;
+    if (plan->schedule == NAME_ANY_SCHEDULE)
+        plan->schedule = fused >= NAME_max(few, 1) && filter <= NAME_SHARED_FILTER_BYTES ? NAME_FUSED_BLOCKS
+                                                                                        : NAME_STAGED_BLOCKS;
+    const int64_t chosen = plan->schedule == NAME_FUSED_BLOCKS ? NAME_max(fused, 1) : NAME_staged_tiles(plan);
+    plan->block = block ? NAME_min(block, most) : NAME_even_part(plan->tiles, NAME_min(chosen, most));
 }
 
 static int64_t NAME_threads(int64_t threads)
@@ -113,17 +138,18 @@ static int64_t NAME_whole_lines(int64_t numbers)
     return NAME_times(NAME_parts(numbers, NAME_PAD), NAME_PAD);
 }
 
-/* Numbers of workspace on so many threads: zeros, V, and for every thread M, the vectors of a tile and addresses. */
+/* Numbers of workspace on so many threads: zeros, V and M that are shared, and what every thread has of its own. */
 static int64_t NAME_measure(NAME_plan *plan, int64_t threads)
 {
     const int64_t channels = plan->shape.channels;
+    const int fused = plan->schedule == NAME_FUSED_BLOCKS;
     plan->zeros = NAME_whole_lines(NAME_plus(channels, NAME_WIDTH));
     plan->v_stride = NAME_plus(NAME_whole_lines(NAME_times(plan->block, channels)), NAME_PAD);
-    plan->m_stride = NAME_plus(NAME_times(plan->task, NAME_PANEL), NAME_PAD);
-    const int64_t m = NAME_times(NAME_POSITIONS, plan->m_stride);
-    plan->thread_floats = NAME_plus(NAME_whole_lines(NAME_plus(m, NAME_BUFFER + NAME_POINTERS)), NAME_PAD);
-    const int64_t v = NAME_times(NAME_POSITIONS, plan->v_stride);
-    return NAME_plus(NAME_plus(plan->zeros, v), NAME_times(threads, plan->thread_floats));
+    plan->m_stride = NAME_plus(NAME_times(plan->block, NAME_times(fused ? 1 : plan->panels, NAME_PANEL)), NAME_PAD);
+    const int64_t held = NAME_times(NAME_POSITIONS, NAME_plus(plan->v_stride, plan->m_stride));
+    plan->shared_floats = fused ? 0 : held;
+    plan->thread_floats = NAME_plus(NAME_plus(fused ? held : 0, NAME_SCRATCH), NAME_PAD);
+    return NAME_plus(NAME_plus(plan->zeros, plan->shared_floats), NAME_times(threads, plan->thread_floats));
 }
 
 /* Fills in the plan of a shape; returns NULL, or what is wrong with the shape. */
@@ -144,6 +170,9 @@ static const char *NAME_make_plan(const NAME_shape *shape, int64_t threads, NAME
     if (NAME_filter_floats(shape->channels, shape->outputs) < 0)
         return "the packed filter is too large, channels * outputs must fit into memory";
     plan->tiles = NAME_product_of_sizes(shape->batch, plan->axis_tiles, 1);
+    plan->panels = NAME_parts(shape->outputs, NAME_PANEL);
+    const int64_t y_numbers = NAME_product_of_sizes(shape->batch, plan->output, shape->outputs);
+    plan->streams = NAME_CAN_STREAM && shape->outputs % NAME_WIDTH == 0 && y_numbers > NAME_STREAMED_NUMBERS;
     NAME_choose(plan, NAME_threads(threads));
     plan->workspace = NAME_measure(plan, NAME_threads(threads));
     return plan->workspace < 0 ? "workspace is too large, block * channels must fit into memory" : NULL;

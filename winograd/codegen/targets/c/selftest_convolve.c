@@ -45,7 +45,7 @@ static double NAME_direct(const NAME_shape *s, const NAME_stored *x, const NAME_
 
 /* The largest error beyond the rounding of what is stored. */
 static double NAME_largest_error(const NAME_shape *s, const NAME_stored *x, const NAME_stored *w, const NAME_real *bias,
-                                 int relu, const NAME_stored *y)
+                                 const NAME_stored *residual, int relu, const NAME_stored *y)
 {
     const int64_t out[3] = {NAME_axis_output(s, 0), NAME_axis_output(s, 1), NAME_axis_output(s, 2)};
     double largest = 0;
@@ -55,11 +55,13 @@ static double NAME_largest_error(const NAME_shape *s, const NAME_stored *x, cons
                 for (int64_t g = 0; g < out[2]; ++g)
                     for (int64_t k = 0; k < s->outputs; ++k) {
                         const int64_t o[3] = {d, h, g};
+                        const int64_t at = (((n * out[0] + d) * out[1] + h) * out[2] + g) * s->outputs + k;
                         double expected = NAME_direct(s, x, w, n, k, o) + bias[k];
+                        if (residual)
+                            expected += NAME_widen(residual[at]);
                         if (relu && expected < 0)
                             expected = 0;
-                        const int64_t voxel = ((n * out[0] + d) * out[1] + h) * out[2] + g;
-                        const double error = fabs(NAME_widen(y[voxel * s->outputs + k]) - expected);
+                        const double error = fabs(NAME_widen(y[at]) - expected);
                         const double beyond = error - NAME_STORED_UNIT * fabs(expected);
                         if (!(beyond <= largest) && !isnan(largest))
                             largest = beyond;
@@ -78,22 +80,24 @@ static int NAME_refuses(const NAME_shape *s, const NAME_stored *x, const NAME_re
     padded.low[0] = INT64_MAX;
     wide.channels = INT64_MAX / 2;
     return NAME_workspace_floats(NULL, 1) == -1 && NAME_workspace_floats(&padded, 1) == -1 &&
-           NAME_filter_floats(-1, 5) == -1 && NAME_convolve(&padded, x, u, NULL, 0, y, workspace, 1) &&
-           NAME_convolve(&wide, x, u, NULL, 0, y, workspace, 1) && NAME_convolve(&empty, x, u, NULL, 0, y, workspace, 1) &&
-           NAME_convolve(&narrow, x, u, NULL, 0, y, workspace, 1) &&
-           NAME_convolve(&negative, x, u, NULL, 0, y, workspace, 1) &&
-           NAME_convolve(s, NULL, u, NULL, 0, y, workspace, 1) && NAME_convolve(s, x, u, NULL, 0, y, workspace + 1, 1) &&
+           NAME_filter_floats(-1, 5) == -1 && NAME_convolve(&padded, x, u, NULL, NULL, 0, y, workspace, 1) &&
+           NAME_convolve(&wide, x, u, NULL, NULL, 0, y, workspace, 1) && NAME_convolve(&empty, x, u, NULL, NULL, 0, y, workspace, 1) &&
+           NAME_convolve(&narrow, x, u, NULL, NULL, 0, y, workspace, 1) &&
+           NAME_convolve(&negative, x, u, NULL, NULL, 0, y, workspace, 1) &&
+           NAME_convolve(s, NULL, u, NULL, NULL, 0, y, workspace, 1) && NAME_convolve(s, x, u, NULL, NULL, 0, y, workspace + 1, 1) &&
            NAME_filter(NULL, s->channels, s->outputs, workspace, 1) && NAME_filter(x, 0, s->outputs, workspace, 1);
 }
 
 /* Returns the largest error over the largest one allowed, or -1 without memory. */
-static double NAME_check(const NAME_shape *s, int relu)
+static double NAME_check(const NAME_shape *s, int relu, int adds)
 {
     const int64_t voxels = s->batch * s->size[0] * s->size[1] * s->size[2];
     const int64_t outputs = s->batch * NAME_axis_output(s, 0) * NAME_axis_output(s, 1) * NAME_axis_output(s, 2);
     NAME_stored *x = NAME_random_stored(voxels * s->channels);
     NAME_stored *w = NAME_random_stored(s->outputs * s->channels * NAME_TAPS);
     NAME_stored *y = malloc((size_t)(outputs * s->outputs) * sizeof(NAME_stored));
+    NAME_stored *added = NAME_random_stored(outputs * s->outputs);
+    const NAME_stored *residual = adds ? added : NULL;
     NAME_real *bias = NAME_random_reals(s->outputs);
     NAME_real *u = malloc((size_t)NAME_filter_floats(s->channels, s->outputs) * sizeof(NAME_real));
     int64_t threads = 1;
@@ -103,15 +107,15 @@ static double NAME_check(const NAME_shape *s, int relu)
     const size_t bytes = (size_t)NAME_workspace_floats(s, threads) * sizeof(NAME_real);
     NAME_real *workspace = aligned_alloc(64, (bytes + 63) / 64 * 64);
     double ratio = -1;
-    if (x && w && bias && y && u && workspace && NAME_filter(w, s->channels, s->outputs, u, threads) == NULL) {
+    if (x && w && added && bias && y && u && workspace && NAME_filter(w, s->channels, s->outputs, u, threads) == NULL) {
         const int right = NAME_refuses(s, x, u, y, workspace) &&
-                          NAME_convolve(s, x, u, bias, relu, y, workspace, threads) == NULL;
+                          NAME_convolve(s, x, u, bias, residual, relu, y, workspace, threads) == NULL;
         const double deviation = NAME_DEVIATION * sqrt((double)(s->channels + NAME_STEPS));
         const double allowed = NAME_SIGMAS * deviation * sqrt((double)(s->channels * NAME_TAPS)) * 20.0 / 3.0 *
                                (1 + NAME_STORED_UNIT);
-        ratio = right ? NAME_largest_error(s, x, w, bias, relu, y) / allowed : INFINITY;
+        ratio = right ? NAME_largest_error(s, x, w, bias, residual, relu, y) / allowed : INFINITY;
     }
-    free(x), free(w), free(bias), free(y), free(u), free(workspace);
+    free(x), free(w), free(added), free(bias), free(y), free(u), free(workspace);
     return ratio;
 }
 
@@ -120,7 +124,7 @@ static double NAME_check(const NAME_shape *s, int relu)
 static NAME_shape NAME_numbered_shape(int64_t i)
 {
     static const int64_t channels[] = {1, 3, 17, 70}, outputs[] = {5, 33, 2, 1};
-    NAME_shape s = {.batch = 1 + i % 2, .block = 5 * (i % 3), .task = 2 * (i % 4)};
+    NAME_shape s = {.batch = 1 + i % 2, .block = 5 * (i % 3), .schedule = i % 3};
     int64_t work = s.batch * NAME_TAPS;
     for (int axis = 0; axis < 3; ++axis) {
         const int64_t taps = NAME_taps[axis], m = NAME_outputs_of_tile[axis];
@@ -152,7 +156,7 @@ int main(void)
     double largest = 0;
     for (int64_t i = 0; i < shapes; ++i) {
         const NAME_shape s = NAME_numbered_shape(i);
-        const double ratio = NAME_check(&s, (int)(i / 2 % 2));
+        const double ratio = NAME_check(&s, (int)(i / 2 % 2), (int)(i / 3 % 2));
         if (ratio < 0) {
             fprintf(stderr, "self-test: out of memory\n");
             return 2;

@@ -19,3 +19,14 @@ NAME_INLINE void NAME_write(NAME_stored *p, int64_t lanes, NAME_vector value)
     NAME_narrow_all(some, value);
     memcpy(p, some, (size_t)lanes * sizeof(NAME_stored));
 }
+
+/* A vector of 16-bit numbers fills half a cache line: nothing is written past the caches. */
+enum { NAME_CAN_STREAM = 0 };
+NAME_INLINE void NAME_stream(NAME_stored *p, NAME_vector value)
+{
+    NAME_write(p, NAME_WIDTH, value);
+}
+
+NAME_INLINE void NAME_finish_stores(void)
+{
+}

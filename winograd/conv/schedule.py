@@ -1,0 +1,104 @@
+"""How the native backend orders its work: by which schedule, and how many tiles are held at a time.
+
+In: a tiling, channels, an algorithm, threads, perhaps a cap on memory. Out: a `Schedule`, and the bytes it takes. Needs
+no torch: plans state their memory from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from winograd.algebra.tiling import Tiling
+
+OWN_BYTES: Final = 3 << 18
+"""V and M that one thread holds by the fused schedule: they should stay in a core's own cache."""
+
+FEWEST_OWN_TILES: Final = 8
+"""Fewer tiles are not worth reading the whole filter for."""
+
+SHARED_FILTER_BYTES: Final = 12 << 20
+"""A filter up to this size stays in the last-level cache, so that it may be read for every block."""
+
+SHARED_BYTES: Final = 20 << 20
+"""V and M that all threads hold by the staged schedule: they should stay in the last-level cache."""
+
+FEWEST_SHARED_TILES: Final = 16
+"""Tiles that the staged schedule holds at least, whatever their bytes: the filter is read once for every block."""
+
+NOMINAL_PANEL: Final = 32
+"""Output channels that are summed at a time with AVX-512; half and a quarter of it with narrower vectors."""
+
+_FLOAT_BYTES: Final = 4
+
+
+class ScheduleKind(IntEnum):
+    """FUSED: each thread takes blocks of tiles through all stages. STAGED: all threads take one block, stage by stage.
+
+    The values are those of the enumeration in the C target's declarations.
+    """
+
+    FUSED = 1
+    STAGED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How the work is ordered.
+
+    Parameters
+    ----------
+    kind : ScheduleKind
+    block : int
+        Tiles that are held at a time, as V and M: by every thread (FUSED) or by all of them (STAGED).
+    """
+
+    kind: ScheduleKind
+    block: int
+
+
+def choose_schedule(
+    tiling: Tiling,
+    *,
+    batch: int,
+    channels: int,
+    outputs: int,
+    rank: int,
+    threads: int,
+    panel: int = NOMINAL_PANEL,
+) -> Schedule:
+    """Return the schedule that keeps V and M in the nearest cache they fit into.
+
+    Examples
+    --------
+    >>> from winograd.algebra.tiling import tile_axes
+    >>> tiling = tile_axes(sizes=(16, 56, 56), m=(4, 4, 4), r=(3, 3, 3), padding=((1, 1),) * 3)
+    >>> choose_schedule(tiling, batch=1, channels=64, outputs=128, rank=216, threads=2)
+    Schedule(kind=<ScheduleKind.FUSED: 1>, block=9)
+    >>> choose_schedule(tiling, batch=1, channels=256, outputs=256, rank=216, threads=2)
+    Schedule(kind=<ScheduleKind.STAGED: 2>, block=47)
+    """
+    tiles = max(batch * tiling.count, 1)
+    padded = -(-outputs // panel) * panel
+    each = -(-tiles // (2 * threads))
+    own = min(OWN_BYTES // (_FLOAT_BYTES * rank * (channels + panel)), each)
+    fits = _FLOAT_BYTES * rank * channels * padded <= SHARED_FILTER_BYTES
+    if fits and own >= max(min(FEWEST_OWN_TILES, each), 1):
+        return Schedule(ScheduleKind.FUSED, _even_part(tiles, own))
+    held = max(SHARED_BYTES // (_FLOAT_BYTES * rank * (channels + padded)), FEWEST_SHARED_TILES)
+    return Schedule(ScheduleKind.STAGED, _even_part(tiles, held))
+
+
+def workspace_values(
+    schedule: Schedule, *, channels: int, outputs: int, rank: int, threads: int, panel: int = NOMINAL_PANEL
+) -> int:
+    """Return how many numbers V and M have; addresses and the vectors of a tile, some 100 KiB a thread, come on top."""
+    if schedule.kind is ScheduleKind.FUSED:
+        return threads * rank * schedule.block * (channels + panel)
+    return rank * schedule.block * (channels + -(-outputs // panel) * panel)
+
+
+def _even_part(total: int, limit: int) -> int:
+    parts = -(-total // max(limit, 1))
+    return -(-total // parts)

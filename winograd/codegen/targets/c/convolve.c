@@ -92,7 +92,6 @@ const char *NAME_convolve(const NAME_shape *shape, const NAME_stored *x, const N
         return "x, u and y must not be NULL";
     if (workspace == NULL || (uintptr_t)workspace % 64)
         return "workspace must be aligned to 64 bytes and not NULL";
-    plan.streams = plan.streams && (uintptr_t)y % 64 == 0;
     const NAME_stored *zeros = memset(workspace, 0, (size_t)plan.zeros * sizeof(NAME_real));
     const NAME_call call = {&plan, x, zeros, u, bias, residual, relu, y};
     NAME_real *shared = workspace + plan.zeros;

@@ -56,7 +56,7 @@ enum {
     NAME_SHARED_FILTER_BYTES = 12 << 20,
     NAME_SHARED_BYTES = 20 << 20,
     NAME_LEAST_TILES = 16,
-    /* Outputs of more numbers stay in no cache: they are written past all of them. */
+    /* Outputs of more numbers stay in no cache: whole lines of them are written past all of them. */
     NAME_STREAMED_NUMBERS = (16 << 20) / (int)sizeof(NAME_stored)
 };
 
@@ -64,7 +64,7 @@ static const int64_t NAME_outputs_of_tile[3] = {NAME_M0, NAME_M1, NAME_M2};
 static const int64_t NAME_taps[3] = {NAME_R0, NAME_R1, NAME_R2};
 
 /* A shape, and what follows from it: outputs and tiles along every axis, tiles, panels, the schedule with its tiles at a
-   time, tiles of a run in x and in y, whether outputs are written past the caches, and numbers between positions of V
+   time, tiles of a run in x and in y, whether lines of y are written past the caches, and numbers between positions of V
    and M, of zeros, of a thread beside V and M, of V and M that are shared, of one thread, and of the workspace. */
 typedef struct {
     NAME_shape shape;
@@ -190,8 +190,7 @@ static const char *NAME_make_plan(const NAME_shape *shape, int64_t threads, NAME
     plan->tiles = NAME_product_of_sizes(shape->batch, plan->axis_tiles, 1);
     plan->panels = NAME_parts(shape->outputs, NAME_PANEL);
     const int64_t y_numbers = NAME_product_of_sizes(shape->batch, plan->output, shape->outputs);
-    plan->streams = NAME_CAN_STREAM && !shape->y_channels_first && shape->outputs % NAME_WIDTH == 0 &&
-                    y_numbers > NAME_STREAMED_NUMBERS;
+    plan->streams = NAME_CAN_STREAM && y_numbers > NAME_STREAMED_NUMBERS;
     plan->x_run = NAME_even_part(plan->axis_tiles[2], NAME_RUN_IN);
     plan->y_run = NAME_even_part(plan->axis_tiles[2], NAME_RUN_OUT);
     NAME_choose(plan, NAME_threads(threads));

@@ -68,10 +68,11 @@ NAME_INLINE void NAME_put(const NAME_call *call, int64_t at, int64_t lanes, NAME
         value += NAME_read(call->residual + at, lanes);
     if (call->relu)
         value = NAME_relu(value);
-    if (call->plan->streams)
-        NAME_stream(call->y + at, value);
+    NAME_stored *y = call->y + at;
+    if (call->plan->streams && lanes == NAME_WIDTH && (uintptr_t)y % 64 == 0)
+        NAME_stream(y, value);
     else
-        NAME_write(call->y + at, lanes, value);
+        NAME_write(y, lanes, value);
 }
 
 /* Writes those outputs of a tile that exist, with bias, residual and ReLU. */

@@ -29,7 +29,7 @@ def _heading(benchmark: Benchmark) -> list[str]:
         f"float32, tolerance {benchmark.tolerance:g}, filters transformed beforehand",
         f"{machine['processor']}, {benchmark.threads} threads, torch {machine['torch']}, {machine['date']}, "
         f"seed {benchmark.seed}; medians of {benchmark.repeats} interleaved rounds",
-        "errors: relative L2 against float64, for independent zero-mean inputs; verified before timing, in both layouts",
+        "errors: relative L2 against float64, independent zero-mean inputs; verified before timing, in both layouts",
         "ratio: median over the rounds of best direct variant / ours",
         f"interval: {LAYER_INTERVAL}",
         "GFLOP/s: effective, ours counted as direct convolution; executed, ours in its own products; direct, the other",
@@ -72,8 +72,9 @@ def _interval(ratio: Ratio) -> str:
 def _sums(benchmark: Benchmark) -> list[str]:
     stack = benchmark.stack
     return [
-        f"stack of {len(benchmark.layers)}, sums of medians, each as often as counted: best direct {stack.direct_ms:.1f} ms, "
-        f"ours {stack.ours_ms:.1f} ms, ratio {stack.ratio.value:.2f} ({_interval(stack.ratio)})",
+        f"stack of {len(benchmark.layers)}, sums of medians, each as often as counted: "
+        f"best direct {stack.direct_ms:.1f} ms, ours {stack.ours_ms:.1f} ms, "
+        f"ratio {stack.ratio.value:.2f} ({_interval(stack.ratio)})",
         f"its interval: {STACK_INTERVAL}",
         f"ours: {stack.effective_gflops:.0f} GFLOP/s effective, {stack.executed_gflops:.0f} executed; "
         f"worst error {scientific(stack.worst_error)}; U {stack.filter_bytes / 2**20:.1f} MiB in all, "

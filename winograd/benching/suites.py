@@ -50,7 +50,7 @@ def make_suite(name: str, batch: int = 1) -> Suite:
 
 
 def _c3d(batch: int, *, names: Iterable[str] | None = None) -> tuple[BenchLayer, ...]:
-    """Return layers of the network by name, its stack for None: each of them once, as the issue of speed has them."""
+    """Return layers of the network by name, each of them once; those of its stack, each shape once, for None."""
     import torch
 
     from winograd.networks import create

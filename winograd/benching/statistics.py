@@ -21,7 +21,9 @@ LAYER_INTERVAL: Final = (
 )
 """How the interval of a layer's ratio is made."""
 
-STACK_INTERVAL: Final = "95 %, percentiles of 2000 seeded bootstrap samples of the rounds, drawn for each layer apart"
+STACK_INTERVAL: Final = (
+    "95 %, percentiles of 2000 seeded bootstrap samples of the rounds, drawn for each layer apart; with few, too short"
+)
 """How the interval of a stack's ratio is made."""
 
 _SAMPLES: Final = 2000

@@ -106,6 +106,28 @@ def test_torch_s_own_convolution_is_warned_of_and_not_refused(command: Command) 
     assert json.loads(Path("a.json").read_text())["above_tolerance"] == ["tiny"]
 
 
+def test_a_failure_keeps_what_was_measured_and_ends_in_one_line(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[LayerMeasurement | RuntimeError] = [
+        RuntimeError("the compiler failed\nand said a lot"),
+        measurement("wide", (4.0, 4.0), (1.0, 1.0)),
+    ]
+
+    def failing(*_: object, **__: object) -> LayerMeasurement:
+        last = found.pop()
+        if isinstance(last, RuntimeError):
+            raise last
+        return last
+
+    monkeypatch.setattr(measuring, "measure_layer", failing)
+    assert command(*SMALL, *FILES) == 1
+    assert "\nwide " in command.out.decode()
+    assert command.error_is_one_line
+    assert "error: the compiler failed; the table is of what was measured" in command.error
+    assert written() == set()
+
+
 @pytest.mark.parametrize("done", [0, 1])
 def test_an_interruption_prints_what_was_measured_and_writes_no_file(
     done: int, command: Command, monkeypatch: pytest.MonkeyPatch

@@ -130,8 +130,9 @@ def _measured(options: argparse.Namespace, suite: Suite) -> int:
             )
     except KeyboardInterrupt:
         return _ended(options, layers, "interrupted")
-    except AboveToleranceError as error:
-        return _ended(options, layers, str(error))
+    except (AboveToleranceError, MemoryError, RuntimeError) as error:  # a compiler may be missing, or memory
+        first = str(error).partition("\n")[0] or type(error).__name__
+        return _ended(options, layers, first)
     return _deliver(options, _benchmark(options, layers))
 
 

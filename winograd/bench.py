@@ -140,6 +140,7 @@ def _benchmark(options: argparse.Namespace, layers: Sequence[LayerMeasurement]) 
     import torch
 
     from winograd.benching.result import Benchmark
+    from winograd.benching.surroundings import speed_variables
     from winograd.conv.timing import measured_on
 
     return Benchmark(
@@ -151,6 +152,7 @@ def _benchmark(options: argparse.Namespace, layers: Sequence[LayerMeasurement]) 
         threads=torch.get_num_threads(),
         tolerance=options.tolerance,
         machine=measured_on(),
+        environment=speed_variables(),
     )
 
 

@@ -57,4 +57,5 @@ def benchmark(*layers: LayerMeasurement, tolerance: float = 1e-5) -> Benchmark:
         threads=2,
         tolerance=tolerance,
         machine=MACHINE,
+        environment={"OMP_NUM_THREADS": "2"},
     )

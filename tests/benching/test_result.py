@@ -33,7 +33,7 @@ def test_layers_above_the_tolerance_are_named() -> None:
 def test_json_has_every_figure_and_the_time_of_every_round() -> None:
     figures = json.loads(json.dumps(BOTH.as_dict(), allow_nan=False))
     assert set(figures) == {
-        *("suite", "batch", "tolerance", "repeats", "seed", "threads", "machine"),
+        *("suite", "batch", "tolerance", "repeats", "seed", "threads", "machine", "environment"),
         *("intervals", "layers", "stack", "above_tolerance"),
     }
     assert set(figures["layers"][0]) == {

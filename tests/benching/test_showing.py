@@ -35,7 +35,13 @@ def test_how_it_was_made_stands_above_and_the_stack_below() -> None:
     heading, _, rest = text.partition("\n\n")
     for words in ("made_up, batch 1: 3.000 GMACs", "tolerance 1e-05", "a processor, 2 threads, torch 2.0, 2026-11-21"):
         assert words in heading
-    for words in ("medians of 3 interleaved rounds", "seed 0", "order statistics", "float64"):
+    for words in (
+        "medians of 3 interleaved rounds",
+        "seed 0",
+        "environment: OMP_NUM_THREADS=2\n",
+        "order statistics",
+        "float64",
+    ):
         assert words in heading
     assert "stack of 2" in rest
     assert "best direct 20.0 ms, ours 8.0 ms, ratio 2.50 (" in rest

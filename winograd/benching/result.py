@@ -145,6 +145,8 @@ class Benchmark:
     tolerance : float
     machine : mapping
         See `winograd.conv.timing.measured_on`.
+    environment : mapping
+        See `winograd.benching.surroundings`.
     """
 
     suite: str
@@ -155,6 +157,7 @@ class Benchmark:
     threads: int
     tolerance: float
     machine: Mapping[str, str | int]
+    environment: Mapping[str, str]
 
     @property
     def stack(self) -> StackMeasurement:
@@ -176,6 +179,7 @@ class Benchmark:
             "seed": self.seed,
             "threads": self.threads,
             "machine": dict(self.machine),
+            "environment": dict(self.environment),
             "intervals": {"layers": LAYER_INTERVAL, "stack": STACK_INTERVAL},
             "layers": [layer.as_dict() for layer in self.layers],
             "stack": asdict(self.stack),

@@ -29,11 +29,16 @@ def _heading(benchmark: Benchmark) -> list[str]:
         f"float32, tolerance {benchmark.tolerance:g}, filters transformed beforehand",
         f"{machine['processor']}, {benchmark.threads} threads, torch {machine['torch']}, {machine['date']}, "
         f"seed {benchmark.seed}; medians of {benchmark.repeats} interleaved rounds",
+        *([f"environment: {_variables(benchmark)}"] if benchmark.environment else []),
         "errors: relative L2 against float64, independent zero-mean inputs; verified before timing, in both layouts",
         "ratio: median over the rounds of best direct variant / ours",
         f"interval: {LAYER_INTERVAL}",
         "GFLOP/s: effective, ours counted as direct convolution; executed, ours in its own products; direct, the other",
     ]
+
+
+def _variables(benchmark: Benchmark) -> str:
+    return ", ".join(f"{name}={value}" for name, value in benchmark.environment.items())
 
 
 def _cells(layer: LayerMeasurement) -> tuple[str, ...]:

@@ -127,13 +127,13 @@ def test_an_interrupt_while_compiling_ends_the_compiler(cache: Path, monkeypatch
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, interrupt)
+    before = signal.signal(signal.SIGUSR1, interrupt)
     threading.Thread(
-        target=lambda: wait_until(lambda: has_text(pid_file)) and os.kill(os.getpid(), signal.SIGALRM), daemon=True
+        target=lambda: wait_until(lambda: has_text(pid_file)) and os.kill(os.getpid(), signal.SIGUSR1), daemon=True
     ).start()
     try:
         with pytest.raises(KeyboardInterrupt):
             Compiler((script,), script, "slow").compile(cache.parent / "none.c", target)
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGUSR1, before)
     assert wait_until(lambda: not is_running(int(pid_file.read_text())))

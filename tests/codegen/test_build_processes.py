@@ -55,6 +55,7 @@ def in_child(action: Callable[[], object]) -> int:
     """Run an action in a forked child and return its exit status, 124 if it takes longer than 20 seconds."""
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(20)
         try:
             action()
@@ -69,6 +70,7 @@ def in_child(action: Callable[[], object]) -> int:
 def sleeping_child() -> Iterator[None]:
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(60)
         signal.pause()
     try:

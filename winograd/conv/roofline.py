@@ -80,7 +80,8 @@ NOMINAL = Machine(
 )
 """What plans assume, so that a plan depends on the shape only: two cores with AVX-512, 1 MB L2 each and 32 MB L3.
 
-Fitted to ``python benchmarks/c3d_stack.py`` on such a machine (AMD EPYC, family 25 model 17, 2026-11-20).
+Fitted to the times of C3D's stack (``python -m winograd.bench --suite c3d``) on such a machine (AMD EPYC, family 25
+model 17, 2026-11-20).
 """
 
 

@@ -71,8 +71,9 @@ static void NAME_staged(const NAME_call *call, NAME_real *v, NAME_real *own)
                          NAME_filter_of(call, position, panel), NAME_filter_of(call, 0, next),
                          m + position * plan->m_stride + panel * held * NAME_PANEL);
         }
+        /* Nobody waits at its end: the next data stage writes V, which is read no more, and has a barrier of its own. */
 #ifdef _OPENMP
-#pragma omp for schedule(dynamic, 4)
+#pragma omp for schedule(dynamic, 4) nowait
 #endif
         for (int64_t work = 0; work < held * panels; ++work) {
             const int64_t t = work / panels, panel = work % panels;

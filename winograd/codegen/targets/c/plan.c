@@ -54,8 +54,8 @@ enum {
     NAME_OWN_BYTES = 3 << 18,
     NAME_FEW_TILES = 8,
     NAME_SHARED_FILTER_BYTES = 12 << 20,
-    NAME_SHARED_BYTES = 20 << 20,
-    NAME_LEAST_TILES = 16,
+    NAME_SHARED_BYTES = 16 << 20,
+    NAME_LEAST_TILES = 32,
     /* Outputs of more numbers stay in no cache: whole lines of them are written past all of them. */
     NAME_STREAMED_NUMBERS = (16 << 20) / (int)sizeof(NAME_stored)
 };

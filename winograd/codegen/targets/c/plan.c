@@ -191,7 +191,8 @@ static const char *NAME_make_plan(const NAME_shape *shape, int64_t threads, NAME
     plan->panels = NAME_parts(shape->outputs, NAME_PANEL);
     const int64_t y_numbers = NAME_product_of_sizes(shape->batch, plan->output, shape->outputs);
     plan->streams = NAME_CAN_STREAM && y_numbers > NAME_STREAMED_NUMBERS;
-    plan->x_run = NAME_even_part(plan->axis_tiles[2], NAME_RUN_IN);
+    const int64_t each = NAME_max(plan->tiles / NAME_threads(threads), 1); /* so that every thread has a run */
+    plan->x_run = NAME_even_part(plan->axis_tiles[2], NAME_min(NAME_RUN_IN, each));
     plan->y_run = NAME_even_part(plan->axis_tiles[2], NAME_RUN_OUT);
     NAME_choose(plan, NAME_threads(threads));
     plan->workspace = NAME_measure(plan, NAME_threads(threads));

@@ -236,8 +236,8 @@ def test_what_sees_only_torch_operations_keeps_native_away() -> None:
 
 
 def test_without_a_compiler_torch_runs_and_one_warning_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(algorithm: NestedAlgorithm) -> None:
-        raise BuildError(f"no C compiler for {algorithm.label}")
+    def fail(algorithm: NestedAlgorithm, dtype: str) -> None:
+        raise BuildError(f"no C compiler for {algorithm.label} in {dtype}")
 
     monkeypatch.setattr(native, "native_convolution", fail)
     monkeypatch.setattr(operator, "_warned", [])

@@ -45,7 +45,7 @@ def test_multiplications_and_bytes_count_ragged_tiles_whole() -> None:
     assert filter_bytes(shape, F43_2D) == 4 * 36 * 3 * 5
 
 
-# Best direct variant of C3D's layers conv2 to conv5a at batch 1, by `python benchmarks/c3d_stack.py` with torch 2.13.0
+# Best direct variant of C3D's layers conv2 to conv5a at batch 1, which `make bench` measures, with torch 2.13.0
 # on two cores of an AMD EPYC (family 25 model 17), 2026-11-20. NOMINAL was fitted to these figures.
 FITTED = [
     (layer(64, 128, 16, 56, 56), 95),

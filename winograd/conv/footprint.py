@@ -8,6 +8,7 @@ The formulas are those of ``plan.c`` in the C target.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Final
 
 from winograd.conv.schedule import NOMINAL_PANEL, Schedule, ScheduleKind
@@ -26,22 +27,26 @@ class Footprint:
     ----------
     channels, outputs : int
         Of the layer.
-    rank, inputs : int
-        Products and inputs of one tile.
+    rank : int
+        Products of one tile.
+    m, tile : tuple of int
+        Outputs and inputs of one tile per axis.
     panel : int
         Outputs that are summed at a time: 32, 16 or 8, by the width of the vectors.
 
     Examples
     --------
-    >>> conv2 = Footprint(channels=64, outputs=128, rank=216, inputs=216)
-    >>> conv2.filter_bytes, conv2.workspace_bytes(Schedule(ScheduleKind.FUSED, 9), threads=2)
-    (7077888, 1579840)
+    >>> conv2 = Footprint(channels=64, outputs=128, rank=216, m=(4, 4, 4), tile=(6, 6, 6))
+    >>> fused = Schedule(ScheduleKind.FUSED, 9)
+    >>> conv2.filter_bytes, conv2.workspace_bytes(fused, threads=2), conv2.workspace_bytes(fused, 2, first="")
+    (7077888, 1644352, 1579840)
     """
 
     channels: int
     outputs: int
     rank: int
-    inputs: int
+    m: tuple[int, ...]
+    tile: tuple[int, ...]
     panel: int = NOMINAL_PANEL
 
     @property
@@ -53,11 +58,19 @@ class Footprint:
         """Bytes of the packed filter: outputs are filled up to whole panels."""
         return _FLOAT_BYTES * self.rank * self.channels * self._padded
 
-    def workspace_bytes(self, schedule: Schedule, threads: int) -> int:
-        """Return the bytes of one call: zeros, V and M, and the vectors and addresses of a tile for every thread."""
-        held, own = self._held(schedule), self._scratch + _LINE
+    def workspace_bytes(self, schedule: Schedule, threads: int, first: str = "xy") -> int:
+        """Return the bytes of one call: zeros, V and M, and for every thread the vectors, addresses and rows of tiles.
+
+        Parameters
+        ----------
+        schedule : Schedule
+        threads : int
+        first : str
+            Which of the input "x" and the output "y" have their channels first; both take the most.
+        """
+        held, own = self._held(schedule), self._scratch + _lines(self._rows(first)) + _LINE
         team = max(min(threads, _MOST_THREADS), 1)
-        shared = _lines(self.channels + self.panel // 2)
+        shared = _lines(self.channels + self._lanes)
         if schedule.kind is ScheduleKind.FUSED:
             own += held
         else:
@@ -82,7 +95,20 @@ class Footprint:
 
     @property
     def _scratch(self) -> int:
-        return _lines(self.rank * self.panel // 2) + _lines(self.inputs * _POINTER)
+        return _lines(self.rank * self._lanes) + _lines(prod(self.tile) * _POINTER)
+
+    @property
+    def _lanes(self) -> int:
+        return self.panel // 2
+
+    def _rows(self, first: str) -> int:
+        """Return the numbers of the rows of a run of tiles along the width that is transposed at a time."""
+        step, inputs = self.m[-1], self.tile[-1]
+        run_in = max((self._lanes - inputs) // step + 1, 1)
+        run_out = max(self._lanes // step, 1)
+        gathered = prod(self.tile[:-1]) * ((run_in - 1) * step + inputs) * self._lanes
+        spread = prod(self.m[:-1]) * run_out * step * self._lanes
+        return max(gathered if "x" in first else 0, spread if "y" in first else 0)
 
 
 def _lines(numbers: int) -> int:

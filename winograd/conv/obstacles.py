@@ -14,7 +14,7 @@ from winograd.conv.candidates import has_choices
 from winograd.conv.prediction import WORKING
 from winograd.conv.shape import ConvShape
 
-NATIVE_DTYPES: Final = ("float32",)
+NATIVE_DTYPES: Final = ("float32", "float16", "bfloat16")
 """What the native backend reads and writes; inside it computes in float32."""
 
 TRANSFORMED_DTYPES: Final = (*WORKING, "complex64", "complex128")

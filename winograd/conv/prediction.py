@@ -13,6 +13,7 @@ from typing import Final
 from winograd.accuracy.model import PHI, predict_relative_l2
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.targets.c import CHANNEL_BLOCK
+from winograd.conv.edges import edge_factor
 from winograd.conv.shape import ConvShape
 
 DEFAULT_TOLERANCE: Final = 1e-5
@@ -33,15 +34,19 @@ def predicted_error(shape: ConvShape, algorithm: NestedAlgorithm) -> float | Non
         return 0.0
     if shape.dtype not in WORKING:
         return None
-    channels = max(shape.channels, 1)
     if shape.dtype == "float64":
-        return predict_relative_l2(algorithm, dtype="float64", channels=channels)
-    return math.hypot(float32_error(algorithm, channels), _OUTPUT_ROUNDING.get(shape.dtype, 0.0))
+        whole = predict_relative_l2(algorithm, dtype="float64", channels=max(shape.channels, 1))
+        return whole * edge_factor(shape, algorithm)
+    return math.hypot(float32_error(shape, algorithm), _OUTPUT_ROUNDING.get(shape.dtype, 0.0))
+
+
+def float32_error(shape: ConvShape, algorithm: NestedAlgorithm) -> float:
+    """Return the predicted error of the native backend before its output is rounded to another dtype."""
+    return _whole_tiles(algorithm, max(shape.channels, 1)) * edge_factor(shape, algorithm)
 
 
 @lru_cache(maxsize=4096)
-def float32_error(algorithm: NestedAlgorithm, channels: int) -> float:
-    """Return the predicted error of the native backend before its output is rounded to another dtype."""
+def _whole_tiles(algorithm: NestedAlgorithm, channels: int) -> float:
     return predict_relative_l2(algorithm, dtype="float32", channels=channels, channel_block=CHANNEL_BLOCK)
 
 

@@ -190,7 +190,7 @@ def native_filter_bytes(shape: ConvShape, algorithm: Algorithm) -> int:
 
 def footprint(shape: ConvShape, algorithm: Algorithm) -> Footprint:
     """Return what the native backend takes in memory for a layer."""
-    return Footprint(shape.channels, shape.outputs, rank=algorithm.rank, inputs=prod(algorithm.tile))
+    return Footprint(shape.channels, shape.outputs, algorithm.rank, algorithm.m, algorithm.tile)
 
 
 def transformed_bytes(shape: ConvShape, algorithm: Algorithm) -> int:

@@ -21,10 +21,10 @@ FEWEST_OWN_TILES: Final = 8
 SHARED_FILTER_BYTES: Final = 12 << 20
 """A filter up to this size stays in the last-level cache, so that it may be read for every block."""
 
-SHARED_BYTES: Final = 20 << 20
+SHARED_BYTES: Final = 16 << 20
 """V and M that all threads hold by the staged schedule: they should stay in the last-level cache."""
 
-FEWEST_SHARED_TILES: Final = 16
+FEWEST_SHARED_TILES: Final = 32
 """Tiles that the staged schedule holds at least, whatever their bytes: the filter is read once for every block."""
 
 NOMINAL_PANEL: Final = 32
@@ -80,7 +80,7 @@ def choose_schedule(
     >>> choose_schedule(tiling, batch=1, channels=64, outputs=128, rank=216, threads=2)
     Schedule(kind=<ScheduleKind.FUSED: 1>, block=9)
     >>> choose_schedule(tiling, batch=1, channels=256, outputs=256, rank=216, threads=2)
-    Schedule(kind=<ScheduleKind.STAGED: 2>, block=47)
+    Schedule(kind=<ScheduleKind.STAGED: 2>, block=33)
     """
     tiles = max(batch * tiling.count, 1)
     padded = -(-outputs // panel) * panel

@@ -111,7 +111,7 @@ def select(
     """Return the fastest candidate that is tolerated and fits into the limits, or None where there is none."""
     allowed = float32_tolerance(shape.dtype, tolerance)
     for timing, candidate in _timed(shape, allowed, filters, limits, threads):
-        error = float32_error(candidate.algorithm, shape.channels)
+        error = float32_error(shape, candidate.algorithm)
         if error <= allowed:
             return Selection(candidate, timing, error)
     return None
@@ -121,7 +121,7 @@ def least_error(shape: ConvShape) -> float:
     """Return the predicted float32 error of the candidate that is estimated to have the least."""
     axes = _axes(shape)
     best = int(np.argmin(np.where(_is_useful(axes), _log_errors(axes, shape), np.inf)))
-    return float32_error(_candidate(axes, best).algorithm, shape.channels)
+    return float32_error(shape, _candidate(axes, best).algorithm)
 
 
 def _timed(

@@ -1,7 +1,8 @@
 """What padding and ragged edges do to the relative error of a layer, as a factor on that of whole tiles.
 
-In: a `ConvShape`, an algorithm. Out: a factor, about 1 to 1.2. Where inputs are zeros of the padding, outputs at the edge
-are sums of fewer products, while errors of all inputs of their tile still reach them: relative to the outputs, they grow.
+In: a `ConvShape`, an algorithm. Out: a factor, about 1 to 1.2. Where inputs are zeros of the padding, outputs at the
+edge are sums of fewer products, while errors of all inputs of their tile still reach them: relative to the outputs, they
+grow.
 """
 
 from __future__ import annotations
@@ -49,4 +50,4 @@ def _axis_factor(axis: BilinearAlgorithm, tiling: AxisTiling) -> float:
         inputs[low - tiling.start(tile) : high - tiling.start(tile)] = 1
         errors += float((passed @ inputs)[: end - first].sum())
         powers += float(np.convolve(inputs, np.ones(axis.r), "valid")[: end - first].sum())
-    return (errors / passed.sum()) / (powers / (axis.m * axis.r))
+    return (errors / float(passed.sum())) / (powers / (axis.m * axis.r))

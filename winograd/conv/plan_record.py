@@ -12,7 +12,7 @@ from enum import Enum
 
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv import roofline
-from winograd.conv.schedule import Schedule, ScheduleKind
+from winograd.conv.schedule import Schedule
 from winograd.conv.selection import Filters
 from winograd.conv.shape import ConvShape
 
@@ -83,28 +83,28 @@ class Plan:
         return hashlib.sha256(repr(sorted(named.items())).encode()).hexdigest()
 
     @property
-    def label(self) -> str:
-        """Backend, algorithm and schedule, such as "native F(4x4x4,3x3x3), fused blocks of 9 tiles"."""
+    def algorithm_label(self) -> str:
+        """Backend and algorithm, such as "native F(4x4x4,3x3x3)", with its products where they are not the least."""
         if self.algorithm is None:
             return self.backend.value
-        return ", ".join(
-            filter(None, (f"{self.backend.value} {_spell_algorithm(self.algorithm)}", _spell_schedule(self.schedule)))
-        )
+        more = self.algorithm.ranks != self.algorithm.tile
+        products = f" of {'x'.join(map(str, self.algorithm.ranks))} products" if more else ""
+        return f"{self.backend.value} {self.algorithm.label}{products}"
+
+    @property
+    def schedule_label(self) -> str:
+        """Schedule and tiles at a time, such as "fused blocks of 9 tiles"; empty where there is no schedule."""
+        if self.schedule is None:
+            return ""
+        tiles = "1 tile" if self.schedule.block == 1 else f"{self.schedule.block} tiles"
+        return f"{self.schedule.kind.name.lower()} blocks of {tiles}"
+
+    @property
+    def label(self) -> str:
+        """Backend, algorithm and schedule, such as "native F(4x4x4,3x3x3), fused blocks of 9 tiles"."""
+        return ", ".join(filter(None, (self.algorithm_label, self.schedule_label)))
 
     def __repr__(self) -> str:
         memory = (("U", self.filter_bytes), ("workspace", self.workspace_bytes))
         stated = "".join(f", {name} {count / 2**20:.1f} MiB" for name, count in memory if count)
         return f"<Plan {self.label}: {self.reason}{stated}>"
-
-
-def _spell_algorithm(algorithm: NestedAlgorithm) -> str:
-    """Return the label, with the products per axis where they are more than the least."""
-    more = "" if algorithm.ranks == algorithm.tile else f" of {'x'.join(map(str, algorithm.ranks))} products"
-    return f"{algorithm.label}{more}"
-
-
-def _spell_schedule(schedule: Schedule | None) -> str:
-    if schedule is None:
-        return ""
-    kind = {ScheduleKind.FUSED: "fused", ScheduleKind.STAGED: "staged"}[schedule.kind]
-    return f"{kind} blocks of {schedule.block} {'tile' if schedule.block == 1 else 'tiles'}"

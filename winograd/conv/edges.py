@@ -1,7 +1,7 @@
 """What padding and ragged edges do to the relative error of a layer, as a factor on that of whole tiles.
 
 In: a `ConvShape`, an algorithm. Out: a factor, about 1 to 1.2. Where inputs are zeros of the padding, outputs at the
-edge are sums of fewer products, while errors of all inputs of their tile still reach them: relative to the outputs, they
+edge are sums of fewer products, while errors of all inputs of their tile still reach them: relative to the outputs they
 grow.
 """
 

@@ -24,9 +24,9 @@ from winograd.conv.obstacles import (
 )
 from winograd.conv.plan_record import Backend, Plan
 from winograd.conv.prediction import DEFAULT_TOLERANCE, checked_tolerance, predicted_error
-from winograd.conv.roofline import NOMINAL_THREADS
+from winograd.conv.roofline import NOMINAL_THREADS, Algorithm
 from winograd.conv.schedule import Schedule, ScheduleKind
-from winograd.conv.selection import Filters, Selection, best_timing, least_error, select
+from winograd.conv.selection import Filters, Selection, best_timing, is_filter_capped, least_error, select
 from winograd.conv.shape import ConvShape
 
 __all__ = [
@@ -134,7 +134,7 @@ def _forced_plan(shape: ConvShape, algorithm: NestedAlgorithm, obstacle: str | N
     if lack:
         return composed_plan(shape, algorithm, f"algorithm given, composed since {lack}")
     plan = _native_plan(shape, algorithm, "algorithm given", terms)
-    return replace(plan, reason=plan.reason + _made_anew(plan, terms))
+    return replace(plan, reason=plan.reason + _made_anew(shape, algorithm, plan.filters, terms))
 
 
 def composed_plan(
@@ -161,10 +161,10 @@ def _fastest_plan(shape: ConvShape, terms: _Terms) -> Plan:
     compared = f"{milliseconds:.3g} ms predicted, direct {direct_ms:.3g} ms"
     if milliseconds * REQUIRED_GAIN > direct_ms:
         slow = f"Winograd is not faster by a factor of {REQUIRED_GAIN}: {selected.candidate.label} {compared}"
-        return _direct_plan(shape, direct_ms, slow, terms)
+        return _direct_plan(shape, direct_ms, slow + _capped(shape, selected, terms), terms)
     plan = _native_plan(shape, selected.candidate.algorithm, compared, terms)
     error = f", error {plan.predicted_error:.1e} predicted"
-    return replace(plan, reason=f"{compared}{error}{_made_anew(plan, terms)}{_replaced(shape, selected, terms)}")
+    return replace(plan, reason=f"{compared}{error}{_capped(shape, selected, terms)}")
 
 
 def _native_plan(shape: ConvShape, algorithm: NestedAlgorithm, reason: str, terms: _Terms) -> Plan:
@@ -201,20 +201,26 @@ def _nothing_tolerated(shape: ConvShape, terms: _Terms) -> str:
     return f"no candidate within the tolerance {terms.tolerance:.1e} has a tile that fits into the workspace allowed"
 
 
-def _made_anew(plan: Plan, terms: _Terms) -> str:
-    if plan.filters is terms.filters:
+def _made_anew(shape: ConvShape, algorithm: Algorithm, settled: Filters, terms: _Terms) -> str:
+    """Return that a transformed filter which was to be kept is too large for that, or nothing."""
+    if settled is terms.filters:
         return ""
-    return f"; U of {_mebibytes(plan.filter_bytes)} is above the cap and made anew in every call"
+    return f"; U of {_filter_size(shape, algorithm)} is above the cap and made anew in every call"
 
 
-def _replaced(shape: ConvShape, selected: Selection, terms: _Terms) -> str:
-    """Return which faster candidate was left out since its transformed filter may not be kept."""
-    unlimited = replace(terms.limits, filters=None)
-    free = select(shape, terms.tolerance, terms.filters, unlimited, terms.threads)
-    if terms.filters is Filters.LIVE or free is None or free.candidate == selected.candidate:
-        return ""
-    size = roofline.native_filter_bytes(shape, free.candidate)
-    return f"; U of {free.candidate.label}, {_mebibytes(size)}, is above the cap"
+def _capped(shape: ConvShape, selected: Selection, terms: _Terms) -> str:
+    """Return what the cap on kept filters has changed, or nothing."""
+    anew = _made_anew(shape, selected.candidate, selected.timing.filters, terms)
+    if terms.filters is Filters.LIVE or not is_filter_capped(shape, terms.limits):
+        return anew
+    free = select(shape, terms.tolerance, terms.filters, replace(terms.limits, filters=None), terms.threads)
+    if free is None or free.candidate == selected.candidate:
+        return anew
+    return f"; U of {free.candidate.label}, {_filter_size(shape, free.candidate)}, is above the cap{anew}"
+
+
+def _filter_size(shape: ConvShape, algorithm: Algorithm) -> str:
+    return _mebibytes(roofline.native_filter_bytes(shape, algorithm))
 
 
 def _mebibytes(count: int) -> str:

@@ -6,7 +6,7 @@ and schedules and decides whether Winograd is worth it; it is no promise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import Final
 
@@ -185,7 +185,12 @@ def filter_bytes(shape: ConvShape, algorithm: Algorithm) -> int:
 
 def native_filter_bytes(shape: ConvShape, algorithm: Algorithm) -> int:
     """Return the bytes of the transformed filter as the native backend packs it, outputs filled up to whole panels."""
-    return filter_bytes(replace(shape, outputs=_padded_outputs(shape)), algorithm)
+    return filter_bytes_of(shape, algorithm.rank)
+
+
+def filter_bytes_of(shape: ConvShape, rank: int) -> int:
+    """Return what `native_filter_bytes` does for an algorithm of so many products of a tile."""
+    return _FLOAT_BYTES * rank * shape.channels * _padded_outputs(shape)
 
 
 def footprint(shape: ConvShape, algorithm: Algorithm) -> Footprint:

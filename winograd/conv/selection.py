@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from winograd.conv import roofline
 from winograd.conv.candidates import AxisChoice, Candidate, axis_choices, error_ratios, nested_instructions
 from winograd.conv.limits import MemoryLimits
-from winograd.conv.prediction import float32_error, float32_tolerance
+from winograd.conv.prediction import float32_error, float32_tolerance, predicted_error
 from winograd.conv.roofline import Algorithm
 from winograd.conv.schedule import Schedule, ScheduleKind, schedules
 from winograd.conv.shape import ConvShape
@@ -117,11 +117,19 @@ def select(
     return None
 
 
+def is_filter_capped(shape: ConvShape, limits: MemoryLimits) -> bool:
+    """Return whether the limit on kept filters is below what a candidate may have."""
+    largest = roofline.filter_bytes_of(shape, MAX_RANK)
+    return limits.filters is not None and largest > limits.filters
+
+
 def least_error(shape: ConvShape) -> float:
-    """Return the predicted float32 error of the candidate that is estimated to have the least."""
+    """Return the predicted error of the candidate that is estimated to have the least."""
     axes = _axes(shape)
     best = int(np.argmin(np.where(_is_useful(axes), _log_errors(axes, shape), np.inf)))
-    return float32_error(shape, _candidate(axes, best).algorithm)
+    error = predicted_error(shape, _candidate(axes, best).algorithm)
+    assert error is not None  # dtypes of the native backend have a model
+    return error
 
 
 def _timed(

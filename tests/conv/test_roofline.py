@@ -65,24 +65,29 @@ FITTED = [
     (layer(512, 512, 2, 7, 7), 2.5),
 ]
 
-# C3D's layers by F(4,4,4) and others with the schedule that ran, same machine, 2026-11-21: milliseconds.
+# C3D's layers by the schedule that ran, on the same machine, 2026-11-21: milliseconds, the least of some 20 calls.
 FUSED, STAGED = ScheduleKind.FUSED, ScheduleKind.STAGED
-F2, F4, F6, F7 = (winograd.best(m, 3, products=count) for m, count in ((2, 4), (4, 6), (6, 9), (7, 10)))
+F2, F4, F7 = (winograd.best(m, 3, products=count) for m, count in ((2, 4), (4, 6), (7, 10)))
 WINOGRAD = [
-    (layer(64, 128, 16, 56, 56), nest(F4, F4, F4), Schedule(FUSED, 9), 8.8),
-    (layer(64, 128, 16, 56, 56), nest(F2, F4, F4), Schedule(FUSED, 14), 10.9),
+    (layer(64, 128, 16, 56, 56), nest(F4, F4, F4), Schedule(FUSED, 9), 8.7),
+    (layer(64, 128, 16, 56, 56), nest(F2, F4, F4), Schedule(FUSED, 14), 10.4),
     (layer(64, 128, 16, 56, 56), nest(F2, F2, F2), Schedule(FUSED, 32), 18.1),
-    (layer(64, 128, 16, 56, 56), nest(F4, F6, F6), Schedule(STAGED, 50), 14.1),
-    (layer(128, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(STAGED, 49), 4.7),
-    (layer(128, 256, 8, 28, 28), nest(F4, F7, F7), Schedule(STAGED, 16), 5.0),
-    (layer(256, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(STAGED, 33), 8.2),
-    (layer(256, 256, 8, 28, 28), nest(F2, F4, F4), Schedule(STAGED, 66), 10.9),
-    (layer(256, 512, 4, 14, 14), nest(F4, F4, F4), Schedule(STAGED, 16), 2.9),
-    (layer(512, 512, 4, 14, 14), nest(F4, F4, F4), Schedule(STAGED, 16), 5.6),
+    (layer(64, 128, 16, 56, 56), nest(F4, F7, F7), Schedule(FUSED, 13), 9.2),
+    (layer(64, 128, 16, 56, 56), nest(F4, F7, F7), Schedule(FUSED, 4), 12.6),
+    (layer(128, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(FUSED, 13), 4.4),
+    (layer(128, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(STAGED, 49), 4.6),
+    (layer(128, 256, 8, 28, 28), nest(F4, F7, F7), Schedule(FUSED, 16), 3.9),
+    (layer(128, 256, 8, 28, 28), nest(F4, F4, F7), Schedule(FUSED, 14), 3.8),
+    (layer(256, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(STAGED, 33), 7.5),
+    (layer(256, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(FUSED, 13), 9.6),
+    (layer(256, 256, 8, 28, 28), nest(F4, F7, F7), Schedule(STAGED, 16), 8.9),
+    (layer(256, 512, 4, 14, 14), nest(F4, F4, F4), Schedule(STAGED, 16), 2.6),
+    (layer(512, 512, 4, 14, 14), nest(F4, F4, F4), Schedule(STAGED, 16), 5.2),
+    (layer(512, 512, 4, 14, 14), nest(F2, F2, F2), Schedule(STAGED, 49), 8.2),
     (layer(512, 512, 2, 7, 7), nest(F2, F2, F2), Schedule(STAGED, 16), 1.5),
     (layer(512, 512, 2, 7, 7), nest(F2, F4, F4), Schedule(STAGED, 4), 2.9),
     (layer(512, 512, 2, 7, 7), nest(F2, F7, F7), Schedule(STAGED, 1), 8.7),
-    (layer(3, 64, 16, 112, 112), nest(F4, F4, F4), Schedule(FUSED, 26), 7.0),
+    (layer(3, 64, 16, 112, 112), nest(F4, F4, F4), Schedule(FUSED, 26), 5.8),
 ]
 
 
@@ -119,16 +124,18 @@ def test_a_filter_that_must_be_streamed_bounds_a_layer_with_few_tiles() -> None:
     assert winograd_ms(shape, nest(*[toom_cook(2, 3)] * 3)) < winograd_ms(shape, F43_3D)
 
 
-@pytest.mark.parametrize("field", [field.name for field in fields(Machine) if not field.name.startswith("direct")])
+@pytest.mark.parametrize("field", [field.name for field in fields(Machine)])
 def test_every_constant_counts_and_none_makes_slower_what_is_faster(field: str) -> None:
     def milliseconds(machine: Machine) -> float:
         layers = (layer(64, 64, 8, 28, 28), layer(512, 512, 4, 14, 14))
         times = [winograd_ms(shape, F43_3D, Schedule(kind, 8), 2, machine) for shape in layers for kind in ScheduleKind]
-        return sum(times) + filter_ms(layers[0], F43_3D, 2, machine) + direct_ms(layer(3, 64, 8, 28, 28), 2, machine)
+        large = winograd_ms(layers[0], nest(F4, F7, F7), Schedule(FUSED, 8), 2, machine)
+        direct = direct_ms(layer(3, 64, 8, 28, 28), 2, machine)
+        return sum(times) + large + filter_ms(layers[0], F43_3D, 2, machine) + direct
 
     value = getattr(NOMINAL, field)
-    is_speed = field.endswith(("gbs", "gflops", "gops", "bytes"))
-    slower = replace(NOMINAL, **{field: value / 10 if is_speed else value * 10})
+    is_speed = field.endswith(("gbs", "gflops", "gops", "bytes", "overlap"))
+    slower = replace(NOMINAL, **{field: value / 4 if is_speed else value * 4})
     assert milliseconds(slower) > milliseconds(NOMINAL)
 
 
@@ -150,8 +157,8 @@ def test_the_bound_is_never_above_the_time(threads: int) -> None:
 def test_more_threads_take_no_longer_and_the_filter_is_read_for_every_block() -> None:
     shape, tiles = layer(256, 256, 8, 28, 28), 98
     for kind in ScheduleKind:
-        times = [winograd_ms(shape, F43_3D, Schedule(kind, 7), threads) for threads in (1, 2, 4, 8)]
-        assert times == sorted(times, reverse=True)
+        one, two = (winograd_ms(shape, F43_3D, Schedule(kind, 7), threads) for threads in (1, 2))
+        assert two < one < 2 * two
     few, all_ = (winograd_ms(shape, F43_3D, Schedule(STAGED, block)) for block in (7, tiles))
     assert all_ < few
 

@@ -36,6 +36,7 @@ _DIRECT_RATES: Final = {"bfloat16": 2.0, "float16": 0.01}
 """Of direct convolution over that of float32: products of bfloat16 have instructions, float16 has no fast kernel."""
 _LANES: Final = NOMINAL_PANEL // 2
 _ROWS: Final = 14
+_LARGE_RANK: Final = 300
 
 
 def direct_ms(shape: ConvShape, threads: int = NOMINAL_THREADS, machine: Machine = NOMINAL) -> float:
@@ -83,10 +84,10 @@ def winograd_ms(
     if chosen.kind is ScheduleKind.FUSED:
         rounds = -(-blocks // threads)
         streamed = _stream_ms(shape, algorithm, 1, threads, machine)
-        compute = rounds * (max(sums, streamed) + transforms * threads / blocks)
+        compute = rounds * (_together(sums, streamed, machine) + transforms * threads / blocks)
     else:
         streamed = _stream_ms(shape, algorithm, threads, 1, machine)
-        compute = blocks * max(sums / threads, streamed) + transforms
+        compute = blocks * _together(sums / threads, streamed, machine) + transforms
     return compute + _ms(_plain_bytes(shape), machine.plain_gbs) + machine.winograd_call_ms
 
 
@@ -129,8 +130,9 @@ def transforms_ms(shape: ConvShape, algorithm: Algorithm, kind: ScheduleKind, ma
     fused = kind is ScheduleKind.FUSED
     written = machine.own_data_ns if fused else machine.shared_data_ns
     read = machine.own_inverse_ns if fused else machine.shared_inverse_ns
-    data = data_instructions(algorithm) * machine.instruction_ns + algorithm.rank * written
-    inverse = inverse_instructions(algorithm) * machine.instruction_ns + algorithm.rank * read
+    spread = 1 + machine.large_tile_share * min(max(algorithm.rank / _LARGE_RANK - 1, 0), 1)
+    data = data_instructions(algorithm) * machine.instruction_ns * spread + algorithm.rank * written
+    inverse = inverse_instructions(algorithm) * machine.instruction_ns * spread + algorithm.rank * read
     vectors = _vectors(shape.channels) * data + _vectors(shape.outputs) * inverse
     return tile_count(shape, algorithm) * vectors * 1e-6
 
@@ -157,6 +159,10 @@ def _stream_ms(shape: ConvShape, algorithm: Algorithm, readers: int, rivals: int
     size = native_filter_bytes(shape, algorithm)
     cached = min(size, machine.cache_bytes)
     return _ms(cached, readers * machine.core_cache_gbs) + _ms(size - cached, machine.stream_gbs / rivals)
+
+
+def _together(computed: float, streamed: float, machine: Machine) -> float:
+    return float((computed**machine.overlap + streamed**machine.overlap) ** (1 / machine.overlap))
 
 
 def multiplications(shape: ConvShape, algorithm: Algorithm) -> int:

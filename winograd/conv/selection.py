@@ -34,6 +34,9 @@ MAX_RANK: Final = 1024
 _UNLIKE: Final = 0.02
 """Share of the time that another algorithm on another axis has to gain."""
 
+_WORTH_MEMORY: Final = 0.02
+"""Share of the time that larger blocks have to gain."""
+
 Axes = list[tuple[AxisChoice, ...]]
 
 
@@ -74,12 +77,16 @@ class Selection:
 def best_timing(
     shape: ConvShape, algorithm: Algorithm, filters: Filters, limits: MemoryLimits, threads: int
 ) -> Timing | None:
-    """Return the schedule with the least predicted time within the limits, or None where not one tile fits."""
+    """Return the schedule with the least predicted time within the limits, or None where not one tile fits.
+
+    Where the model can hardly tell, the smallest block wins.
+    """
     allowed = allowed_schedules(shape, algorithm, limits.workspace, threads)
     if not allowed:
         return None
     times = {schedule: roofline.winograd_ms(shape, algorithm, schedule, threads) for schedule in allowed}
-    schedule = min(times, key=times.__getitem__)
+    enough = min(times.values()) * (1 + _WORTH_MEMORY)
+    schedule = next(one for one in allowed if times[one] <= enough)
     kept = limits.filters is None or roofline.native_filter_bytes(shape, algorithm) <= limits.filters
     settled = filters if kept else Filters.LIVE
     extra = roofline.filter_ms(shape, algorithm, threads) if settled is Filters.LIVE else 0.0

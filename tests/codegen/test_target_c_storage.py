@@ -103,7 +103,15 @@ def test_arithmetic_is_float32_and_rounds_once_more(tmp_path, dtype: str, transp
             assert y.tobytes() == right.tobytes()
 
 
-@pytest.mark.parametrize(("dtype", "build"), [("float64", "avx512"), ("float16", "plain"), ("bfloat16", "scalar")])
+@pytest.mark.parametrize(
+    ("dtype", "build"),
+    [
+        ("float64", "avx512"),
+        ("float16", "plain"),
+        ("bfloat16", "scalar"),
+        *((dtype, "native") for dtype in ("float32", "float16", "bfloat16")),
+    ],
+)
 def test_convolutions_pass_under_the_sanitizers(tmp_path, dtype: str, build: str) -> None:
     source = emit(nest(toom_cook(4, 3)), "c", dtype=dtype).source
     done = self_test(source, tmp_path, *SANITIZED, *flags_of(build))

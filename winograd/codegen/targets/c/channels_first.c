@@ -19,7 +19,7 @@ NAME_INLINE void NAME_gather(const NAME_stored *x, int64_t stride, int64_t lanes
     NAME_transpose(rows);
     for (int k = 0; k < NAME_WIDTH; ++k)
         if (k < count)
-            NAME_write(row + k * NAME_WIDTH, NAME_WIDTH, rows[k]);
+            NAME_narrow_exactly(row + k * NAME_WIDTH, rows[k]);
 }
 
 /* The inputs of a run for some channels from c on; those inside the padding are left as they are. */

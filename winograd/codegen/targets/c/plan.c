@@ -38,9 +38,9 @@ enum {
     /* Numbers that take the space of the addresses of a tile's inputs. */
     NAME_POINTERS = NAME_INPUTS * (int)sizeof(NAME_stored *) / (int)sizeof(NAME_real),
     NAME_ADDRESSES = (NAME_POINTERS + NAME_PAD - 1) / NAME_PAD * NAME_PAD,
-    /* Where channels come first, in x and in y: tiles of a run along the width whose rows fill a vector, the width of
-       such a row, and numbers of all rows of the run. */
-    NAME_RUN_IN = (int)NAME_WIDTH < NAME_N2 ? 1 : (NAME_WIDTH - NAME_N2) / NAME_M2 + 1,
+    /* Where channels come first, in x and in y: tiles of a run along the width, whose rows fill two vectors in x and one
+       in y, the width of such a row, and numbers of all rows of the run. */
+    NAME_RUN_IN = 2 * (int)NAME_WIDTH < NAME_N2 ? 1 : (2 * NAME_WIDTH - NAME_N2) / NAME_M2 + 1,
     NAME_RUN_OUT = (int)NAME_WIDTH < NAME_M2 ? 1 : NAME_WIDTH / NAME_M2,
     NAME_ROW_IN = (NAME_RUN_IN - 1) * NAME_M2 + NAME_N2,
     NAME_ROW_OUT = NAME_RUN_OUT * NAME_M2,
@@ -191,7 +191,8 @@ static const char *NAME_make_plan(const NAME_shape *shape, int64_t threads, NAME
     plan->panels = NAME_parts(shape->outputs, NAME_PANEL);
     const int64_t y_numbers = NAME_product_of_sizes(shape->batch, plan->output, shape->outputs);
     plan->streams = NAME_CAN_STREAM && y_numbers > NAME_STREAMED_NUMBERS;
-    plan->x_run = NAME_even_part(plan->axis_tiles[2], NAME_RUN_IN);
+    const int64_t each = NAME_max(plan->tiles / NAME_threads(threads), 1); /* so that every thread has a run */
+    plan->x_run = NAME_even_part(plan->axis_tiles[2], NAME_min(NAME_RUN_IN, each));
     plan->y_run = NAME_even_part(plan->axis_tiles[2], NAME_RUN_OUT);
     NAME_choose(plan, NAME_threads(threads));
     plan->workspace = NAME_measure(plan, NAME_threads(threads));

@@ -37,3 +37,10 @@ NAME_INLINE void NAME_narrow_all(NAME_stored *p, NAME_vector value)
     const NAME_halves halves = __builtin_convertvector(upper, NAME_halves);
     memcpy(p, &halves, sizeof halves);
 }
+
+/* The same for numbers that were read from bfloat16 and need no rounding. */
+NAME_INLINE void NAME_narrow_exactly(NAME_stored *p, NAME_vector value)
+{
+    const NAME_halves halves = __builtin_convertvector((NAME_words)value >> 16, NAME_halves);
+    memcpy(p, &halves, sizeof halves);
+}

@@ -75,3 +75,9 @@ NAME_INLINE void NAME_narrow_all(NAME_stored *p, NAME_vector value)
         p[lane] = NAME_narrow(value[lane]);
 #endif
 }
+
+/* The same for numbers that were read from float16. */
+NAME_INLINE void NAME_narrow_exactly(NAME_stored *p, NAME_vector value)
+{
+    NAME_narrow_all(p, value);
+}

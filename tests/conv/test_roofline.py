@@ -69,7 +69,7 @@ FITTED = [
 FUSED, STAGED = ScheduleKind.FUSED, ScheduleKind.STAGED
 F2, F4, F7 = (winograd.best(m, 3, products=count) for m, count in ((2, 4), (4, 6), (7, 10)))
 WINOGRAD = [
-    (layer(64, 128, 16, 56, 56), nest(F4, F4, F4), Schedule(FUSED, 9), 8.7),
+    (layer(64, 128, 16, 56, 56), nest(F4, F4, F4), Schedule(FUSED, 14), 8.6),
     (layer(64, 128, 16, 56, 56), nest(F2, F4, F4), Schedule(FUSED, 14), 10.4),
     (layer(64, 128, 16, 56, 56), nest(F2, F2, F2), Schedule(FUSED, 32), 18.1),
     (layer(64, 128, 16, 56, 56), nest(F4, F7, F7), Schedule(FUSED, 13), 9.2),
@@ -77,12 +77,13 @@ WINOGRAD = [
     (layer(128, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(FUSED, 13), 4.4),
     (layer(128, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(STAGED, 49), 4.6),
     (layer(128, 256, 8, 28, 28), nest(F4, F7, F7), Schedule(FUSED, 16), 3.9),
-    (layer(128, 256, 8, 28, 28), nest(F4, F4, F7), Schedule(FUSED, 14), 3.8),
-    (layer(256, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(STAGED, 33), 7.5),
-    (layer(256, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(FUSED, 13), 9.6),
+    (layer(128, 256, 8, 28, 28), nest(F4, F4, F7), Schedule(FUSED, 28), 3.7),
+    (layer(256, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(STAGED, 33), 7.3),
+    (layer(256, 256, 8, 28, 28), nest(F4, F4, F4), Schedule(FUSED, 25), 7.2),
+    (layer(256, 256, 8, 28, 28), nest(F4, F4, F7), Schedule(FUSED, 28), 7.4),
     (layer(256, 256, 8, 28, 28), nest(F4, F7, F7), Schedule(STAGED, 16), 8.9),
     (layer(256, 512, 4, 14, 14), nest(F4, F4, F4), Schedule(STAGED, 16), 2.6),
-    (layer(512, 512, 4, 14, 14), nest(F4, F4, F4), Schedule(STAGED, 16), 5.2),
+    (layer(512, 512, 4, 14, 14), nest(F4, F4, F4), Schedule(STAGED, 16), 4.9),
     (layer(512, 512, 4, 14, 14), nest(F2, F2, F2), Schedule(STAGED, 49), 8.2),
     (layer(512, 512, 2, 7, 7), nest(F2, F2, F2), Schedule(STAGED, 16), 1.5),
     (layer(512, 512, 2, 7, 7), nest(F2, F4, F4), Schedule(STAGED, 4), 2.9),

@@ -72,7 +72,7 @@ def checked_tolerance(tolerance: float | None, dtype: str = "float32") -> float:
     Examples
     --------
     >>> checked_tolerance(None), round(checked_tolerance(None, "float16"), 5)
-    (1e-05, 0.00017)
+    (1e-05, 0.00021)
     """
     if tolerance is None:
         return math.hypot(DEFAULT_TOLERANCE, _OUTPUT_ROUNDING.get(dtype, 0.0))

@@ -80,7 +80,7 @@ def choose_schedule(
     >>> choose_schedule(tiling, batch=1, channels=64, outputs=128, rank=216, threads=2)
     Schedule(kind=<ScheduleKind.FUSED: 1>, block=9)
     >>> choose_schedule(tiling, batch=1, channels=256, outputs=256, rank=216, threads=2)
-    Schedule(kind=<ScheduleKind.STAGED: 2>, block=33)
+    Schedule(kind=<ScheduleKind.STAGED: 2>, block=36)
     """
     tiles = max(batch * tiling.count, 1)
     padded = -(-outputs // panel) * panel

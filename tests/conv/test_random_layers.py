@@ -1,8 +1,8 @@
 """300 random layers in generated C: errors within the tolerance, and the same bits by every schedule.
 
 Errors are relative L2 norms against float64 convolution of the same inputs. They are held against what the model
-expects (`tests.conv.expected_error`), 8 % more for what it may be off, and the scatter of a norm of few tiles. Where that
-is within the tolerance, as nearly everywhere, so is the error.
+expects (`tests.conv.expected_error`), 8 % more for what it may be off, and the scatter of a norm of few tiles. Where
+that is within the tolerance, as nearly everywhere, so is the error.
 """
 
 from __future__ import annotations

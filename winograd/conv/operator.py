@@ -138,6 +138,8 @@ def runnable_plan(
     algorithm: BilinearAlgorithm | NestedAlgorithm | None,
     filters: Filters,
     obstacle: str | None,
+    workspace_cap: int | None = None,
+    filter_cap: int | None = None,
 ) -> Plan:
     """Return what `make_plan` does, or, where its kernel cannot be compiled, the plan that runs without it.
 
@@ -146,7 +148,16 @@ def runnable_plan(
     RuntimeWarning
         Once, if no compiler works.
     """
-    plan = partial(make_plan, shape, tolerance=tolerance, algorithm=algorithm, filters=filters)
+    plan = partial(
+        make_plan,
+        shape,
+        tolerance=tolerance,
+        algorithm=algorithm,
+        filters=filters,
+        threads=torch.get_num_threads(),
+        workspace_cap=workspace_cap,
+        filter_cap=filter_cap,
+    )
     made = plan(obstacle=obstacle)
     lack = _compilation_obstacle(made)
     return made if lack is None else plan(obstacle=lack)
@@ -278,7 +289,7 @@ def _run_native(
         plan.shape.padding,
         relu,
         None if residual is None else residual.detach().resolve_neg(),
-        getattr(plan, "schedule", None),
+        plan.schedule,
         torchs_layout(input, weight),
     )
 

@@ -27,7 +27,7 @@ NAME_INLINE void NAME_gather_row(const NAME_stored *x, int64_t stride, int64_t l
 {
     const int64_t last = count - NAME_WIDTH;
     if (last < 0)
-        NAME_gather(x, stride, lanes, count, row);
+        NAME_gather(x, stride, lanes, NAME_min(count, NAME_WIDTH), row);
     for (int64_t k = 0; k <= last; k = k == last ? count : NAME_min(k + NAME_WIDTH, last))
         NAME_gather(x + k, stride, lanes, NAME_WIDTH, row + k * NAME_WIDTH);
 }

@@ -22,20 +22,30 @@ NAME_INLINE void NAME_gather(const NAME_stored *x, int64_t stride, int64_t lanes
             NAME_narrow_exactly(row + k * NAME_WIDTH, rows[k]);
 }
 
+/* The same for any count: by whole vectors, the last of which may overlap the one before it. */
+NAME_INLINE void NAME_gather_row(const NAME_stored *x, int64_t stride, int64_t lanes, int64_t count, NAME_stored *row)
+{
+    const int64_t last = count - NAME_WIDTH;
+    if (last < 0)
+        NAME_gather(x, stride, lanes, NAME_min(count, NAME_WIDTH), row);
+    for (int64_t k = 0; k <= last; k = k == last ? count : NAME_min(k + NAME_WIDTH, last))
+        NAME_gather(x + k, stride, lanes, NAME_WIDTH, row + k * NAME_WIDTH);
+}
+
 /* The inputs of a run for some channels from c on; those inside the padding are left as they are. */
 NAME_INLINE void NAME_gather_run(const NAME_call *call, int64_t image, const int64_t start[3], int64_t width, int64_t c,
                                  int64_t lanes, NAME_stored *rows)
 {
     const NAME_shape *shape = &call->plan->shape;
     const int64_t *size = shape->size, channel = size[0] * size[1] * size[2];
-    const int64_t begin = NAME_max(start[2], 0), end = NAME_min(start[2] + width, size[2]);
+    const int64_t begin = NAME_max(start[2], 0), count = NAME_min(start[2] + width, size[2]) - begin;
     for (int64_t i = NAME_max(-start[0], 0); i < NAME_min(NAME_N0, size[0] - start[0]); ++i)
         for (int64_t j = NAME_max(-start[1], 0); j < NAME_min(NAME_N1, size[1] - start[1]); ++j) {
             const int64_t line = (start[0] + i) * size[1] + start[1] + j;
             const NAME_stored *x = call->x + (image * shape->channels + c) * channel + line * size[2];
-            NAME_stored *row = rows + ((i * NAME_N1 + j) * NAME_ROW_IN - start[2]) * NAME_WIDTH;
-            for (int64_t k = begin; k < end; k += NAME_WIDTH)
-                NAME_gather(x + k, channel, lanes, NAME_min(NAME_WIDTH, end - k), row + k * NAME_WIDTH);
+            if (count > 0)
+                NAME_gather_row(x + begin, channel, lanes, count,
+                                rows + ((i * NAME_N1 + j) * NAME_ROW_IN + begin - start[2]) * NAME_WIDTH);
         }
 }
 

@@ -117,4 +117,4 @@ def planned_runs(plan: Plan, input: Tensor, weight: Tensor, bias: Tensor | None)
 
 def multiplications(plan: Plan) -> int:
     """Return the multiplications that the plan executes in its products, transforms left out."""
-    return plan.shape.macs if plan.algorithm is None else roofline.multiplications(plan.shape, plan.algorithm)
+    return plan.multiplications

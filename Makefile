@@ -9,7 +9,7 @@ STUDIES := model_study model_limits bound_check model_speed model_ranking search
 CLIP   := examples/clips/bigbuckbunny.mp4
 
 EXTRAS_demo  := torch,video,plot
-EXTRAS_bench := torch,bench
+EXTRAS_bench := torch,bench,plot
 EXTRAS_test  := torch,triton,video,plot,search,dask,test
 EXTRAS_check := $(EXTRAS_test),notebooks,docs,dev
 
@@ -21,7 +21,7 @@ help:
 	@echo "make demo    C3D on a real clip, directly and with generated kernels: speed and error of every layer"
 	@echo "make test    all tests and doctests"
 	@echo "make check   tests, lint, types, rooms, documentation with its notebooks: what has to pass before a merge"
-	@echo "make bench   C3D's stack against the best direct variants, and proofs against wincnn; into build/*.json"
+	@echo "make bench   C3D's stack at batch 1 and 8 against the best direct variants, and proofs against wincnn; into build/"
 	@echo "make study   how well the error model fits, what the search finds, how fast both are; into build/*.json (an hour)"
 	@echo "make catalogue  search the best known algorithms again; into build/catalogue.json"
 	@echo "make docs    documentation into docs/_build/html"
@@ -33,7 +33,10 @@ demo: $(STAMPS)/demo
 
 bench: $(STAMPS)/bench
 	@mkdir -p build
-	$(BIN)/python benchmarks/c3d_stack.py --json build/c3d_stack.json
+	for batch in 1 8; do \
+		$(BIN)/python -m winograd.bench --suite c3d --batch $$batch --tolerance 2e-6 \
+			--json build/c3d_batch$$batch.json --plot build/c3d_batch$$batch.png || exit 1; \
+	done
 	$(BIN)/python benchmarks/proof.py --json build/proof.json
 
 study: $(STAMPS)/test

@@ -1,28 +1,76 @@
-"""The figures in the README are those of the committed results."""
+"""The figures in the README and on the page of the kernels are those of the committed results."""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks/results"
+PAGE = "docs/how-the-kernels-work.md"
+SUITES = {
+    "c3d_batch1": "README.md",
+    "c3d_batch8": "README.md",
+    "c3d_batch1_1e-6": PAGE,
+    "c3d_batch8_1e-6": PAGE,
+    "r3d_18": PAGE,
+    "r2plus1d_18": PAGE,
+    "i3d_rgb": PAGE,
+    "c3d_stem": PAGE,
+}
 
 
-def test_the_readme_quotes_the_committed_benchmark() -> None:
-    results = json.loads((ROOT / "benchmarks/results/c3d_stack_batch1.json").read_text(encoding="utf-8"))
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Figures")[2].partition("\n## ")[0]
-    rows = dict(re.findall(r"^\| (conv\w+) \| (.*) \|$", section, re.MULTILINE))
-    layers = [row["layer"] for row in results["rows"] if row["is_planned"]]
-    assert list(rows) == layers
-    for layer, quoted in rows.items():
-        direct = next(row for row in results["rows"] if row["layer"] == layer)
-        ours = next(row for row in results["rows"] if row["layer"] == layer and row["is_planned"])
-        cells = [
-            *(f"{row['ms']:.1f} ({row['measured_error']:.1e})" for row in (direct, ours)),
-            ours["by"],
-            f"{ours['ratio']:.2f}",
-        ]
-        assert sorted(quoted.split(" | ")) == sorted(cells)
-    assert f"a ratio of {results['stack']['ratio']:.2f}" in section
-    assert results["machine"]["date"] in section
+def result(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / f"bench_{name}.json").read_text(encoding="utf-8"))
+
+
+def section(file: str, name: str) -> str:
+    """Return the table whose line before it names the result's file."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return text.partition(f"bench_{name}.json")[2].partition("bench_")[0].partition("\n## ")[0]
+
+
+def layer_row(layer: dict[str, Any]) -> str:
+    name = layer["layer"] + (f" (x{layer['count']})" if layer["count"] > 1 else "")
+    cells = (
+        name,
+        f"{layer['direct_ms']:.2f} ({layer['direct_error']:.1e})",
+        layer["algorithm"].removeprefix("native "),
+        f"{layer['ours_ms']:.2f} ({layer['measured_error']:.1e})",
+        f"{layer['ratio']['value']:.2f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def stack_row(stack: dict[str, Any]) -> str:
+    ratio = stack["ratio"]
+    figures = f"{stack['direct_ms']:.1f} | | {stack['ours_ms']:.1f} ({stack['worst_error']:.1e} at most)"
+    return f"| all | {figures} | {ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}) |"
+
+
+def rows(name: str) -> list[str]:
+    found = result(name)
+    return [*map(layer_row, found["layers"]), stack_row(found["stack"])]
+
+
+@pytest.mark.parametrize(("name", "file"), SUITES.items(), ids=SUITES)
+def test_tables_quote_the_committed_results(name: str, file: str) -> None:
+    quoted = re.findall(r"^\| (?!layer |---).*\|$", section(file, name), re.MULTILINE)
+    assert quoted == rows(name)
+
+
+def test_the_readme_says_where_and_when() -> None:
+    found = result("c3d_batch1")
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Figures")[2].partition("\n## ")[0]
+    machine = found["machine"]
+    for part in (machine["date"], machine["processor"], f"torch {machine['torch']}", f"{found['repeats']} rounds"):
+        assert part in text
+
+
+def test_a_changed_figure_is_noticed() -> None:
+    found = result("c3d_batch1")["layers"][0]
+    assert layer_row({**found, "ours_ms": found["ours_ms"] + 0.1}) != layer_row(found)

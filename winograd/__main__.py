@@ -8,6 +8,7 @@ import sys
 from winograd import __version__
 
 COMMANDS = {
+    "bench": "verify and time the layers of a network against the best direct convolution: ratios, errors, rates",
     "error": "measure, predict and bound the error of an algorithm; with pictures as an HTML report",
     "gen": "print or write generated code for the transforms of F(m, r)",
     "search": "search the algorithm with the least error for F(m, r)",

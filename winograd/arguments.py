@@ -7,6 +7,7 @@ evaluated. Refused: everything else, in one line on stderr and with exit status 
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 import warnings
@@ -72,6 +73,23 @@ def integer(least: int, most: int = 10**18 - 1) -> Callable[[str], int]:
         return int(text)
 
     return argument(parse)
+
+
+def positive(text: str) -> float:
+    """Return a number above 0, for argparse: neither infinite nor nan.
+
+    Examples
+    --------
+    >>> positive("1e-5")
+    1e-05
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text[:40]!a} must be a number above 0, such as 1e-5")
+    return value
 
 
 def add_sizes(parser: argparse.ArgumentParser) -> None:

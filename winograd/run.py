@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
+from winograd.arguments import positive
 from winograd.artefact import checked_targets, write_atomically
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--other-clip", metavar="FILE", help="a second video, whose first frames are the second clip")
     parser.add_argument("--weights", metavar="FILE", help="a checkpoint (default: He initialisation, see --seed)")
     parser.add_argument("--seed", type=_integer(0), default=0, help="of the He initialisation (default: 0)")
-    parser.add_argument("--tolerance", type=_tolerance, default=1e-5, help="predicted error allowed (default: 1e-5)")
+    parser.add_argument("--tolerance", type=positive, default=1e-5, help="predicted error allowed (default: 1e-5)")
     parser.add_argument(
         "--threads",
         type=_integer(1),
@@ -90,16 +91,6 @@ def _integer(least: int) -> Callable[[str], int]:
         return int(text)
 
     return parsed
-
-
-def _tolerance(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text[:40]!a} must be a number above 0")
-    return value
 
 
 def _checked_threads(count: int) -> int:

@@ -16,20 +16,24 @@ INCLUDE = '#define WINOGRAD_DECLARATIONS_ONLY\n#include "kernel.c"\n'
 HUGE = "INT64_MAX"
 
 SHAPES = {
-    "0, 1, 1, {1, 1, 5}, {0, 0, 1}, {0, 0, 1}, 1, 1": "batch, channels and outputs must be at least 1",
-    "1, 1, 1, {1, 0, 5}, {0, 0, 1}, {0, 0, 1}, 1, 1": "size must be at least 1 on every axis",
-    "1, 1, 1, {1, 1, 5}, {0, 0, -1}, {0, 0, 1}, 1, 1": "low and high must be at least 0 on every axis",
-    "1, 1, 1, {1, 1, 1}, {0, 0, 0}, {0, 0, 1}, 1, 1": "size + low + high is smaller than the filter on an axis",
-    "1, 1, 1, {1, 1, 5}, {0, 0, 1}, {0, 0, 1}, -1, 1": "block and task must be at least 0",
-    "1, 1, 1, {1, 1, 5}, {0, 0, 1}, {0, 0, 1}, 1, -1": "block and task must be at least 0",
-    f"1, 1, 1, {{1, 1, 5}}, {{{HUGE}, 1, 1}}, {{0, 0, 1}}, 1, 1": "size + low + high is too large on an axis, ",
-    f"1, 1, 1, {{1, 1, {HUGE}}}, {{0, 0, {HUGE}}}, {{0, 0, {HUGE}}}, 0, 0": "size + low + high is too large on an ",
-    f"1, {HUGE} / 2, 1, {{1, 1, 5}}, {{0, 0, 1}}, {{0, 0, 1}}, 0, 0": "x is too large, batch * size * channels must",
-    f"{HUGE}, {HUGE}, 1, {{1, 1, 5}}, {{0, 0, 1}}, {{0, 0, 1}}, 0, 0": "x is too large, batch * size * channels ",
-    f"1, 1, {HUGE}, {{1, 1, 5}}, {{0, 0, 1}}, {{0, 0, 1}}, 0, 0": "y is too large, batch * output sizes * outputs",
-    "1, 1, 4, {1, 1, 5}, {1LL << 30, 1LL << 30, 1}, {0, 0, 1}, 0, 0": "y is too large, batch * output sizes * ",
-    "1, 1LL << 54, 16, {1, 1, 3}, {0, 0, 0}, {0, 0, 0}, 0, 0": "the packed filter is too large, channels * outputs",
-    f"1, 1LL << 40, 1, {{1, 1, 5}}, {{0, 1LL << 40, 0}}, {{0, 0, 0}}, {HUGE}, {HUGE}": "workspace is too large, ",
+    "0, 1, 1, {1, 1, 5}, {0, 0, 1}, {0, 0, 1}, 0, 0, 1, 1": "batch, channels and outputs must be at least 1",
+    "1, 1, 1, {1, 0, 5}, {0, 0, 1}, {0, 0, 1}, 0, 0, 1, 1": "size must be at least 1 on every axis",
+    "1, 1, 1, {1, 1, 5}, {0, 0, -1}, {0, 0, 1}, 0, 0, 1, 1": "low and high must be at least 0 on every axis",
+    "1, 1, 1, {1, 1, 1}, {0, 0, 0}, {0, 0, 1}, 0, 0, 1, 1": "size + low + high is smaller than the filter on an axis",
+    "1, 1, 1, {1, 1, 5}, {0, 0, 1}, {0, 0, 1}, 2, 0, 1, 1": "x_channels_first and y_channels_first must be 0 or 1",
+    "1, 1, 1, {1, 1, 5}, {0, 0, 1}, {0, 0, 1}, 0, -1, 1, 1": "x_channels_first and y_channels_first must be 0 or 1",
+    "1, 1, 1, {1, 1, 5}, {0, 0, 1}, {0, 0, 1}, 0, 0, 3, 1": "schedule must be 0, 1 or 2",
+    "1, 1, 1, {1, 1, 5}, {0, 0, 1}, {0, 0, 1}, 0, 0, -1, 1": "schedule must be 0, 1 or 2",
+    "1, 1, 1, {1, 1, 5}, {0, 0, 1}, {0, 0, 1}, 0, 0, 1, -1": "block must be at least 0",
+    f"1, 1, 1, {{1, 1, 5}}, {{{HUGE}, 1, 1}}, {{0, 0, 1}}, 0, 0, 1, 1": "size + low + high is too large on an axis, ",
+    f"1, 1, 1, {{1, 1, {HUGE}}}, {{0, 0, {HUGE}}}, {{0, 0, {HUGE}}}, 0, 0, 0, 0": "size + low + high is too large on ",
+    f"1, {HUGE} / 2, 1, {{1, 1, 5}}, {{0, 0, 1}}, {{0, 0, 1}}, 1, 0, 0, 0": "x is too large, batch * size * channels",
+    f"{HUGE}, {HUGE}, 1, {{1, 1, 5}}, {{0, 0, 1}}, {{0, 0, 1}}, 0, 0, 0, 0": "x is too large, batch * size * channels ",
+    f"1, 1, {HUGE}, {{1, 1, 5}}, {{0, 0, 1}}, {{0, 0, 1}}, 0, 1, 0, 0": "y is too large, batch * output sizes * output",
+    "1, 1, 4, {1, 1, 5}, {1LL << 30, 1LL << 30, 1}, {0, 0, 1}, 0, 0, 0, 0": "y is too large, batch * output sizes * ",
+    "1, 1LL << 54, 16, {1, 1, 3}, {0, 0, 0}, {0, 0, 0}, 0, 0, 0, 0": "the packed filter is too large, channels * ",
+    f"1, 1LL << 40, 1, {{1, 1, 5}}, {{0, 1LL << 40, 0}}, {{0, 0, 0}}, 0, 0, 1, {HUGE}": "workspace is too large, ",
+    f"1, 1LL << 40, 1, {{1, 1, 5}}, {{0, 1LL << 40, 0}}, {{0, 0, 0}}, 1, 1, 2, {HUGE}": "workspace is too large, ",
 }
 """Shapes of F(2,3) that are refused, and how the text begins."""
 
@@ -44,7 +48,7 @@ int main(void)
 {{
     int failed = 0;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {{
-        const char *wrong = winograd_convolve(&cases[i].shape, x, u, NULL, 0, y, workspace, 1);
+        const char *wrong = winograd_convolve(&cases[i].shape, x, u, NULL, NULL, 0, y, workspace, 1);
         const int right = wrong && !strncmp(wrong, cases[i].text, strlen(cases[i].text)) &&
                           winograd_workspace_floats(&cases[i].shape, INT64_MAX) == -1;
         if (!right)
@@ -55,14 +59,15 @@ int main(void)
                                      {{INT64_MIN, INT64_MIN}}, {{1LL << 40, 1LL << 40}}}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i)
         failed |= winograd_filter_floats(bad[i][0], bad[i][1]) != -1 || !winograd_filter(w, bad[i][0], bad[i][1], u, 1);
-    failed |= winograd_workspace_floats(NULL, 1) != -1 || !winograd_convolve(NULL, x, u, NULL, 0, y, workspace, 1);
+    failed |= winograd_workspace_floats(NULL, 1) != -1;
+    failed |= !winograd_convolve(NULL, x, u, NULL, NULL, 0, y, workspace, 1);
     static const int64_t threads[] = {{INT64_MIN, -1, 0, 1, 1LL << 31, (1LL << 32) + 1, INT64_MAX}};
-    const winograd_shape good = {{1, 1, 1, {{1, 1, 5}}, {{0, 0, 1}}, {{0, 0, 1}}, 0, 0}};
+    const winograd_shape good = {{1, 1, 1, {{1, 1, 5}}, {{0, 0, 1}}, {{0, 0, 1}}, 0, 0, 0, 0}};
     for (size_t i = 0; i < sizeof threads / sizeof *threads; ++i) {{
         const int64_t floats = winograd_workspace_floats(&good, threads[i]);
         failed |= floats < 1 || floats > (int64_t)(sizeof workspace / sizeof *workspace);
         failed |= winograd_filter(w, 1, 1, u, threads[i]) != NULL;
-        failed |= winograd_convolve(&good, x, u, NULL, 0, y, workspace, threads[i]) != NULL;
+        failed |= winograd_convolve(&good, x, u, NULL, NULL, 0, y, workspace, threads[i]) != NULL;
     }}
     return failed;
 }}
@@ -103,28 +108,62 @@ int main(void)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_zero_lets_the_code_choose_how_many_tiles_are_held(tmp_path: Path) -> None:
-    """As much workspace as for 16 tiles where channels are many, for more where they are few, never more than tiles."""
+def test_zero_lets_the_code_choose_a_schedule_and_how_many_tiles_are_held(tmp_path: Path) -> None:
+    """Its choices are among those that can be asked for: all tiles together for a large filter, few at a time else."""
     driver = f"""
 {INCLUDE}
 #include <stdio.h>
-static int64_t floats(int64_t channels, int64_t size, int64_t block, int64_t task)
+static int64_t floats(int64_t channels, int64_t size, int64_t schedule, int64_t block)
 {{
-    const winograd_shape shape = {{1, channels, 64, {{8, size, size}}, {{1, 1, 1}}, {{1, 1, 1}}, block, task}};
-    return winograd_workspace_floats(&shape, 1);
+    const winograd_shape s = {{1, channels, 64, {{8, size, size}}, {{1, 1, 1}}, {{1, 1, 1}}, 0, 0, schedule, block}};
+    return winograd_workspace_floats(&s, 1);
+}}
+static int64_t chosen(int64_t channels, int64_t size, int64_t schedule)
+{{
+    for (int64_t block = 1; block <= 98; ++block)
+        if (floats(channels, size, 0, 0) == floats(channels, size, schedule, block))
+            return block;
+    return 0;
 }}
 int main(void)
 {{
-    printf("%d", floats(512, 16, 0, 0) == floats(512, 16, 16, 16));
-    printf("%d", floats(8, 28, 0, 0) > floats(8, 28, 16, 16));
-    printf("%d", floats(1, 4, 0, 0) == floats(1, 4, 2, 2));
-    printf("%d", floats(512, 16, 16, 0) == floats(512, 16, 16, 16));
-    printf("%d\\n", floats(512, 16, 0, 8) == floats(512, 16, 16, 8));
+    printf("%d", chosen(512, 16, winograd_STAGED_BLOCKS) >= 16 && !chosen(512, 16, winograd_FUSED_BLOCKS));
+    printf("%d", chosen(8, 28, winograd_FUSED_BLOCKS) > 8);
+    printf("%d", chosen(1, 4, winograd_FUSED_BLOCKS) == 1);
+    printf("%d", floats(512, 16, winograd_STAGED_BLOCKS, 33) == floats(512, 16, winograd_STAGED_BLOCKS, 32));
+    printf("%d\\n", floats(512, 16, winograd_STAGED_BLOCKS, 0) == floats(512, 16, 0, 0));
     return 0;
 }}
 """
     done = run(tmp_path, emit(nest(*[toom_cook(4, 3)] * 3), "c").source, driver)
     assert done.stdout == "11111\n"
+
+
+CHANNELS_FIRST = f"""
+{INCLUDE}
+#include <stdio.h>
+static int64_t floats(int64_t x_first, int64_t y_first, int64_t threads)
+{{
+    const winograd_shape shape = {{1, 4, 4, {{8, 8, 8}}, {{1, 1, 1}}, {{1, 1, 1}}, x_first, y_first, 1, 1}};
+    return winograd_workspace_floats(&shape, threads);
+}}
+int main(void)
+{{
+    const int64_t last = floats(0, 0, 1), x = floats(1, 0, 1) - last, y = floats(0, 1, 1) - last;
+    printf("%d %d %d", (int)x, (int)y, (int)(floats(1, 1, 1) - last));
+    printf(" %d\\n", (int)(floats(1, 0, 3) - floats(0, 0, 3)));
+    return 0;
+}}
+"""
+
+
+@pytest.mark.parametrize(("bits", "width"), [(128, 4), (1, 1)])
+def test_channels_first_take_the_rows_of_a_run_and_no_more(tmp_path: Path, bits: int, width: int) -> None:
+    flag = f"-DWINOGRAD_VECTOR_BITS={bits}"
+    done = run(tmp_path, emit(nest(*[toom_cook(4, 3)] * 3), "c").source, CHANNELS_FIRST, flag)
+    # F(4,3) has 6 inputs an axis: rows of one tile, since two have more than fit a vector; lines of 16 numbers.
+    gathered, spread = (-(-(side**3) * width // 16) * 16 for side in (6, 4))
+    assert done.stdout == f"{gathered} {spread} {gathered} {3 * gathered}\n"
 
 
 @pytest.mark.parametrize("stage", ["conv", "all"])

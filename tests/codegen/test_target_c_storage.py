@@ -37,7 +37,11 @@ def same_numbers(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("build", "dtype"), [*((build, "float16") for build in BUILDS), ("avx512", "bfloat16"), ("scalar", "bfloat16")]
+    ("build", "dtype"),
+    [
+        *((build, "float16") for build in BUILDS),
+        *((build, "bfloat16") for build in ("native", "avx512", "avx2", "128 bits", "scalar")),
+    ],
 )
 def test_conversions_are_right_on_every_number(tmp_path, build: str, dtype: str) -> None:
     stored = STORED[dtype]
@@ -48,6 +52,11 @@ def test_conversions_are_right_on_every_number(tmp_path, build: str, dtype: str)
     narrow = compiled.run("inverse", numbers[None], (1,), "uint16")[0]
     with np.errstate(over="ignore", invalid="ignore"):
         assert same_numbers(narrow.view(stored), numbers.astype(stored))
+    # Whole vectors at first and a part of one at last, of every length, are what one call after another has.
+    for count in range(1, 40):
+        some = compiled.run("data", EVERY[None, 0x3F80 : 0x3F80 + count], (1,), "float32")[0]
+        assert some.tobytes() == wide[0x3F80 : 0x3F80 + count].tobytes()
+        assert compiled.run("inverse", numbers[None, :count], (1,), "uint16")[0].tobytes() == narrow[:count].tobytes()
     # Filters are read one by one, not in vectors.
     finite = EVERY[np.isfinite(EVERY.view(stored).astype(np.float32))]
     u = compiled.run("filter", finite[None], (1,), "float32")[0]
@@ -94,7 +103,15 @@ def test_arithmetic_is_float32_and_rounds_once_more(tmp_path, dtype: str, transp
             assert y.tobytes() == right.tobytes()
 
 
-@pytest.mark.parametrize(("dtype", "build"), [("float64", "avx512"), ("float16", "plain"), ("bfloat16", "scalar")])
+@pytest.mark.parametrize(
+    ("dtype", "build"),
+    [
+        ("float64", "avx512"),
+        ("float16", "plain"),
+        ("bfloat16", "scalar"),
+        *((dtype, "native") for dtype in ("float32", "float16", "bfloat16")),
+    ],
+)
 def test_convolutions_pass_under_the_sanitizers(tmp_path, dtype: str, build: str) -> None:
     source = emit(nest(toom_cook(4, 3)), "c", dtype=dtype).source
     done = self_test(source, tmp_path, *SANITIZED, *flags_of(build))

@@ -1,204 +1,245 @@
-"""Convolutions from many threads and processes at once give the bits that each gives alone.
-
-That kernels are built once and whole when many ask for them is what tests of the cache show.
-"""
+"""Convolutions at once: in threads, in children forked and spawned, at the exit; right every time, and no deadlock."""
 
 from __future__ import annotations
 
-import hashlib
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from winograd import nest, toom_cook  # noqa: E402
-from winograd.conv.native import native_convolution  # noqa: E402
-from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
+from winograd import conv1d, conv2d, conv3d, nest, toom_cook  # noqa: E402
+from winograd.codegen import build  # noqa: E402
+from winograd.conv.native import NativeConvolution, native_convolution  # noqa: E402
 
-CASES = [
-    ((4, 4, 4), (1, 40, 6, 9, 11), 33, (ScheduleKind.FUSED, 1)),
-    ((4, 4, 4), (2, 17, 5, 5, 5), 70, (ScheduleKind.STAGED, 3)),
-    ((4, 4, 4), (1, 64, 9, 12, 10), 64, (ScheduleKind.STAGED, 40)),
-    ((2, 3, 4), (1, 70, 7, 7, 7), 5, (ScheduleKind.FUSED, 6)),
-    ((2, 3, 4), (3, 3, 4, 9, 5), 65, (ScheduleKind.STAGED, 1)),
-    ((4, 4), (2, 65, 19, 23), 40, (ScheduleKind.FUSED, 4)),
-    ((4, 4), (1, 30, 31, 8), 100, (ScheduleKind.STAGED, 7)),
-    ((4,), (3, 20, 301), 17, (ScheduleKind.STAGED, 50)),
-]
-"""Outputs of a tile, input sizes, output channels and a schedule: one for each of eight threads."""
+pytestmark = [pytest.mark.timeout(60), pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]
 
-ROUNDS = 6
-PATIENCE_S = 30
-"""After so long a child that still runs is taken to hang."""
+ROOT = Path(__file__).parents[2]
+DEADLINE_S = 40
+F1, F2 = toom_cook(1, 3), toom_cook(2, 3)
+ALGORITHMS = [nest(F1), nest(F2), nest(F1, F2), nest(F2, F1), nest(F2, F2), nest(F1, F2, F2), nest(F2, F2, F2)]
+OURS: dict[int, Callable[..., torch.Tensor]] = {1: conv1d, 2: conv2d, 3: conv3d}
+DIRECT: dict[int, Callable[..., torch.Tensor]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 
 
-def result(number: int):
-    """Return one case's output as it lies in memory, channels last; the filter is packed anew."""
-    m, (batch, channels, *sizes), outputs, (kind, block) = CASES[number]
-    generator = torch.Generator().manual_seed(number)
-    input = torch.randn(batch, *sizes, channels, generator=generator).movedim(-1, 1)
-    weight = torch.randn(outputs, channels, *(3,) * len(m), generator=generator)
-    convolution = native_convolution(nest(*(toom_cook(count, 3) for count in m)))
-    packed = convolution.pack(weight)
-    output = convolution.convolve(input, packed, padding=((1, 1),) * len(m), schedule=Schedule(kind, block))
-    return output.movedim(1, -1)
+def integers(*shape: int, seed: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).integers(-4, 5, shape).astype(np.float32))
 
 
-def digest(number: int) -> str:
-    """Return a case's output in few characters, which other processes can send."""
-    return hashlib.sha256(result(number).numpy().tobytes()).hexdigest()
+def operands(ndim: int, seed: int, size: int = 9) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return an input and a weight, of integers so small that float32 computes F(2,3) of them exactly."""
+    sizes = [size + (seed + axis) % 4 for axis in range(ndim)]
+    return integers(1 + seed % 2, 3 + seed, *sizes, seed=seed), integers(
+        17 + seed, 3 + seed, *[3] * ndim, seed=seed + 1
+    )
 
 
-@pytest.fixture(scope="module")
-def alone() -> list[str]:
-    """Every case's output, one after the other."""
-    return [digest(number) for number in range(len(CASES))]
+def direct(input: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return DIRECT[input.ndim - 2](input.double(), weight.double(), padding=1)
 
 
-def ended(child: int, patience_s: float = PATIENCE_S) -> int:
-    """Return the exit status of a child; it is killed if it hangs."""
-    timer = threading.Timer(patience_s, os.kill, (child, 9))
-    timer.start()
-    status = os.waitpid(child, 0)[1]
-    timer.cancel()
-    return status
+@pytest.fixture(autouse=True)
+def _two_threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with torch.no_grad():
+        yield
+    torch.set_num_threads(threads)
 
 
-def forked(is_right: Callable[[], bool]) -> int:
-    """Return the process id of a child that exits with 0 if what it finds is right, and whatever happens exits."""
+def at_once(*actions: Callable[[], object]) -> None:
+    """Run actions in as many threads, each with two of torch's; one that never ends fails, and does not keep us."""
+    done: list[object] = []
+    meeting = threading.Barrier(len(actions))
+
+    def run(action: Callable[[], object]) -> None:
+        torch.set_num_threads(2)
+        meeting.wait(DEADLINE_S)
+        with torch.no_grad():
+            done.append(action())
+
+    threads = [threading.Thread(target=run, args=(action,), daemon=True) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+    assert done == [True] * len(actions)
+
+
+def test_eight_threads_compile_and_run_different_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINOGRAD_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(build, "_loaded", {})
+
+    def compile_and_run(seed: int) -> bool:
+        algorithm = ALGORITHMS[seed % len(ALGORITHMS)]
+        convolution = NativeConvolution(algorithm)
+        for again in range(3):
+            input, weight = operands(algorithm.ndim, seed + 8 * again)
+            output = convolution.convolve(input, convolution.pack(weight), padding=((1, 1),) * algorithm.ndim)
+            assert torch.equal(output.double(), direct(input, weight))
+        return True
+
+    at_once(*[lambda seed=seed: compile_and_run(seed) for seed in range(8)])
+
+
+def test_eight_threads_share_kernels_and_change_shapes(tmp_path: Path) -> None:
+    def run(seed: int) -> bool:
+        for step in range(12):
+            algorithm = ALGORITHMS[(seed + step) % len(ALGORITHMS)]
+            input, weight = operands(algorithm.ndim, seed * step % 5, size=4 + seed)
+            output = OURS[algorithm.ndim](input, weight, padding=1, algorithm=algorithm)
+            assert torch.equal(output.double(), direct(input, weight))
+        return True
+
+    at_once(*[lambda seed=seed: run(seed) for seed in range(8)])
+
+
+def in_child(action: Callable[[], bool], deadline_s: int = 8) -> int:
+    """Run an action in a forked child; 0 if it returns True, 1 if not, 124 if it does not return in time."""
     child = os.fork()
     if child == 0:
-        right = False
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # no Python runs while C waits
+        signal.alarm(deadline_s)
         try:
-            right = is_right()
-        finally:
-            os._exit(0 if right else 1)
-    return child
+            os._exit(0 if action() else 1)
+        except BaseException:
+            os._exit(2)
+    status = os.waitpid(child, 0)[1]
+    return 124 if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
 
 
-def test_eight_threads_with_different_shapes_and_schedules(alone: list[str]) -> None:
-    barrier = threading.Barrier(len(CASES))
-
-    def repeat(number: int) -> list[str]:
-        barrier.wait()
-        return [digest((number + shift) % len(CASES)) for shift in range(ROUNDS)]
-
-    with ThreadPoolExecutor(len(CASES)) as pool:
-        found = list(pool.map(repeat, range(len(CASES))))
-    assert found == [[alone[(number + shift) % len(CASES)] for shift in range(ROUNDS)] for number in range(len(CASES))]
+def same(left: torch.Tensor, right: torch.Tensor) -> bool:
+    """Compare without torch, whose threads do not survive a fork."""
+    return bool(np.array_equal(left.numpy(), right.numpy()))
 
 
-def test_eight_threads_share_a_packed_filter() -> None:
-    convolution = native_convolution(nest(*[toom_cook(4, 3)] * 2))
-    packed = convolution.pack(torch.randn(40, 30, 3, 3))
-    inputs = [torch.randn(1, 30, 9 + number, 14) for number in range(8)]
-    expected = [convolution.convolve(input, packed, padding=((1, 1),) * 2) for input in inputs]
-    barrier = threading.Barrier(8)
-
-    def run(number: int):
-        barrier.wait()
-        kind = ScheduleKind(1 + number % 2)
-        schedule = Schedule(kind, 1 + number)
-        return [
-            convolution.convolve(inputs[number], packed, padding=((1, 1),) * 2, schedule=schedule) for _ in range(9)
-        ]
-
-    with ThreadPoolExecutor(8) as pool:
-        for number, outputs in enumerate(pool.map(run, range(8))):
-            assert all(torch.equal(output, expected[number]) for output in outputs)
+@pytest.mark.parametrize(
+    "size", [6, pytest.param(40, marks=pytest.mark.xfail(reason="torch's own copy waits for threads that are gone"))]
+)
+def test_after_a_fork(size: int) -> None:
+    # At 40 torch itself would use threads to copy the input, which a forked child has not.
+    input, weight = operands(3, 1, size)
+    expected = conv3d(input, weight, padding=1, algorithm=ALGORITHMS[-1])
+    assert same(expected.double(), direct(input, weight))
+    assert in_child(lambda: same(conv3d(input, weight, padding=1, algorithm=ALGORITHMS[-1]), expected)) == 0
+    assert same(conv3d(input, weight, padding=1, algorithm=ALGORITHMS[-1]), expected)
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_children_of_a_fork(alone: list[str]) -> None:
-    children = [forked(lambda: [digest(number) for number in range(len(CASES))] == alone) for _ in range(3)]
-    assert [ended(child) for child in children] == [0, 0, 0]
-    assert digest(0) == alone[0]
-
-
-@pytest.mark.xfail(reason="torch copies with threads that did not survive the fork, and waits for them")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_child_of_a_fork_copies_large_inputs() -> None:
-    convolution = native_convolution(nest(*[toom_cook(4, 3)] * 2))
-    input, weight = torch.randn(1, 40, 40, 40), torch.randn(40, 40, 3, 3)
+def test_a_fork_while_other_threads_convolve() -> None:
+    input, weight = operands(3, 2, 6)
+    convolution = native_convolution(ALGORITHMS[-1])
     packed = convolution.pack(weight)
-    expected = convolution.convolve(input, packed, padding=((1, 1),) * 2).movedim(1, -1).numpy()
+    expected = convolution.convolve(input, packed)
+    stop, results = threading.Event(), []
 
-    def is_right() -> bool:
-        output = convolution.convolve(input, packed, padding=((1, 1),) * 2).movedim(1, -1).numpy()
-        return bool((output == expected).all())
-
-    assert ended(forked(is_right), 5) == 0
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_fork_while_other_threads_convolve(alone: list[str]) -> None:
-    stop = threading.Event()
-
-    def repeat(number: int) -> bool:
-        same = True
+    def convolve() -> None:
         while not stop.is_set():
-            same = same and digest(number) == alone[number]
-        return same
+            results.append(torch.equal(convolution.convolve(input, packed), expected))
 
-    with ThreadPoolExecutor(3) as pool:
-        running = [pool.submit(repeat, number) for number in (0, 2, 5)]
-        try:
-            statuses = [ended(forked(lambda: [digest(number) for number in range(4)] == alone[:4])) for _ in range(3)]
-        finally:
-            stop.set()
-    assert statuses == [0, 0, 0]
-    assert all(future.result() for future in running)
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_child_uses_threads_and_has_a_child_of_its_own(alone: list[str]) -> None:
-    def is_right() -> bool:
-        with ThreadPoolExecutor(4) as pool:
-            same = list(pool.map(digest, range(4))) == alone[:4]
-        return same and ended(forked(lambda: digest(5) == alone[5])) == 0
-
-    assert ended(forked(is_right)) == 0
+    threads = [threading.Thread(target=convolve, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            assert in_child(lambda: same(convolution.convolve(input, packed), expected)) == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(DEADLINE_S)
+    assert results
+    assert all(results)
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_new_processes(alone: list[str], method: str) -> None:
-    with ProcessPoolExecutor(2, mp_context=get_context(method)) as pool:
-        assert list(pool.map(digest, range(len(CASES)), timeout=PATIENCE_S)) == alone
+def convolved(seed: int) -> list[float]:
+    """Return the outputs of one convolution, as what passes between processes."""
+    input, weight = operands(3, seed)
+    with torch.no_grad():
+        return conv3d(input, weight, padding=1, algorithm=ALGORITHMS[-1]).flatten().tolist()
 
 
-AT_EXIT = """
-import atexit
-import threading
-from tests.conv.test_concurrency import digest
-expected = digest({number})
-atexit.register(lambda: print(digest({number}) == expected))
-threading.Thread(target=lambda: [digest({number}) for _ in range(20)]).start()
+def _spawned(seed: int, results: multiprocessing.Queue[tuple[int, list[float]]]) -> None:
+    results.put((seed, convolved(seed)))
+
+
+def test_spawned_processes() -> None:
+    context = multiprocessing.get_context("spawn")
+    results: multiprocessing.Queue[tuple[int, list[float]]] = context.Queue()
+    children = [context.Process(target=_spawned, args=(seed, results), daemon=True) for seed in range(2)]
+    for child in children:
+        child.start()
+    for _ in children:
+        seed, output = results.get(timeout=DEADLINE_S)
+        assert output == convolved(seed) == direct(*operands(3, seed)).flatten().tolist()
+    for child in children:
+        child.join(DEADLINE_S)
+        assert child.exitcode == 0
+
+
+AT_EXIT = {
+    "atexit": "atexit.register(check)",
+    "thread": "threading.Thread(target=lambda: [check() for _ in range(20)]).start()",
+    "daemon": """
+def forever():
+    while True:
+        check()
+        started.set()
+started = threading.Event()
+threading.Thread(target=forever, daemon=True).start()
+started.wait()""",
+    "thread and atexit": """
+atexit.register(check)
+threading.Thread(target=lambda: [check() for _ in range(20)]).start()""",
+}
+
+PROLOGUE = """
+import atexit, threading, torch
+from winograd import conv3d, nest, toom_cook
+torch.set_num_threads(2)
+input, weight = torch.ones(1, 8, 9, 9, 9), torch.ones(8, 8, 3, 3, 3)
+def check():
+    with torch.no_grad():
+        output = conv3d(input, weight, algorithm=nest(*[toom_cook(2, 3)] * 3))
+    assert (output == 216).all()
 """
 
 
-def test_at_the_exit_of_the_interpreter() -> None:
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", AT_EXIT.format(number=1)],
-        capture_output=True, text=True, check=False, cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
-        timeout=PATIENCE_S,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+@pytest.mark.parametrize("ending", AT_EXIT)
+def test_at_exit(ending: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", PROLOGUE + AT_EXIT[ending]],
+        cwd=ROOT,
+        timeout=DEADLINE_S,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
-def test_another_number_of_threads_in_between(alone: list[str]) -> None:
-    threads = torch.get_num_threads()
+def test_an_interrupt_leaves_everything_usable() -> None:
+    input, weight = operands(3, 3)
+    convolution = native_convolution(ALGORITHMS[-1])
+    packed, expected = convolution.pack(weight), direct(input, weight)
+
+    def convolve_forever() -> None:
+        while True:
+            convolution.convolve(input, packed)
+
+    before = signal.signal(signal.SIGVTALRM, signal.default_int_handler)
     try:
-        for count in (1, 4, 2, 3):
-            torch.set_num_threads(count)
-            assert [digest(number) for number in range(len(CASES))] == alone
+        for _ in range(10):
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0.005)
+            with pytest.raises(KeyboardInterrupt):
+                convolve_forever()
+            assert torch.equal(convolution.convolve(input, packed).double(), expected)
     finally:
-        torch.set_num_threads(threads)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

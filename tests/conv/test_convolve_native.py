@@ -116,13 +116,12 @@ def test_a_packed_filter_gives_the_same_bits_as_a_live_one() -> None:
 def test_plans_know_the_memory_they_take(sizes: tuple[int, ...]) -> None:
     batch, channels, outputs, *axes = sizes
     shape = ConvArguments(padding=1).shape((batch, channels, *axes), (outputs, channels, 3, 3, 3), dtype="float32")
-    plan = make_plan(shape, algorithm=F43_3D)
+    plan = make_plan(shape, algorithm=F43_3D, threads=torch.get_num_threads())
     compiled = native.native_convolution(F43_3D)
     tiling = tile_axes(axes, F43_3D.m, F43_3D.r, shape.padding)
     assert compiled.filter_bytes(channels, outputs) <= plan.filter_bytes
-    # Two threads are planned for; those that torch has here take their M each.
-    taken = compiled.workspace_bytes(tiling, batch, channels, outputs)
-    assert plan.workspace_bytes / 2 <= taken <= plan.workspace_bytes * max(torch.get_num_threads(), 2) / 1.5
+    taken = compiled.workspace_bytes(tiling, batch, channels, outputs, plan.schedule)
+    assert 0.9 * plan.workspace_bytes <= taken <= plan.workspace_bytes  # stated for channels first, which take a little
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["contiguous", "channels last"])
@@ -236,8 +235,8 @@ def test_what_sees_only_torch_operations_keeps_native_away() -> None:
 
 
 def test_without_a_compiler_torch_runs_and_one_warning_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(algorithm: NestedAlgorithm) -> None:
-        raise BuildError(f"no C compiler for {algorithm.label}")
+    def fail(algorithm: NestedAlgorithm, dtype: str) -> None:
+        raise BuildError(f"no C compiler for {algorithm.label} in {dtype}")
 
     monkeypatch.setattr(native, "native_convolution", fail)
     monkeypatch.setattr(operator, "_warned", [])

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+import winograd
 from winograd import nest, toom_cook
 from winograd.conv import plan as planning
 from winograd.conv import roofline
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.plan import DEFAULT_TOLERANCE, Backend, Filters, Plan, candidates, make_plan, plan_reference
-from winograd.conv.schedule import SHARED_BYTES
+from winograd.conv.limits import memory_limits
+from winograd.conv.plan import DEFAULT_TOLERANCE, Backend, Filters, Plan, make_plan
+from winograd.conv.reference_plan import plan_reference
+from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.shape import ConvShape
 
 F23, F43 = toom_cook(2, 3), toom_cook(4, 3)
@@ -37,15 +40,17 @@ C3D = {
 
 
 @pytest.mark.parametrize("name", C3D)
-def test_wide_frozen_layers_take_the_fastest_tolerated_candidate(name: str) -> None:
+def test_wide_frozen_layers_take_a_tolerated_candidate_that_is_faster(name: str) -> None:
     shape = C3D[name]
     plan = make_plan(shape, filters=Filters.FROZEN)
     assert plan.backend is Backend.NATIVE
     assert plan.predicted_error is not None
     assert 0 < plan.predicted_error <= DEFAULT_TOLERANCE
-    times = {algorithm: roofline.winograd_ms(shape, algorithm) for algorithm in candidates(shape.taps)}
-    assert plan.predicted_ms == times[plan.algorithm] == min(times.values()) < plan.direct_ms
+    assert plan.predicted_ms == pytest.approx(roofline.winograd_ms(shape, plan.algorithm, plan.schedule))
+    assert plan.predicted_ms < plan.direct_ms / planning.REQUIRED_GAIN
     assert plan.filter_bytes == 4 * plan.algorithm.rank * shape.channels * shape.outputs
+    assert plan.workspace_bytes <= memory_limits().workspace
+    assert plan.multiplications < shape.macs / 3
 
 
 def test_a_smaller_tolerance_takes_smaller_errors_until_none_is_small_enough() -> None:
@@ -71,8 +76,9 @@ def test_live_filters_cost_their_transform_in_every_call() -> None:
         (layer(64, 64, 8, 28, 28, dilation=2), "dilation (2, 2, 2)"),
         (layer(64, 64, 8, 28, 28, groups=64), "groups 64"),
         (layer(64, 64, 8, 28, 28, dtype="float64"), "dtype float64"),
+        (layer(64, 64, 1, 1), "one on every axis"),
         (ConvArguments().shape((1, 64, 8, 28, 28), (64, 64, 1, 1, 1), dtype="float32"), "taps (1, 1, 1)"),
-        (ConvArguments().shape((1, 64, 8, 28, 28), (64, 64, 5, 3, 3), dtype="float32"), "taps (5, 3, 3)"),
+        (ConvArguments().shape((1, 64, 18, 28, 28), (64, 64, 9, 3, 3), dtype="float32"), "taps (9, 3, 3)"),
         (layer(2, 2, 4, 4, 4), "not faster"),
         (replace(C3D["conv2"], batch=0), "nothing to compute"),
     ],
@@ -92,15 +98,35 @@ def test_an_obstacle_keeps_a_plan_direct_and_a_forced_one_composed() -> None:
     assert "a gradient is required" in forced.reason
     native = make_plan(shape, algorithm=F23_3D)
     assert native.backend is Backend.NATIVE
-    assert native.workspace_bytes <= SHARED_BYTES < forced.workspace_bytes
+    assert native.workspace_bytes <= memory_limits().workspace < forced.workspace_bytes
     assert forced.workspace_bytes == roofline.transformed_bytes(shape, F23_3D)
 
 
-def test_a_layer_with_one_tap_on_an_axis_is_planned() -> None:
-    shape = ConvArguments(padding=(0, 1, 1)).shape((1, 256, 8, 28, 28), (256, 256, 1, 3, 3), dtype="float32")
+@pytest.mark.parametrize("taps", [(1, 3, 3), (3, 1, 1), (5, 5, 5), (3, 3), (1, 5), (3,)], ids=str)
+def test_layers_of_few_taps_and_few_axes_are_planned(taps: tuple[int, ...]) -> None:
+    sizes = (16, 28, 28)[: len(taps)] if len(taps) > 1 else (65536,)
+    padding = tuple(count // 2 for count in taps)
+    shape = ConvArguments(padding=padding).shape((8, 256, *sizes), (256, 256, *taps), dtype="float32")
+    plan = make_plan(shape, filters=Filters.FROZEN)
+    assert plan.backend is Backend.NATIVE, plan
+    assert [m == 1 for m in plan.algorithm.m] == [count == 1 for count in taps]
+
+
+def test_threads_decide_the_blocks_and_the_time() -> None:
+    one, four = (make_plan(C3D["conv2"], algorithm=F43_3D, threads=threads) for threads in (1, 4))
+    assert 3 < one.predicted_ms / four.predicted_ms < 4
+    assert one.workspace_bytes < four.workspace_bytes
+    with pytest.raises(ValueError, match="threads is 0"):
+        make_plan(C3D["conv2"], threads=0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_16_bits_are_native_and_the_default_tolerance_knows_their_rounding(dtype: str) -> None:
+    shape = replace(C3D["conv2"], dtype=dtype)
     plan = make_plan(shape, filters=Filters.FROZEN)
     assert plan.backend is Backend.NATIVE
-    assert plan.algorithm.m[0] == 1
+    assert plan.predicted_error > DEFAULT_TOLERANCE
+    assert "least predicted error" in make_plan(shape, tolerance=DEFAULT_TOLERANCE, filters=Filters.FROZEN).reason
 
 
 def test_16_bits_include_the_rounding_of_the_output() -> None:
@@ -132,9 +158,19 @@ def test_plans_compare_by_value_and_have_a_stable_digest() -> None:
 
 def test_a_plan_without_algorithm_is_direct() -> None:
     with pytest.raises(ValueError, match="only direct has none"):
-        Plan(C3D["conv2"], Backend.NATIVE, None, "")
+        Plan(C3D["conv2"], Backend.NATIVE, None, "", schedule=Schedule(ScheduleKind.FUSED, 1))
+    with pytest.raises(ValueError, match="only native has one"):
+        Plan(C3D["conv2"], Backend.NATIVE, F23_3D, "")
     with pytest.raises(ValueError, match="only direct has none"):
         Plan(C3D["conv2"], Backend.DIRECT, F23_3D, "")
+
+
+def test_a_plan_names_products_beyond_the_least_and_its_schedule() -> None:
+    plan = make_plan(C3D["conv2"], algorithm=nest(*[winograd.best(4, 3, products=7)] * 3))
+    assert plan.algorithm_label == "native F(4x4x4,3x3x3) of 7x7x7 products"
+    assert plan.schedule_label in repr(plan)
+    assert plan.schedule_label.endswith(f" blocks of {plan.schedule.block} tiles")
+    assert make_plan(C3D["conv2"], algorithm=F43_3D).algorithm_label == "native F(4x4x4,3x3x3)"
 
 
 def test_arrays_take_the_fewest_multiplications_that_are_tolerated() -> None:

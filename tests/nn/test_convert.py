@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import winograd
+from winograd.conv.limits import set_memory_limits
+from winograd.conv.plan import Backend, Filters
 from winograd.nn import convert as convert_module
 from winograd.nn.modules import PlannedConvolution
 
@@ -328,3 +330,51 @@ def test_data_parallel_wrappers_are_looked_into(wrapper: type[nn.Module]) -> Non
     winograd.convert_(model)
     assert planned(model) == ["module.0", "module.2.0", "module.3"]
     torch.testing.assert_close(model(clip()), expected)
+
+
+def test_caps_reach_the_plans_of_every_layer_and_the_report() -> None:
+    model = nn.Sequential(nn.Conv3d(64, 64, 3, padding=1), nn.Conv3d(64, 64, 3, padding=1))
+    report = winograd.convert_(model, workspace_cap=1 << 20, filter_cap=1 << 20)
+    winograd.freeze(model)
+    with torch.inference_mode():
+        model(torch.zeros(1, 64, 8, 32, 32))
+    for layer, row in zip(model, report.rows, strict=True):
+        plan = layer.plans[0]
+        assert plan.backend is Backend.NATIVE
+        assert plan.workspace_bytes == row.workspace_bytes <= 1 << 20
+        assert row.schedule == plan.schedule_label != ""
+        assert (layer._winograd.packed_bytes > 0) == (plan.filters is Filters.FROZEN)
+        assert layer._winograd.packed_bytes <= 1 << 20
+        assert "above the cap" in plan.reason
+
+
+def test_caps_survive_copies_and_change_with_the_next_conversion() -> None:
+    layer = nn.Conv3d(64, 64, 3, padding=1)
+    winograd.convert_(layer, workspace_cap=1 << 20)
+    for copied in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert (copied._winograd.workspace_cap, copied._winograd.filter_cap) == (1 << 20, None)
+    winograd.convert_(layer, filter_cap=5)
+    assert (layer._winograd.workspace_cap, layer._winograd.filter_cap) == (None, 5)
+
+
+def test_caps_that_are_none_are_refused_before_anything_changes() -> None:
+    layer = nn.Conv3d(4, 4, 3)
+    for caps in ({"workspace_cap": 0}, {"filter_cap": -1}):
+        with pytest.raises(ValueError, match="must be at least 1"):
+            winograd.convert_(layer, **caps)
+    assert type(layer) is nn.Conv3d
+
+
+def test_limits_of_the_process_make_layers_plan_anew() -> None:
+    layer = nn.Conv3d(64, 64, 3, padding=1)
+    winograd.convert_(layer)
+    winograd.freeze(layer)
+    x = torch.zeros(1, 64, 8, 32, 32)
+    with torch.inference_mode():
+        layer(x)
+        with set_memory_limits(workspace=1 << 20):
+            layer(x)
+        layer(x)
+    free, limited = layer.plans
+    assert limited.workspace_bytes <= 1 << 20
+    assert free.workspace_bytes >= limited.workspace_bytes

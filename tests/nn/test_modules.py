@@ -257,7 +257,7 @@ def test_the_state_dict_is_torchs_after_use() -> None:
 
 
 def test_without_a_compiler_torch_computes_and_the_plan_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_compiler(_algorithm: NestedAlgorithm) -> None:
+    def no_compiler(_algorithm: NestedAlgorithm, _dtype: str) -> None:
         raise BuildError("no C compiler was found\nmore")
 
     monkeypatch.setattr(native, "native_convolution", no_compiler)

@@ -8,42 +8,32 @@ rebuilt when they differ. Without a usable directory kernels are built in a temp
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import hashlib
 import json
 import os
-import shutil
 import stat
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
-
 import winograd
+from winograd.codegen.cache import building_prefix, cache_directory, claim, locked, remove, remove_leftovers
 from winograd.codegen.compiler import FLAGS, BuildError, Compiler, cpu_features, find_compiler
 from winograd.codegen.kernel import Kernel
 
 _LIBRARY, _SOURCE, _MANIFEST = "kernel.so", "kernel.c", "manifest.json"
 _loaded: dict[str, ctypes.CDLL] = {}
-_loading = threading.Lock()
-_warned: list[str] = []
+_loading: dict[str, threading.Lock] = {}
+_first_warning = threading.Lock()  # taken once, never given back
 
-
-def _renew_lock() -> None:
-    """Forget, in a forked child, that a thread of the parent was loading a kernel."""
-    global _loading  # noqa: PLW0603
-    _loading = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
+os.register_at_fork(after_in_child=_loading.clear)  # what a thread of the parent loads, nobody loads in the child
 
 
 def load(kernel: Kernel) -> ctypes.CDLL:
     """Return the shared library of a C kernel, built if it is not in the cache. Safe in threads and processes.
+
+    Every call returns an object of its own, so whoever declares the types of its functions declares nobody else's.
 
     Raises
     ------
@@ -51,21 +41,21 @@ def load(kernel: Kernel) -> ctypes.CDLL:
         If the kernel is not C.
     BuildError
         If there is no compiler, it fails, or the library cannot be loaded.
+
+    Warns
+    -----
+    RuntimeWarning
+        Once in a process, if there is no usable cache.
     """
     if kernel.target != "c":
         raise ValueError(f"kernel for target {kernel.target!r}, only 'c' can be built")
     compiler = find_compiler()
     key = _key(kernel, compiler)
-    with _loading:
+    with _loading.setdefault(key, threading.Lock()):  # different kernels are compiled at the same time
         if key not in _loaded:
-            _loaded[key] = _load_cached(kernel, compiler, key)
-        return _loaded[key]
-
-
-def cache_directory() -> Path:
-    """Return the directory of compiled kernels: ``$WINOGRAD_CACHE_DIR`` or the user's cache directory."""
-    chosen = os.environ.get("WINOGRAD_CACHE_DIR")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("winograd")) / "kernels"
+            _loaded[key] = _load(kernel, compiler, key)
+    library = _loaded[key]
+    return ctypes.CDLL(library._name, handle=library._handle)
 
 
 def _key(kernel: Kernel, compiler: Compiler) -> str:
@@ -78,75 +68,73 @@ def _key(kernel: Kernel, compiler: Compiler) -> str:
         cpu_features(),
         winograd.__version__,
     )
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _load_cached(kernel: Kernel, compiler: Compiler, key: str) -> ctypes.CDLL:
+def _load(kernel: Kernel, compiler: Compiler, key: str) -> ctypes.CDLL:
     try:
-        directory = cache_directory()
-        _claim(directory)
-        with _locked(directory / f"{key}.lock"):
-            entry = directory / key
-            if not _is_whole(entry):
-                _publish(kernel, compiler, entry)
-        return ctypes.CDLL(str(entry / _LIBRARY))
+        return _load_cached(kernel, compiler, key)
     except (OSError, BuildError) as error:
         library = _load_uncached(kernel, compiler)
         _warn_uncached(str(error))
         return library
 
 
-def _claim(directory: Path) -> None:
-    """Create the directory if need be; raise PermissionError unless it is ours alone and no symlink."""
-    if not directory.is_absolute():
-        raise PermissionError(f"cache directory {directory} is not an absolute path")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = directory.lstat()
-    if not stat.S_ISDIR(status.st_mode):
-        raise PermissionError(f"cache directory {directory} is a symlink or no directory")
-    if status.st_uid != os.getuid():
-        raise PermissionError(f"cache directory {directory} belongs to user {status.st_uid}")
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError(f"cache directory {directory} is writable by others (mode {status.st_mode & 0o777:o})")
+def _load_cached(kernel: Kernel, compiler: Compiler, key: str) -> ctypes.CDLL:
+    directory = cache_directory()
+    claim(directory)
+    with locked(directory / f"{key}.lock"):
+        entry = directory / key
+        if _is_whole(entry, kernel, compiler):
+            return ctypes.CDLL(str(entry / _LIBRARY))
+        remove_leftovers(directory, key)
+        _publish(kernel, compiler, entry)
+        return _load_new(entry)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _load_new(entry: Path) -> ctypes.CDLL:
+    """Load an entry that was just built; what cannot be loaded does not stay."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        # A child forked meanwhile has the descriptor too: closing ours alone would leave the lock with it.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        return ctypes.CDLL(str(entry / _LIBRARY))
+    except OSError:
+        remove(entry)
+        raise
 
 
-def _is_whole(entry: Path) -> bool:
+def _is_whole(entry: Path, kernel: Kernel, compiler: Compiler) -> bool:
+    """Return whether an entry is what we would publish: plain files, and a manifest of this kernel and this library."""
     try:
-        manifest = json.loads((entry / _MANIFEST).read_text(encoding="utf-8"))
-        return bool(manifest["sha256"] == _sha256(entry / _LIBRARY))
-    except (OSError, ValueError, KeyError, TypeError):
+        kinds = [stat.S_IFMT(path.lstat().st_mode) for path in (entry, entry / _LIBRARY, entry / _MANIFEST)]
+        if kinds != [stat.S_IFDIR, stat.S_IFREG, stat.S_IFREG]:
+            return False
+        return (entry / _MANIFEST).read_bytes() == _manifest(entry / _LIBRARY, kernel, compiler, entry.name)
+    except OSError:
         return False
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _manifest(library: Path, kernel: Kernel, compiler: Compiler, key: str) -> bytes:
+    content = {
+        "sha256": hashlib.sha256(library.read_bytes()).hexdigest(),
+        "key": key,
+        "kernel": kernel.digest,
+        "compiler": compiler.version,
+        "flags": FLAGS,
+    }
+    return json.dumps(content, indent=1).encode("ascii")
 
 
 def _publish(kernel: Kernel, compiler: Compiler, entry: Path) -> None:
     """Build beside the entry and rename it into place; what was there before, if anything, is corrupt and goes."""
-    building = Path(tempfile.mkdtemp(prefix=".building-", dir=entry.parent))
+    building = Path(tempfile.mkdtemp(prefix=building_prefix(entry.name), dir=entry.parent))
     try:
         library = _build(kernel, compiler, building)
-        manifest = {"sha256": _sha256(library), "compiler": compiler.version, "flags": FLAGS, "kernel": kernel.digest}
-        (building / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        if entry.exists():
+        (building / _MANIFEST).write_bytes(_manifest(library, kernel, compiler, entry.name))
+        if os.path.lexists(entry):
             entry.rename(building / "replaced")
         building.rename(entry)
-        shutil.rmtree(entry / "replaced", ignore_errors=True)
+        remove(entry / "replaced")
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        remove(building)
 
 
 def _build(kernel: Kernel, compiler: Compiler, directory: Path) -> Path:
@@ -157,20 +145,23 @@ def _build(kernel: Kernel, compiler: Compiler, directory: Path) -> Path:
 
 
 def _load_uncached(kernel: Kernel, compiler: Compiler) -> ctypes.CDLL:
-    with tempfile.TemporaryDirectory(prefix="winograd-") as directory:
-        library = _build(kernel, compiler, Path(directory))
-        try:
-            return ctypes.CDLL(str(library))
-        except OSError as error:
-            raise BuildError(f"the compiled kernel cannot be loaded: {error}") from error
+    # No TemporaryDirectory: a child forked meanwhile would remove it at its exit.
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="winograd-"))
+    except OSError as error:
+        raise BuildError(f"no directory to compile a kernel in: {error}") from error
+    try:
+        return ctypes.CDLL(str(_build(kernel, compiler, directory)))
+    except OSError as error:
+        raise BuildError(f"the compiled kernel cannot be loaded: {error}") from error
+    finally:
+        remove(directory)
 
 
 def _warn_uncached(reason: str) -> None:
-    if _warned:
-        return
-    _warned.append(reason)
-    warnings.warn(
-        f"compiled kernels are not cached: {reason}; set WINOGRAD_CACHE_DIR to a private directory",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+    if _first_warning.acquire(blocking=False):
+        warnings.warn(
+            f"compiled kernels are not cached: {reason}; set WINOGRAD_CACHE_DIR to a private directory",
+            RuntimeWarning,
+            stacklevel=2,
+        )

@@ -9,8 +9,10 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +20,8 @@ from pathlib import Path
 FLAGS = ("-std=c11", "-O3", "-march=native", "-ffp-contract=off", "-fopenmp", "-fPIC", "-shared")
 """Flags of a shared library for this machine. No fast-math: it would void the error figures and the rules for NaN."""
 
-_TIMEOUT_S = 300
+_TIMEOUT_S, _VERSION_TIMEOUT_S = 300, 60
+_hung: dict[str, str] = {}
 
 
 class BuildError(RuntimeError):
@@ -39,13 +42,11 @@ class Compiler:
         Raises
         ------
         BuildError
-            With the compiler's messages, if it fails or takes longer than five minutes.
+            With the compiler's messages, if it fails or takes longer than five minutes; after that it is not tried
+            again in this process.
         """
         command = [*self.command, *flags, str(source), "-o", str(target), "-lm"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise BuildError(f"{self.path} did not run: {error}") from error
+        done = _run(command, _TIMEOUT_S, {**os.environ, "TMPDIR": str(target.parent)})
         if done.returncode:
             raise BuildError(f"{self.path} failed with exit status {done.returncode}:\n{done.stderr.strip()}")
 
@@ -56,9 +57,9 @@ def find_compiler() -> Compiler:
     Raises
     ------
     BuildError
-        If there is none, naming what was looked for.
+        If there is none, naming what was looked for, or it does not run.
     """
-    chosen = shlex.split(os.environ.get("CC", ""))
+    chosen = _chosen_command()
     commands = [chosen] if chosen else [["cc"], ["gcc"], ["clang"]]
     for name, *options in commands:
         path = shutil.which(name)
@@ -67,13 +68,51 @@ def find_compiler() -> Compiler:
     raise BuildError(f"no C compiler: looked for {', '.join(name for name, *_ in commands)}; install gcc or set CC")
 
 
+def _chosen_command() -> list[str]:
+    chosen = os.environ.get("CC", "")
+    try:
+        return shlex.split(chosen)
+    except ValueError as error:
+        raise BuildError(f"no C compiler: CC is {chosen!r}: {error}") from error
+
+
 @lru_cache(maxsize=8)
 def _identify(command: tuple[str, ...]) -> Compiler:
-    try:
-        done = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BuildError(f"{command[0]} did not run: {error}") from error
+    done = _run([*command, "--version"], _VERSION_TIMEOUT_S, os.environ)
     return Compiler(command, os.path.realpath(command[0]), done.stdout.partition("\n")[0])
+
+
+def _run(command: Sequence[str], timeout_s: float, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a compiler, which is given nothing to read, and in a group of its own, of which nothing is left running."""
+    if command[0] in _hung:
+        raise BuildError(_hung[command[0]])
+    try:
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            process_group=0,
+        ) as process:
+            try:
+                stdout, stderr = process.communicate(timeout=timeout_s)
+            except BaseException:
+                _kill_group(process)
+                raise
+    except subprocess.TimeoutExpired as error:
+        _hung[command[0]] = f"{command[0]} did not finish within {timeout_s:g} seconds"
+        raise BuildError(_hung[command[0]]) from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: Python starts no process any more, while it ends
+        raise BuildError(f"{command[0]} did not run: {error}") from error
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @lru_cache(maxsize=1)

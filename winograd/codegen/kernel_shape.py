@@ -21,6 +21,8 @@ class KernelShape(ctypes.Structure):
         ("size", Triple),
         ("low", Triple),
         ("high", Triple),
+        ("x_channels_first", ctypes.c_int64),
+        ("y_channels_first", ctypes.c_int64),
         ("schedule", ctypes.c_int64),
         ("block", ctypes.c_int64),
     )

@@ -13,8 +13,8 @@ import numpy as np
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments, IntOrSequence, Padding
-from winograd.conv.plan import plan_reference
 from winograd.conv.reference import convolve_reference
+from winograd.conv.reference_plan import plan_reference
 from winograd.conv.taps import convolve_taps
 
 if TYPE_CHECKING:

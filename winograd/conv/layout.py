@@ -6,8 +6,17 @@ In: the input and the weight of a convolution. Out: the output, channels last wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 import torch
+
+
+class Layout(Enum):
+    """How (N, C, sizes...) lies in memory without gaps: one channel after the other, or all channels of a place."""
+
+    CHANNELS_FIRST = "channels first"
+    CHANNELS_LAST = "channels last"
+
 
 _FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
@@ -43,8 +52,34 @@ def as_channels_last(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.contiguous(memory_format=_FORMATS.get(tensor.ndim, torch.contiguous_format))
 
 
+def dense_layout(tensor: torch.Tensor) -> Layout | None:
+    """Return how a tensor lies in memory, CHANNELS_LAST where both are true; None if there are gaps or other orders.
+
+    Examples
+    --------
+    >>> dense_layout(torch.zeros(1, 4, 5, 6)), dense_layout(torch.zeros(1, 4, 5, 6)[..., 1:])
+    (<Layout.CHANNELS_FIRST: 'channels first'>, None)
+    """
+    if tensor.movedim(1, -1).is_contiguous():
+        return Layout.CHANNELS_LAST
+    return Layout.CHANNELS_FIRST if tensor.is_contiguous() else None
+
+
+def in_layout(tensor: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """Return a tensor in a layout, copied where it is not."""
+    if layout is Layout.CHANNELS_FIRST:
+        return tensor.contiguous()
+    return tensor.movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+def torchs_layout(input: torch.Tensor, weight: torch.Tensor) -> Layout:
+    """Return the layout of the output of torch's convolution of these two; with one axis there is no choice."""
+    last = input.ndim in _FORMATS and (is_channels_last(input) or is_channels_last(weight))
+    return Layout.CHANNELS_LAST if last else Layout.CHANNELS_FIRST
+
+
 def as_torch_would(output: torch.Tensor, input: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Return the output (N, K, sizes...) in the memory format that torch's convolution of these two would give it."""
-    if is_channels_last(input) or is_channels_last(weight):
+    if torchs_layout(input, weight) is Layout.CHANNELS_LAST:
         return as_channels_last(output)
     return output.contiguous()

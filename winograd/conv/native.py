@@ -1,7 +1,7 @@
-"""The native backend: generated C, compiled for this machine, on float32 torch tensors.
+"""The native backend: generated C, compiled for this machine, on torch tensors of 16 or 32 bits.
 
-In: CPU float32 tensors, a filter packed beforehand, padding. Out: the convolution in channels-last memory format.
-Refused: other dtypes and devices, shapes that do not match the packed filter.
+In: CPU tensors of one dtype, a filter packed beforehand, padding. Out: the convolution, channels first or last.
+Refused: other dtypes and devices, shapes that do not match the packed filter. Inside everything is float32.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
+from types import MappingProxyType
+from typing import Final
 
 import torch  # before any kernel is loaded: kernels then share torch's OpenMP runtime and its threads
 
@@ -22,15 +24,17 @@ from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.emit import emit
 from winograd.codegen.kernel_shape import KernelShape, Triple
+from winograd.conv.layout import Layout, dense_layout, in_layout, is_channels_last
 from winograd.conv.memory import advise_huge_pages
 from winograd.conv.schedule import Schedule, choose_schedule
 
-_Float = ctypes.POINTER(ctypes.c_float)
+DTYPES: Final = MappingProxyType({"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16})
+"""What inputs, weights, residuals and outputs may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackedFilter:
-    """A transformed filter, packed for one algorithm on this machine.
+    """A transformed filter, packed for one algorithm on this machine, whatever dtype the weight had.
 
     Parameters
     ----------
@@ -60,9 +64,14 @@ class NativeConvolution:
     ----------
     algorithm : BilinearAlgorithm or NestedAlgorithm
         One to three axes, rational.
+    dtype : str
+        One of `DTYPES`: that of inputs, weights, residuals and outputs. The packed filter and the bias are float32, and
+        so is what is computed with: an output is rounded once.
 
     Raises
     ------
+    ValueError
+        For another dtype.
     BuildError
         If no C compiler works.
 
@@ -75,10 +84,13 @@ class NativeConvolution:
     tensor([[[1., 3., 6., 9., 7.]]])
     """
 
-    def __init__(self, algorithm: BilinearAlgorithm | NestedAlgorithm) -> None:
+    def __init__(self, algorithm: BilinearAlgorithm | NestedAlgorithm, dtype: str = "float32") -> None:
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype {dtype!r}, the native backend has {', '.join(DTYPES)}")
         self.algorithm = as_nested(algorithm)
+        self.dtype = DTYPES[dtype]
         self._digest = self.algorithm.digest  # made once: it spells every matrix
-        self._library = _declared(load(emit(self.algorithm, "c")))
+        self._library = _declared(load(emit(self.algorithm, "c", dtype=dtype)))
         self._panel = int(self._library.winograd_panel())
 
     def pack(self, weight: torch.Tensor) -> PackedFilter:
@@ -87,7 +99,7 @@ class NativeConvolution:
         Parameters
         ----------
         weight : Tensor
-            float32 on the CPU, of shape (outputs, channels, *taps), any strides.
+            Of shape (outputs, channels, *taps) on the CPU, any strides.
 
         Raises
         ------
@@ -96,15 +108,15 @@ class NativeConvolution:
         MemoryError
             If there is no memory for the transform.
         """
-        _check_tensor("weight", weight, self.algorithm.ndim)
+        self._check_tensor("weight", weight)
         if tuple(weight.shape[2:]) != self.algorithm.r:
             raise ValueError(
                 f"weight has taps {tuple(weight.shape[2:])}, {self.algorithm.label} needs {self.algorithm.r}"
             )
         outputs, channels = weight.shape[:2]
         plain = weight.detach().contiguous()
-        values = _floats(self._library.winograd_filter_floats(channels, outputs))
-        if self._library.winograd_filter(_address(plain), channels, outputs, _address(values), _threads()):
+        values = _fresh((self._library.winograd_filter_floats(channels, outputs),))
+        if self._library.winograd_filter(plain.data_ptr(), channels, outputs, values.data_ptr(), _threads()):
             raise MemoryError(f"no memory to transform a filter of shape {tuple(weight.shape)}")
         return PackedFilter(values, channels, outputs, self._digest)
 
@@ -117,13 +129,15 @@ class NativeConvolution:
         relu: bool = False,
         residual: torch.Tensor | None = None,
         schedule: Schedule | None = None,
+        layout: Layout | None = None,
     ) -> torch.Tensor:
         """Convolve, add the bias and the residual, and set negative outputs to zero if ``relu``.
 
         Parameters
         ----------
         input : Tensor
-            float32 on the CPU, of shape (batch, channels, *sizes), any strides; channels-last ones are not copied.
+            Of shape (batch, channels, *sizes) on the CPU, any strides; dense ones, with channels first or last, are not
+            copied.
         packed : PackedFilter
             From `pack`.
         bias : Tensor, optional
@@ -133,52 +147,62 @@ class NativeConvolution:
         relu : bool
             Whether the ReLU follows; a NaN stays NaN.
         residual : Tensor, optional
-            float32 of the shape of the result; channels-last ones are not copied.
+            Of the shape of the result; not copied if its layout is that of the result.
         schedule : Schedule, optional
             None takes `choose_schedule`.
+        layout : Layout, optional
+            Of the result; None takes that of the input.
 
         Returns
         -------
         Tensor
-            float32 of shape (batch, outputs, *output sizes), channels-last in memory.
+            Of shape (batch, outputs, *output sizes).
 
         Raises
         ------
         ValueError
             For tensors that do not match the algorithm or the packed filter.
         """
-        _check_tensor("input", input, self.algorithm.ndim)
+        self._check_tensor("input", input)
         self._check_match(input, packed, bias)
         tiling = tile_axes(tuple(input.shape[2:]), self.algorithm.m, self.algorithm.r, padding)
         batch, channels = input.shape[:2]
-        source = input.detach().movedim(1, -1).contiguous()
-        added = self._residual(residual, (batch, packed.outputs, *tiling.output))
-        target = _floats(batch, *tiling.output, packed.outputs)
+        source, source_layout = _readable(input.detach())
+        target_layout = layout or source_layout
+        target = self._output((batch, packed.outputs, *tiling.output), target_layout)
+        added = self._residual(residual, target, target_layout)
         threads = _threads()
-        shape = self._shape(tiling, batch, channels, packed.outputs, schedule, threads)
+        shape = self._shape(tiling, batch, channels, packed.outputs, schedule, threads, source_layout, target_layout)
         workspace = _workspace(int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads)))
         shift = None if bias is None else bias.detach().contiguous()
         wrong = self._library.winograd_convolve(
             ctypes.byref(shape),
-            _address(source),
-            _address(packed.values),
-            None if shift is None else _address(shift),
-            None if added is None else _address(added),
+            source.data_ptr(),
+            packed.values.data_ptr(),
+            None if shift is None else shift.data_ptr(),
+            None if added is None else added.data_ptr(),
             int(relu),
-            _address(target),
-            _address(workspace),
+            target.data_ptr(),
+            workspace.data_ptr(),
             threads,
         )
         if wrong:
             raise RuntimeError(f"internal error: the kernel refuses its arguments: {wrong.decode()}")
-        return target.movedim(-1, 1)
+        return target
 
     def workspace_bytes(
-        self, tiling: Tiling, batch: int, channels: int, outputs: int, schedule: Schedule | None = None
+        self,
+        tiling: Tiling,
+        batch: int,
+        channels: int,
+        outputs: int,
+        schedule: Schedule | None = None,
+        input_layout: Layout = Layout.CHANNELS_LAST,
+        layout: Layout = Layout.CHANNELS_LAST,
     ) -> int:
         """Return the bytes of workspace of one call on the threads that torch uses now."""
         threads = _threads()
-        shape = self._shape(tiling, batch, channels, outputs, schedule, threads)
+        shape = self._shape(tiling, batch, channels, outputs, schedule, threads, input_layout, layout)
         return 4 * int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads))
 
     def filter_bytes(self, channels: int, outputs: int) -> int:
@@ -193,16 +217,38 @@ class NativeConvolution:
         if bias is not None and (bias.shape != (packed.outputs,) or bias.dtype != torch.float32):
             raise ValueError(f"bias is {bias.dtype} of shape {tuple(bias.shape)}, must be float32 ({packed.outputs},)")
 
-    def _residual(self, residual: torch.Tensor | None, sizes: tuple[int, ...]) -> torch.Tensor | None:
+    def _check_tensor(self, name: str, tensor: torch.Tensor) -> None:
+        if tensor.dtype != self.dtype or tensor.device.type != "cpu":
+            wanted = str(self.dtype).removeprefix("torch.")
+            raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, must be {wanted} on the CPU")
+        if tensor.ndim != self.algorithm.ndim + 2:
+            raise ValueError(f"{name} has {tensor.ndim} dimensions, must have {self.algorithm.ndim + 2}")
+        if prod(tensor.shape) == 0:
+            raise ValueError(f"{name} of shape {tuple(tensor.shape)} is empty")
+
+    def _output(self, sizes: tuple[int, ...], layout: Layout) -> torch.Tensor:
+        if layout is Layout.CHANNELS_FIRST:
+            return _fresh(sizes, self.dtype)
+        return _fresh((sizes[0], *sizes[2:], sizes[1]), self.dtype).movedim(-1, 1)
+
+    def _residual(self, residual: torch.Tensor | None, target: torch.Tensor, layout: Layout) -> torch.Tensor | None:
         if residual is None:
             return None
-        _check_tensor("residual", residual, self.algorithm.ndim)
-        if tuple(residual.shape) != sizes:
-            raise ValueError(f"residual has shape {tuple(residual.shape)}, the output has {sizes}")
-        return residual.detach().movedim(1, -1).contiguous()
+        self._check_tensor("residual", residual)
+        if residual.shape != target.shape:
+            raise ValueError(f"residual has shape {tuple(residual.shape)}, the output has {tuple(target.shape)}")
+        return in_layout(residual.detach(), layout)
 
     def _shape(
-        self, tiling: Tiling, batch: int, channels: int, outputs: int, schedule: Schedule | None, threads: int
+        self,
+        tiling: Tiling,
+        batch: int,
+        channels: int,
+        outputs: int,
+        schedule: Schedule | None,
+        threads: int,
+        input_layout: Layout,
+        layout: Layout,
     ) -> KernelShape:
         missing = 3 - self.algorithm.ndim
         chosen = schedule or choose_schedule(
@@ -221,28 +267,30 @@ class NativeConvolution:
             Triple(*(1,) * missing, *(axis.size for axis in tiling.axes)),
             Triple(*(0,) * missing, *(axis.low for axis in tiling.axes)),
             Triple(*(0,) * missing, *(axis.high for axis in tiling.axes)),
+            input_layout is Layout.CHANNELS_FIRST,
+            layout is Layout.CHANNELS_FIRST,
             chosen.kind,
             chosen.block,
         )
 
 
 @lru_cache(maxsize=64)
-def native_convolution(algorithm: NestedAlgorithm) -> NativeConvolution:
+def native_convolution(algorithm: NestedAlgorithm, dtype: str = "float32") -> NativeConvolution:
     """Return the compiled convolution by an algorithm, made once per process; raises as `NativeConvolution`."""
-    return NativeConvolution(algorithm)
+    return NativeConvolution(algorithm, dtype)
 
 
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
-    size, shape = ctypes.c_int64, ctypes.POINTER(KernelShape)
+    size, shape, numbers = ctypes.c_int64, ctypes.POINTER(KernelShape), ctypes.c_void_p
     for name, result, arguments in (
         ("winograd_panel", size, ()),
         ("winograd_filter_floats", size, (size, size)),
-        ("winograd_filter", ctypes.c_char_p, (_Float, size, size, _Float, size)),
+        ("winograd_filter", ctypes.c_char_p, (numbers, size, size, numbers, size)),
         ("winograd_workspace_floats", size, (shape, size)),
         (
             "winograd_convolve",
             ctypes.c_char_p,
-            (shape, _Float, _Float, _Float, _Float, ctypes.c_int, _Float, _Float, size),
+            (shape, numbers, numbers, numbers, numbers, ctypes.c_int, numbers, numbers, size),
         ),
     ):
         function = getattr(library, name)
@@ -250,24 +298,20 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     return library
 
 
-def _floats(*sizes: int) -> torch.Tensor:
+def _readable(tensor: torch.Tensor) -> tuple[torch.Tensor, Layout]:
+    """Return a tensor as the kernel can read it, copied only if it is not dense, and its layout."""
+    dense = dense_layout(tensor)
+    if dense is not None:
+        return tensor, dense
+    nearest = Layout.CHANNELS_LAST if is_channels_last(tensor) else Layout.CHANNELS_FIRST
+    return in_layout(tensor, nearest), nearest
+
+
+def _fresh(sizes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """Return uninitialised memory that C can write to, whatever torch's default device and dtype are."""
-    values = torch.empty(sizes, dtype=torch.float32, device="cpu")
+    values = torch.empty(sizes, dtype=dtype, device="cpu")
     advise_huge_pages(values.data_ptr(), values.nbytes)
     return values
-
-
-def _address(tensor: torch.Tensor) -> ctypes._Pointer[ctypes.c_float]:
-    return ctypes.cast(tensor.data_ptr(), _Float)
-
-
-def _check_tensor(name: str, tensor: torch.Tensor, ndim: int) -> None:
-    if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
-        raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, must be float32 on the CPU")
-    if tensor.ndim != ndim + 2:
-        raise ValueError(f"{name} has {tensor.ndim} dimensions, must have {ndim + 2}")
-    if prod(tensor.shape) == 0:
-        raise ValueError(f"{name} of shape {tuple(tensor.shape)} is empty")
 
 
 class _Scratch(threading.local):
@@ -283,13 +327,13 @@ os.register_at_fork(after_in_child=_forked.set)
 
 def _workspace(floats: int) -> torch.Tensor:
     if _scratch.floats.numel() < floats:
-        _scratch.floats = _floats(floats)
+        _scratch.floats = _fresh((floats,))
     return _scratch.floats
 
 
 def release_workspace() -> None:
     """Free the workspace that the calling thread keeps between calls."""
-    _scratch.floats = _floats(0)
+    _scratch.floats = _fresh((0,))
 
 
 def _threads() -> int:

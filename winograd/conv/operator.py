@@ -30,7 +30,7 @@ from winograd.conv.direct import (
     is_worth_packing,
     pack_direct,
 )
-from winograd.conv.layout import as_torch_would
+from winograd.conv.layout import as_torch_would, torchs_layout
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.shape import ConvShape
 
@@ -138,6 +138,8 @@ def runnable_plan(
     algorithm: BilinearAlgorithm | NestedAlgorithm | None,
     filters: Filters,
     obstacle: str | None,
+    workspace_cap: int | None = None,
+    filter_cap: int | None = None,
 ) -> Plan:
     """Return what `make_plan` does, or, where its kernel cannot be compiled, the plan that runs without it.
 
@@ -146,15 +148,24 @@ def runnable_plan(
     RuntimeWarning
         Once, if no compiler works.
     """
-    plan = partial(make_plan, shape, tolerance=tolerance, algorithm=algorithm, filters=filters)
+    plan = partial(
+        make_plan,
+        shape,
+        tolerance=tolerance,
+        algorithm=algorithm,
+        filters=filters,
+        threads=torch.get_num_threads(),
+        workspace_cap=workspace_cap,
+        filter_cap=filter_cap,
+    )
     made = plan(obstacle=obstacle)
     lack = _compilation_obstacle(made)
     return made if lack is None else plan(obstacle=lack)
 
 
-def tensor_obstacle(input: Tensor, weight: Tensor, bias: Tensor | None) -> str | None:
+def tensor_obstacle(input: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None = None) -> str | None:
     """Return why generated C cannot read these tensors, for a reason that their shapes do not show, or None."""
-    tensors = [tensor for tensor in (input, weight, bias) if tensor is not None]
+    tensors = [tensor for tensor in (input, weight, bias, residual) if tensor is not None]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return "a gradient is required"
     if input.device.type != "cpu":
@@ -190,9 +201,19 @@ def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
 
 
 def run_plan(
-    plan: Plan, input: Tensor, weight: Tensor, bias: Tensor | None = None, *, packed: Packed | None = None
+    plan: Plan,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    packed: Packed | None = None,
+    residual: Tensor | None = None,
+    relu: bool = False,
 ) -> Tensor:
-    """Run a plan made for these tensors.
+    """Run a plan made for these tensors: the convolution, plus the residual, then the ReLU if one is asked for.
+
+    The native backend does all in one pass over the output, and rounds 16-bit outputs once, at its end; the others add
+    the residual to what they have rounded.
 
     Parameters
     ----------
@@ -202,18 +223,31 @@ def run_plan(
     bias : Tensor of shape (K,), optional
     packed : PackedFilter or PackedDirect, optional
         From `pack_for_plan` with the same plan; without it the filter is transformed in this call.
+    residual : Tensor of the shape and dtype of the result, optional
+    relu : bool
+        Whether negative outputs become zero; a NaN stays NaN.
 
     Returns
     -------
     Tensor of shape (N, K, sizes...) or (K, sizes...)
         In the memory format of torch's own convolution.
+
+    Raises
+    ------
+    ValueError
+        If the residual has another shape or dtype than the result.
     """
     if input.ndim == plan.shape.ndim + 1:
-        return run_plan(plan, input.unsqueeze(0), weight, bias, packed=packed).squeeze(0)
+        added = None if residual is None else residual.unsqueeze(0)
+        return run_plan(plan, input.unsqueeze(0), weight, bias, packed=packed, residual=added, relu=relu).squeeze(0)
     native = _native_for(plan)
     if native is not None:
-        output = _run_native(native, input, weight, bias, plan, packed)
-    elif plan.backend is Backend.COMPOSED:
+        return _run_native(native, input, weight, bias, plan, packed, residual, relu)
+    return _with_epilogue(_run_in_torch(plan, input, weight, bias, packed), residual, relu)
+
+
+def _run_in_torch(plan: Plan, input: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed | None) -> Tensor:
+    if plan.backend is Backend.COMPOSED:
         assert plan.algorithm is not None
         output = convolve_composed(input, weight, bias, algorithm=plan.algorithm, padding=plan.shape.padding)
     elif isinstance(packed, PackedDirect) and is_faster_packed(input, weight, plan.shape):
@@ -225,13 +259,39 @@ def run_plan(
     return as_torch_would(output, input, weight)
 
 
+def _with_epilogue(output: Tensor, residual: Tensor | None, relu: bool) -> Tensor:
+    if residual is not None:
+        if (residual.shape, residual.dtype) != (output.shape, output.dtype):
+            raise ValueError(
+                f"residual is {residual.dtype} of shape {tuple(residual.shape)}, "
+                f"must be {output.dtype} of shape {tuple(output.shape)}"
+            )
+        output = output + residual
+    return torch.relu(output) if relu else output
+
+
 def _run_native(
-    native: NativeConvolution, input: Tensor, weight: Tensor, bias: Tensor | None, plan: Plan, packed: Packed | None
+    native: NativeConvolution,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    plan: Plan,
+    packed: Packed | None,
+    residual: Tensor | None,
+    relu: bool,
 ) -> Tensor:
     filters = native.pack(weight.detach().resolve_neg()) if packed is None else packed
     assert not isinstance(filters, PackedDirect)
-    shift = None if bias is None else bias.detach().resolve_neg()
-    return native.convolve(input.detach().resolve_neg(), filters, shift, plan.shape.padding)
+    return native.convolve(
+        input.detach().resolve_neg(),
+        filters,
+        None if bias is None else bias.detach().resolve_neg().float(),
+        plan.shape.padding,
+        relu,
+        None if residual is None else residual.detach().resolve_neg(),
+        plan.schedule,
+        torchs_layout(input, weight),
+    )
 
 
 def _native_for(plan: Plan) -> NativeConvolution | None:
@@ -240,7 +300,7 @@ def _native_for(plan: Plan) -> NativeConvolution | None:
     assert plan.algorithm is not None
     from winograd.conv import native  # kernels are loaded after torch, and only where a plan wants one
 
-    return native.native_convolution(plan.algorithm)
+    return native.native_convolution(plan.algorithm, plan.shape.dtype)
 
 
 def _compilation_obstacle(plan: Plan) -> str | None:
@@ -248,15 +308,15 @@ def _compilation_obstacle(plan: Plan) -> str | None:
     if plan.backend is not Backend.NATIVE:
         return None
     assert plan.algorithm is not None
-    return _try_compiling(plan.algorithm)
+    return _try_compiling(plan.algorithm, plan.shape.dtype)
 
 
 @lru_cache(maxsize=64)
-def _try_compiling(algorithm: NestedAlgorithm) -> str | None:
+def _try_compiling(algorithm: NestedAlgorithm, dtype: str) -> str | None:
     from winograd.conv import native
 
     try:
-        native.native_convolution(algorithm)
+        native.native_convolution(algorithm, dtype)
     except BuildError as error:
         lack = f"no native kernel: {str(error).partition(chr(10))[0]}"
         _warn_once(lack)

@@ -21,14 +21,17 @@ FEWEST_OWN_TILES: Final = 8
 SHARED_FILTER_BYTES: Final = 12 << 20
 """A filter up to this size stays in the last-level cache, so that it may be read for every block."""
 
-SHARED_BYTES: Final = 20 << 20
+SHARED_BYTES: Final = 16 << 20
 """V and M that all threads hold by the staged schedule: they should stay in the last-level cache."""
 
-FEWEST_SHARED_TILES: Final = 16
+FEWEST_SHARED_TILES: Final = 32
 """Tiles that the staged schedule holds at least, whatever their bytes: the filter is read once for every block."""
 
 NOMINAL_PANEL: Final = 32
 """Output channels that are summed at a time with AVX-512; half and a quarter of it with narrower vectors."""
+
+FULL_BLOCKS: Final = (14, 28)
+"""Tiles that fill the registers of the product once and twice with AVX-512."""
 
 _FLOAT_BYTES: Final = 4
 
@@ -77,7 +80,7 @@ def choose_schedule(
     >>> choose_schedule(tiling, batch=1, channels=64, outputs=128, rank=216, threads=2)
     Schedule(kind=<ScheduleKind.FUSED: 1>, block=9)
     >>> choose_schedule(tiling, batch=1, channels=256, outputs=256, rank=216, threads=2)
-    Schedule(kind=<ScheduleKind.STAGED: 2>, block=47)
+    Schedule(kind=<ScheduleKind.STAGED: 2>, block=36)
     """
     tiles = max(batch * tiling.count, 1)
     padded = -(-outputs // panel) * panel
@@ -90,13 +93,32 @@ def choose_schedule(
     return Schedule(ScheduleKind.STAGED, _even_part(tiles, held))
 
 
-def workspace_values(
-    schedule: Schedule, *, channels: int, outputs: int, rank: int, threads: int, panel: int = NOMINAL_PANEL
-) -> int:
-    """Return how many numbers V and M have; addresses and the vectors of a tile, some 100 KiB a thread, come on top."""
-    if schedule.kind is ScheduleKind.FUSED:
-        return threads * rank * schedule.block * (channels + panel)
-    return rank * schedule.block * (channels + -(-outputs // panel) * panel)
+def schedules(
+    tiles: int, *, channels: int, outputs: int, rank: int, threads: int, panel: int = NOMINAL_PANEL
+) -> tuple[Schedule, ...]:
+    """Return the schedules that are worth comparing: fused blocks of some sizes, and staged blocks of one.
+
+    Fused blocks hold as many tiles as fit into a core's own cache, or as fill the registers of the product once or
+    twice; every thread gets equally many where there are enough.
+
+    Examples
+    --------
+    >>> found = schedules(tiles=98, channels=256, outputs=256, rank=216, threads=2)
+    >>> [(schedule.kind.name, schedule.block) for schedule in found]
+    [('FUSED', 3), ('FUSED', 13), ('FUSED', 25), ('STAGED', 33)]
+    """
+    padded = -(-outputs // panel) * panel
+    own = max(OWN_BYTES // (_FLOAT_BYTES * rank * (channels + panel)), 1)
+    blocks = {_equal_part(tiles, size, threads) for size in (own, *FULL_BLOCKS)}
+    held = max(SHARED_BYTES // (_FLOAT_BYTES * rank * (channels + padded)), FEWEST_SHARED_TILES)
+    staged = Schedule(ScheduleKind.STAGED, _even_part(tiles, held))
+    return (*(Schedule(ScheduleKind.FUSED, block) for block in sorted(blocks)), staged)
+
+
+def _equal_part(total: int, limit: int, threads: int) -> int:
+    """Return the size of parts of at most ``limit`` whose number is a multiple of the threads where it can be."""
+    parts = -(-total // limit)
+    return -(-total // min(-(-parts // threads) * threads, total))
 
 
 def _even_part(total: int, limit: int) -> int:

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Final, TypeVar
 
 from winograd import __version__
+
+Name = TypeVar("Name", bound=Hashable)
 
 Times = dict[str, list[float]]
 """Milliseconds of each round by the name of the callable."""
 
+SCREENING_ROUNDS: Final = 3
+"""Rounds in which all variants take part; those that are clearly slower drop out of the others."""
 
-def interleaved(callables: Mapping[str, Callable[[], object]], repeats: int) -> Times:
+
+def interleaved(callables: Mapping[Name, Callable[[], object]], repeats: int) -> dict[Name, list[float]]:
     """Run the callables in turn, A B A B ..., and return the time of each in each round.
 
     A round that is not counted comes first, and every other round runs backwards, so that neither the first call nor a
@@ -53,7 +59,7 @@ def interleaved(callables: Mapping[str, Callable[[], object]], repeats: int) -> 
         raise ValueError(f"repeats is {repeats}, must be at least 1")
     for call in callables.values():
         call()
-    times: Times = {name: [] for name in callables}
+    times: dict[Name, list[float]] = {name: [] for name in callables}
     order = list(callables.items())
     for _ in range(repeats):
         for name, call in order:
@@ -73,6 +79,42 @@ def contenders(times: Times, within: float = 1.25) -> list[str]:
     """Return the names whose median is at most ``within`` times the least one: those that deserve more rounds."""
     limit = within * median(times[fastest(times)])
     return [name for name, values in times.items() if median(values) <= limit]
+
+
+def race(rivals: Mapping[str, Mapping[str, Callable[[], object]]], repeats: int) -> dict[str, Times]:
+    """Time the variants of several rivals, all of them interleaved, so that each rival is judged by its best variant.
+
+    Parameters
+    ----------
+    rivals : mapping of rival to mapping of variant to callable
+        What to time, at least one variant each.
+    repeats : int
+        Number of counted rounds, at least 1. Variants that are slower than their rival's best by more than a quarter in
+        `SCREENING_ROUNDS` take no part in them.
+
+    Returns
+    -------
+    dict of rival to dict of variant to list of float
+        Milliseconds, one per round, of the variants that took part.
+
+    Examples
+    --------
+    >>> slow, fast = (lambda: sum(range(100_000))), (lambda: None)
+    >>> times = race({"ours": {"one": fast}, "theirs": {"one": slow, "other": fast}}, repeats=2)
+    >>> {rival: list(variants) for rival, variants in times.items()}
+    {'ours': ['one'], 'theirs': ['other']}
+    """
+    everybody = {(rival, variant): call for rival, variants in rivals.items() for variant, call in variants.items()}
+    screened = interleaved(everybody, SCREENING_ROUNDS)
+    kept = [
+        (rival, variant)
+        for rival, variants in rivals.items()
+        for variant in contenders({variant: screened[rival, variant] for variant in variants})
+    ]
+    times = interleaved({name: everybody[name] for name in kept}, repeats)
+    return {
+        rival: {variant: values for (owner, variant), values in times.items() if owner == rival} for rival in rivals
+    }
 
 
 def median_ratio(slower: Sequence[float], faster: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from statistics import median
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +18,11 @@ from torch import Tensor, nn
 from winograd.conv.direct import direct_variants
 from winograd.conv.layout import as_channels_last
 from winograd.conv.plan import DEFAULT_TOLERANCE
-from winograd.conv.timing import contenders, fastest, interleaved, median_ratio
+from winograd.conv.timing import fastest, interleaved, median_ratio, race
 from winograd.nn.comparison import Comparison, LayerComparison, OutputComparison
 from winograd.nn.convert import convert_, freeze
 from winograd.nn.modules import Convolution, PlannedConvolution
 from winograd.nn.report import spell_plan
-
-SCREENING_ROUNDS: Final = 3
-"""Rounds in which all variants take part; those that are clearly slower drop out of the others."""
 
 _TOP = 5
 
@@ -185,14 +182,12 @@ def compare_layer(
         baselines = direct_variants(input.contiguous(), direct.weight, direct.bias, plan.shape)
     direct_error = relative_l2(direct(input), exact)
     ours = {
-        f"converted {layout}": _applied(converted, tensor)
+        layout: _applied(converted, tensor)
         for layout, tensor in (("contiguous", input.contiguous()), ("channels_last", as_channels_last(input)))
     }
-    screened = interleaved({**baselines, **ours}, SCREENING_ROUNDS)
-    kept = contenders({variant: screened[variant] for variant in baselines})
-    layout = fastest({variant: screened[variant] for variant in ours})
-    times = interleaved({**{variant: baselines[variant] for variant in kept}, layout: ours[layout]}, repeats)
-    best = fastest({variant: times[variant] for variant in kept})
+    times = race({"direct": baselines, "converted": ours}, repeats)
+    best, layout = fastest(times["direct"]), fastest(times["converted"])
+    direct_ms, converted_ms = times["direct"][best], times["converted"][layout]
     return LayerComparison(
         layer=name,
         input=tuple(input.shape),
@@ -202,10 +197,10 @@ def compare_layer(
         measured_error=measured,
         direct_error=direct_error,
         direct_variant=best,
-        converted_variant=layout.removeprefix("converted "),
-        direct_ms=median(times[best]),
-        converted_ms=median(times[layout]),
-        ratio=median_ratio(times[best], times[layout]),
+        converted_variant=layout,
+        direct_ms=median(direct_ms),
+        converted_ms=median(converted_ms),
+        ratio=median_ratio(direct_ms, converted_ms),
     )
 
 

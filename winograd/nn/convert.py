@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
+from winograd.conv.limits import limits_or_default
 from winograd.conv.plan import DEFAULT_TOLERANCE, Filters, checked_tolerance
 from winograd.nn.modules import PLANNED, Convolution, LayerState, PlannedConvolution, hides_writes, planned_class
 from winograd.nn.report import ConversionReport, LayerEntry
@@ -27,6 +28,9 @@ def convert_(
     model: nn.Module,
     tolerance: float = DEFAULT_TOLERANCE,
     filter_fn: Callable[[str, nn.Module], bool] | None = None,
+    *,
+    workspace_cap: int | None = None,
+    filter_cap: int | None = None,
 ) -> ConversionReport:
     """Make the convolutions of a model choose Winograd algorithms, in place; `revert_` undoes it.
 
@@ -41,6 +45,11 @@ def convert_(
         Largest predicted relative L2 error of one layer, positive; see `winograd.conv3d`.
     filter_fn : callable, optional
         Called with the name and the module of each convolution; those for which it returns False stay as they are.
+    workspace_cap, filter_cap : int, optional
+        Bytes that a layer may take at most: for the workspace of a call, and for a transformed weight that is kept (see
+        `freeze`). Beyond, tiles are taken in smaller blocks, and the weight is transformed by a smaller algorithm or in
+        every call; the report says so. None takes the limits of the process, `winograd.conv.limits.set_memory_limits`:
+        64 MiB and 512 MiB unless they were set.
 
     Returns
     -------
@@ -50,9 +59,9 @@ def convert_(
     Raises
     ------
     TypeError
-        If the model is no module, or is scripted or compiled.
+        If the model is no module, or is scripted or compiled, or a cap is no integer.
     ValueError
-        If tolerance is not a positive number.
+        If tolerance is not a positive number, or a cap is below 1.
 
     Warns
     -----
@@ -73,7 +82,8 @@ def convert_(
     _check_model(model)
     tolerance = checked_tolerance(tolerance)
     layers = [(name, layer, _refusal(name, layer, filter_fn)) for name, layer in _convolutions(model)]
-    _convert_all([layer for _, layer, reason in layers if reason is None], tolerance)
+    limits_or_default(workspace_cap, filter_cap)  # refuses what are no limits, before anything changes
+    _convert_all([layer for _, layer, reason in layers if reason is None], tolerance, workspace_cap, filter_cap)
     if all(reason is not None for _, _, reason in layers):
         warnings.warn("no convolution was converted; the report says why", UserWarning, stacklevel=2)
     return ConversionReport(
@@ -200,7 +210,9 @@ def _refusal(name: str, module: Convolution, filter_fn: Callable[[str, nn.Module
     return None
 
 
-def _convert_all(layers: list[Convolution], tolerance: float) -> None:
+def _convert_all(
+    layers: list[Convolution], tolerance: float, workspace_cap: int | None, filter_cap: int | None
+) -> None:
     """Convert all of the layers, or none if an error is raised on the way."""
     fresh = [layer for layer in layers if not isinstance(layer, PlannedConvolution)]
     try:
@@ -214,6 +226,9 @@ def _convert_all(layers: list[Convolution], tolerance: float) -> None:
         # A layer that was built as a planned one keeps the tolerance it was built with.
         if isinstance(layer, PlannedConvolution) and layer._winograd.original and layer.tolerance != tolerance:
             layer.tolerance = tolerance
+        state: LayerState = vars(layer)["_winograd"]
+        if (state.workspace_cap, state.filter_cap) != (workspace_cap, filter_cap):
+            state.limit(workspace_cap, filter_cap)
 
 
 def _convert(layer: Convolution, tolerance: float) -> None:

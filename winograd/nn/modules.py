@@ -20,6 +20,7 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import FUNCTIONS
+from winograd.conv.limits import limits_or_default, memory_limits
 from winograd.conv.operator import (
     UNREADABLE,
     is_recorded,
@@ -89,6 +90,8 @@ class LayerState:
         The class before conversion; None for a layer that was built as a planned one.
     filters : Filters
         FROZEN keeps transformed weights.
+    workspace_cap, filter_cap : int, optional
+        Limits on memory in bytes, see `winograd.conv.limits`; None takes those of the process.
     """
 
     def __init__(
@@ -97,15 +100,21 @@ class LayerState:
         algorithm: Algorithm | None = None,
         original: type[Convolution] | None = None,
         filters: Filters = Filters.LIVE,
+        workspace_cap: int | None = None,
+        filter_cap: int | None = None,
     ) -> None:
         self.tolerance = checked_tolerance(tolerance)
         self.algorithm = algorithm
         self.original = original
         self.filters = filters
+        limits_or_default(workspace_cap, filter_cap)  # refuses what are no limits
+        self.workspace_cap = workspace_cap
+        self.filter_cap = filter_cap
         self._uses: dict[tuple[Any, ...], _Use] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return LayerState, (self.tolerance, self.algorithm, self.original, self.filters)
+        settings = (self.tolerance, self.algorithm, self.original, self.filters, self.workspace_cap, self.filter_cap)
+        return LayerState, settings
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -117,6 +126,11 @@ class LayerState:
         """Bytes of the transformed weights that are kept."""
         kept = {id(use.packed): use.packed for use in self._uses.values() if use.packed is not None}
         return sum(packed.nbytes for packed in kept.values())
+
+    def limit(self, workspace_cap: int | None, filter_cap: int | None) -> None:
+        """Take these limits on memory, and drop what was planned and transformed under the old ones."""
+        limits_or_default(workspace_cap, filter_cap)
+        self.workspace_cap, self.filter_cap, self._uses = workspace_cap, filter_cap, {}
 
     def change(
         self, *, tolerance: float | None = None, algorithm: Algorithm | None = None, filters: Filters | None = None
@@ -135,7 +149,8 @@ class LayerState:
         geometry = (layer.stride, padding, layer.dilation, layer.groups)
         obstacle = tensor_obstacle(input, weight, bias)
         tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
-        key = (tensors, geometry, filters, obstacle, torch.backends.mkldnn.enabled)
+        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits())
+        key = (tensors, geometry, filters, obstacle, *around)
         use = self._uses.get(key)
         if use is None:
             try:
@@ -144,13 +159,19 @@ class LayerState:
                 return _torch_own(layer, input, weight, bias, padding)
             use = _Use(
                 runnable_plan(
-                    shape, tolerance=self.tolerance, algorithm=self.algorithm, filters=filters, obstacle=obstacle
+                    shape,
+                    tolerance=self.tolerance,
+                    algorithm=self.algorithm,
+                    filters=filters,
+                    obstacle=obstacle,
+                    workspace_cap=self.workspace_cap,
+                    filter_cap=self.filter_cap,
                 )
             )
             self._remember(key, use)
         if filters is Filters.LIVE:
             self._drop_packed()
-        elif obstacle is None:
+        elif obstacle is None and use.plan.filters is Filters.FROZEN:
             self._pack(use, weight)
         return run_plan(use.plan, input, weight, bias, packed=use.packed)
 

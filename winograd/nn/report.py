@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from winograd.conv.plan import Backend, Plan
+from winograd.conv.plan import Plan
 from winograd.nn.modules import LayerState
 from winograd.nn.table import html_table, mebibytes, scientific, text_table
 
-_HEADER = ("layer", "class", "input", "algorithm", "predicted error", "U MiB", "work MiB", "reason")
+_HEADER = ("layer", "class", "input", "algorithm", "schedule", "predicted error", "U MiB", "work MiB", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,12 @@ class ReportRow:
         (N, C, sizes...).
     algorithm : str
         "direct", or backend and algorithm such as "native F(4x4x4,3x3x3)"; "not converted" or "no forward yet".
+    schedule : str
+        In which order the native backend works, such as "fused blocks of 9 tiles"; empty for others.
     predicted_error : float or None
         Relative L2, for independent zero-mean inputs; None for direct convolution.
     filter_bytes, workspace_bytes : int
-        Memory of the transformed filter U, and of transformed data and products.
+        Memory of the transformed filter U, and of what a call holds beside it.
     reason : str
         Why this algorithm.
     """
@@ -67,6 +69,7 @@ class ReportRow:
     kind: str
     input: tuple[int, ...]
     algorithm: str
+    schedule: str
     predicted_error: float | None
     filter_bytes: int
     workspace_bytes: int
@@ -112,7 +115,7 @@ class ConversionReport:
     def __str__(self) -> str:
         if not self.layers:
             return "0 converted: the model has no convolution"
-        return f"{text_table(_HEADER, [_cells(row) for row in self.rows], left=4)}\n{self._summary}"
+        return f"{text_table(_HEADER, [_cells(row) for row in self.rows], left=5)}\n{self._summary}"
 
     @property
     def _summary(self) -> str:
@@ -125,13 +128,14 @@ class ConversionReport:
 def _rows(layer: LayerEntry) -> Iterator[ReportRow]:
     if not layer.plans:
         what = ("not converted", layer.reason) if layer.state is None else ("no forward yet", "no input shape is known")
-        yield ReportRow(layer.name, layer.kind, (), what[0], None, 0, 0, what[1])
+        yield ReportRow(layer.name, layer.kind, (), what[0], "", None, 0, 0, what[1])
     for plan in layer.plans:
         yield ReportRow(
             layer=layer.name,
             kind=layer.kind,
             input=(plan.shape.batch, plan.shape.channels, *plan.shape.sizes),
             algorithm=spell_plan(plan),
+            schedule=plan.schedule_label,
             predicted_error=plan.predicted_error,
             filter_bytes=plan.filter_bytes,
             workspace_bytes=plan.workspace_bytes,
@@ -141,9 +145,7 @@ def _rows(layer: LayerEntry) -> Iterator[ReportRow]:
 
 def spell_plan(plan: Plan) -> str:
     """Return the backend and, where there is one, the algorithm of a plan."""
-    if plan.backend is Backend.DIRECT or plan.algorithm is None:
-        return Backend.DIRECT.value
-    return f"{plan.backend.value} {plan.algorithm.label}"
+    return plan.algorithm_label
 
 
 def _cells(row: ReportRow) -> tuple[str, ...]:
@@ -152,6 +154,7 @@ def _cells(row: ReportRow) -> tuple[str, ...]:
         row.kind,
         "x".join(map(str, row.input)) or "-",
         row.algorithm,
+        row.schedule or "-",
         scientific(row.predicted_error),
         mebibytes(row.filter_bytes),
         mebibytes(row.workspace_bytes),

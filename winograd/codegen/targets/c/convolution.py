@@ -47,6 +47,8 @@ def convolution(request: Request) -> tuple[str, list[str]]:
         part("plan.c"),
         part("filter.c"),
         part("stages.c"),
+        part("transpose.c"),
+        part("channels_first.c"),
         part("convolve.c"),
         "#ifdef WINOGRAD_SELFTEST\n" + part("random.c"),
         part("selftest_convolve.c") + "#endif\n",

@@ -6,7 +6,8 @@
    position: U, and V of a position, are read once. */
 static NAME_scratch NAME_scratch_at(NAME_real *own)
 {
-    return (NAME_scratch){(NAME_vector *)(void *)own, (const NAME_stored **)(void *)(own + NAME_BUFFER)};
+    return (NAME_scratch){(NAME_vector *)(void *)own, (const NAME_stored **)(void *)(own + NAME_BUFFER),
+                          (NAME_vector *)(void *)(own + NAME_BUFFER + NAME_ADDRESSES)};
 }
 
 static const NAME_real *NAME_filter_of(const NAME_call *call, int64_t position, int64_t panel)
@@ -29,7 +30,7 @@ static void NAME_fused_block(const NAME_call *call, int64_t first, int64_t held,
                          m + position * plan->m_stride);
         }
         for (int64_t t = 0; t < held; ++t)
-            NAME_inverse_stage(call, first + t, panel, m + t * NAME_PANEL, scratch);
+            NAME_inverse_stage(call, first, held, t, panel, m + t * NAME_PANEL, scratch);
     }
 }
 
@@ -43,7 +44,7 @@ static void NAME_fused(const NAME_call *call, NAME_real *own)
 #endif
     for (int64_t block = 0; block < blocks; ++block) {
         const int64_t first = block * plan->tiles / blocks, end = (block + 1) * plan->tiles / blocks;
-        NAME_fused_block(call, first, end - first, own + NAME_SCRATCH, NAME_scratch_at(own));
+        NAME_fused_block(call, first, end - first, own + plan->scratch, NAME_scratch_at(own));
     }
 }
 
@@ -70,12 +71,13 @@ static void NAME_staged(const NAME_call *call, NAME_real *v, NAME_real *own)
                          NAME_filter_of(call, position, panel), NAME_filter_of(call, 0, next),
                          m + position * plan->m_stride + panel * held * NAME_PANEL);
         }
+        /* Nobody waits at its end: the next data stage writes V, which is read no more, and has a barrier of its own. */
 #ifdef _OPENMP
-#pragma omp for schedule(dynamic, 4)
+#pragma omp for schedule(dynamic, 4) nowait
 #endif
         for (int64_t work = 0; work < held * panels; ++work) {
             const int64_t t = work / panels, panel = work % panels;
-            NAME_inverse_stage(call, first + t, panel, m + (panel * held + t) * NAME_PANEL, scratch);
+            NAME_inverse_stage(call, first, held, t, panel, m + (panel * held + t) * NAME_PANEL, scratch);
         }
     }
 }
@@ -91,7 +93,6 @@ const char *NAME_convolve(const NAME_shape *shape, const NAME_stored *x, const N
         return "x, u and y must not be NULL";
     if (workspace == NULL || (uintptr_t)workspace % 64)
         return "workspace must be aligned to 64 bytes and not NULL";
-    plan.streams = plan.streams && (uintptr_t)y % 64 == 0;
     const NAME_stored *zeros = memset(workspace, 0, (size_t)plan.zeros * sizeof(NAME_real));
     const NAME_call call = {&plan, x, zeros, u, bias, residual, relu, y};
     NAME_real *shared = workspace + plan.zeros;

@@ -1,9 +1,11 @@
-/* A convolution: input x is [batch][depth][height][width][channels], output y the same with outputs for channels. */
+/* A convolution: input x is [batch][depth][height][width][channels], or with channels first [batch][channels][depth]
+   [height][width]; output y the one or the other, with outputs for channels. */
 typedef struct {
     int64_t batch, channels, outputs; /* each at least 1 */
     int64_t size[3]; /* inputs along depth, height, width; padded, no axis is smaller than the filter */
     int64_t low[3]; /* zeros before the first input, at least 0 */
     int64_t high[3]; /* zeros after the last input, at least 0 */
+    int64_t x_channels_first, y_channels_first; /* 1 or 0 */
     /* The next two change the speed, not the result; 0 lets the code choose. */
     int64_t schedule; /* NAME_FUSED_BLOCKS or NAME_STAGED_BLOCKS */
     int64_t block; /* tiles that are held at a time, as V and M: by every thread, or by all of them */

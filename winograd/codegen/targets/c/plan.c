@@ -37,8 +37,15 @@ enum {
     NAME_BUFFER = (NAME_POSITIONS * NAME_WIDTH + NAME_PAD - 1) / NAME_PAD * NAME_PAD,
     /* Numbers that take the space of the addresses of a tile's inputs. */
     NAME_POINTERS = NAME_INPUTS * (int)sizeof(NAME_stored *) / (int)sizeof(NAME_real),
-    /* Numbers of a thread beside V and M: the vectors of a tile, and the addresses of its inputs. */
-    NAME_SCRATCH = NAME_BUFFER + (NAME_POINTERS + NAME_PAD - 1) / NAME_PAD * NAME_PAD,
+    NAME_ADDRESSES = (NAME_POINTERS + NAME_PAD - 1) / NAME_PAD * NAME_PAD,
+    /* Where channels come first, in x and in y: tiles of a run along the width, whose rows fill two vectors in x and one
+       in y, the width of such a row, and numbers of all rows of the run. */
+    NAME_RUN_IN = 2 * (int)NAME_WIDTH < NAME_N2 ? 1 : (2 * NAME_WIDTH - NAME_N2) / NAME_M2 + 1,
+    NAME_RUN_OUT = (int)NAME_WIDTH < NAME_M2 ? 1 : NAME_WIDTH / NAME_M2,
+    NAME_ROW_IN = (NAME_RUN_IN - 1) * NAME_M2 + NAME_N2,
+    NAME_ROW_OUT = NAME_RUN_OUT * NAME_M2,
+    NAME_GATHERED = NAME_N0 * NAME_N1 * NAME_ROW_IN * NAME_WIDTH,
+    NAME_SPREAD = NAME_M0 * NAME_M1 * NAME_ROW_OUT * NAME_WIDTH,
     /* Threads and tiles that are more count as this many. */
     NAME_MOST_THREADS = 1024,
     NAME_MOST_TILES = 1 << 30,
@@ -47,9 +54,9 @@ enum {
     NAME_OWN_BYTES = 3 << 18,
     NAME_FEW_TILES = 8,
     NAME_SHARED_FILTER_BYTES = 12 << 20,
-    NAME_SHARED_BYTES = 20 << 20,
-    NAME_LEAST_TILES = 16,
-    /* Outputs of more numbers stay in no cache: they are written past all of them. */
+    NAME_SHARED_BYTES = 16 << 20,
+    NAME_LEAST_TILES = 32,
+    /* Outputs of more numbers stay in no cache: whole lines of them are written past all of them. */
     NAME_STREAMED_NUMBERS = (16 << 20) / (int)sizeof(NAME_stored)
 };
 
@@ -57,12 +64,12 @@ static const int64_t NAME_outputs_of_tile[3] = {NAME_M0, NAME_M1, NAME_M2};
 static const int64_t NAME_taps[3] = {NAME_R0, NAME_R1, NAME_R2};
 
 /* A shape, and what follows from it: outputs and tiles along every axis, tiles, panels, the schedule with its tiles at a
-   time, whether outputs are written past the caches, and numbers between positions of V and M, of zeros, of V and M that
-   are shared, of one thread, and of the workspace. */
+   time, tiles of a run in x and in y, whether lines of y are written past the caches, and numbers between positions of V
+   and M, of zeros, of a thread beside V and M, of V and M that are shared, of one thread, and of the workspace. */
 typedef struct {
     NAME_shape shape;
-    int64_t output[3], axis_tiles[3], tiles, panels, schedule, block, streams;
-    int64_t v_stride, m_stride, zeros, shared_floats, thread_floats, workspace;
+    int64_t output[3], axis_tiles[3], tiles, panels, schedule, block, x_run, y_run, streams;
+    int64_t v_stride, m_stride, zeros, scratch, shared_floats, thread_floats, workspace;
 } NAME_plan;
 
 static int64_t NAME_padded(const NAME_shape *shape, int axis)
@@ -86,6 +93,8 @@ static const char *NAME_wrong_shape(const NAME_shape *shape)
         return "block must be at least 0";
     if (shape->schedule < NAME_ANY_SCHEDULE || shape->schedule > NAME_STAGED_BLOCKS)
         return "schedule must be 0, 1 or 2";
+    if (shape->x_channels_first >> 1 || shape->y_channels_first >> 1)
+        return "x_channels_first and y_channels_first must be 0 or 1";
     for (int axis = 0; axis < 3; ++axis) {
         if (shape->size[axis] < 1)
             return "size must be at least 1 on every axis";
@@ -138,17 +147,26 @@ static int64_t NAME_whole_lines(int64_t numbers)
     return NAME_times(NAME_parts(numbers, NAME_PAD), NAME_PAD);
 }
 
+/* Numbers of a thread beside V and M: the vectors of a tile, the addresses of its inputs, the rows of a run. */
+static int64_t NAME_scratch_floats(const NAME_shape *shape)
+{
+    const int64_t gathered = shape->x_channels_first ? NAME_GATHERED : 0;
+    const int64_t spread = shape->y_channels_first ? NAME_SPREAD : 0;
+    return NAME_BUFFER + NAME_ADDRESSES + NAME_whole_lines(NAME_max(gathered, spread));
+}
+
 /* Numbers of workspace on so many threads: zeros, V and M that are shared, and what every thread has of its own. */
 static int64_t NAME_measure(NAME_plan *plan, int64_t threads)
 {
     const int64_t channels = plan->shape.channels;
     const int fused = plan->schedule == NAME_FUSED_BLOCKS;
     plan->zeros = NAME_whole_lines(NAME_plus(channels, NAME_WIDTH));
+    plan->scratch = NAME_scratch_floats(&plan->shape);
     plan->v_stride = NAME_plus(NAME_whole_lines(NAME_times(plan->block, channels)), NAME_PAD);
     plan->m_stride = NAME_plus(NAME_times(plan->block, NAME_times(fused ? 1 : plan->panels, NAME_PANEL)), NAME_PAD);
     const int64_t held = NAME_times(NAME_POSITIONS, NAME_plus(plan->v_stride, plan->m_stride));
     plan->shared_floats = fused ? 0 : held;
-    plan->thread_floats = NAME_plus(NAME_plus(fused ? held : 0, NAME_SCRATCH), NAME_PAD);
+    plan->thread_floats = NAME_plus(NAME_plus(fused ? held : 0, plan->scratch), NAME_PAD);
     return NAME_plus(NAME_plus(plan->zeros, plan->shared_floats), NAME_times(threads, plan->thread_floats));
 }
 
@@ -172,7 +190,10 @@ static const char *NAME_make_plan(const NAME_shape *shape, int64_t threads, NAME
     plan->tiles = NAME_product_of_sizes(shape->batch, plan->axis_tiles, 1);
     plan->panels = NAME_parts(shape->outputs, NAME_PANEL);
     const int64_t y_numbers = NAME_product_of_sizes(shape->batch, plan->output, shape->outputs);
-    plan->streams = NAME_CAN_STREAM && shape->outputs % NAME_WIDTH == 0 && y_numbers > NAME_STREAMED_NUMBERS;
+    plan->streams = NAME_CAN_STREAM && y_numbers > NAME_STREAMED_NUMBERS;
+    const int64_t each = NAME_max(plan->tiles / NAME_threads(threads), 1); /* so that every thread has a run */
+    plan->x_run = NAME_even_part(plan->axis_tiles[2], NAME_min(NAME_RUN_IN, each));
+    plan->y_run = NAME_even_part(plan->axis_tiles[2], NAME_RUN_OUT);
     NAME_choose(plan, NAME_threads(threads));
     plan->workspace = NAME_measure(plan, NAME_threads(threads));
     return plan->workspace < 0 ? "workspace is too large, block * channels must fit into memory" : NULL;

@@ -18,7 +18,7 @@ NAME_INLINE void NAME_product_rows(const int rows, const NAME_real *v, int64_t c
         const NAME_vector low = NAME_load(u + c * NAME_PANEL, NAME_WIDTH);
         const NAME_vector high = NAME_load(u + c * NAME_PANEL + NAME_WIDTH, NAME_WIDTH);
         for (int line = 0; next && line < NAME_PANEL; line += NAME_LINE)
-            __builtin_prefetch(next + c * NAME_PANEL + line);
+            __builtin_prefetch(next + c * NAME_PANEL + line, 0, 0); /* past the caches: it is not read again soon */
         for (int i = 0; i < rows; ++i) {
             const NAME_vector value = NAME_splat(v[i * channels + c]);
             sums[i][0] = NAME_fma_vectors(value, low, sums[i][0]);

@@ -14,6 +14,7 @@ typedef struct {
 typedef struct {
     NAME_vector *buffer;
     const NAME_stored **source;
+    NAME_vector *rows; /* of a run of tiles, where channels come first in x or in y */
 } NAME_scratch;
 
 /* The index of a tile, the last axis fastest. */
@@ -54,7 +55,27 @@ NAME_INLINE NAME_vector NAME_relu(NAME_vector a)
     return (NAME_vector)((NAME_mask)a & ~(NAME_mask)(a < (NAME_vector){0}));
 }
 
-/* Adds the bias and the residual, applies ReLU and writes those outputs of a tile that exist. */
+/* The bias of `lanes` outputs from `output` on. */
+NAME_INLINE NAME_vector NAME_bias_of(const NAME_call *call, int64_t output, int64_t lanes)
+{
+    return call->bias ? NAME_load(call->bias + output, lanes) : (NAME_vector){0};
+}
+
+/* Adds the residual, applies ReLU and writes `lanes` numbers at y + at. */
+NAME_INLINE void NAME_put(const NAME_call *call, int64_t at, int64_t lanes, NAME_vector value)
+{
+    if (call->residual)
+        value += NAME_read(call->residual + at, lanes);
+    if (call->relu)
+        value = NAME_relu(value);
+    NAME_stored *y = call->y + at;
+    if (call->plan->streams && lanes == NAME_WIDTH && (uintptr_t)y % 64 == 0)
+        NAME_stream(y, value);
+    else
+        NAME_write(y, lanes, value);
+}
+
+/* Writes those outputs of a tile that exist, with bias, residual and ReLU. */
 static void NAME_epilogue(const NAME_call *call, int64_t tile, int64_t output, int64_t lanes,
                           const NAME_vector *buffer)
 {
@@ -66,47 +87,43 @@ static void NAME_epilogue(const NAME_call *call, int64_t tile, int64_t output, i
         count[axis] = NAME_min(NAME_outputs_of_tile[axis], plan->output[axis] - start[axis]);
     }
     const int64_t height = plan->output[1], width = plan->output[2], outputs = plan->shape.outputs;
-    const NAME_vector shift = call->bias ? NAME_load(call->bias + output, lanes) : (NAME_vector){0};
+    const NAME_vector shift = NAME_bias_of(call, output, lanes);
     for (int64_t i = 0; i < count[0]; ++i)
         for (int64_t j = 0; j < count[1]; ++j) {
             const int64_t depth = image * plan->output[0] + start[0] + i;
             const int64_t row = ((depth * height + start[1] + j) * width + start[2]) * outputs + output;
-            for (int64_t k = 0; k < count[2]; ++k) {
-                const int64_t at = row + k * outputs;
-                NAME_vector value = buffer[i * NAME_STRIDE0 + j * NAME_STRIDE1 + k] + shift;
-                if (call->residual)
-                    value += NAME_read(call->residual + at, lanes);
-                if (call->relu)
-                    value = NAME_relu(value);
-                if (plan->streams)
-                    NAME_stream(call->y + at, value);
-                else
-                    NAME_write(call->y + at, lanes, value);
-            }
+            for (int64_t k = 0; k < count[2]; ++k)
+                NAME_put(call, row + k * outputs, lanes,
+                         buffer[i * NAME_STRIDE0 + j * NAME_STRIDE1 + k] + shift);
         }
 }
 
-/* Data transform of tile number t of a block of `held` tiles that begins with tile `first`. */
-static void NAME_data_stage(const NAME_call *call, int64_t first, int64_t held, int64_t t, NAME_real *v,
-                            NAME_scratch scratch)
+/* Data transform of a vector of channels from c on, which begin `offset` numbers behind the addresses, of tile number t
+   of a block of `held` tiles. */
+NAME_INLINE void NAME_data_vector(const NAME_plan *plan, NAME_scratch scratch, int64_t offset, int64_t c, int64_t held,
+                                  int64_t t, NAME_real *v)
 {
-    const NAME_plan *plan = call->plan;
-    const int64_t channels = plan->shape.channels;
-    NAME_addresses(plan, call->x, call->zeros, first + t, scratch.source);
-    for (int64_t c = 0; c < channels; c += NAME_WIDTH) {
-        const int64_t block = c / NAME_CHANNEL_BLOCK * NAME_CHANNEL_BLOCK;
-        const int64_t width = NAME_min(NAME_CHANNEL_BLOCK, channels - block);
-        NAME_real *target = v + block * held + t * width + c - block;
-        if (c + NAME_WIDTH <= channels)
-            NAME_data_tile(scratch.source, c, NAME_WIDTH, target, plan->v_stride, scratch.buffer);
-        else
-            NAME_data_tile(scratch.source, c, channels - c, target, plan->v_stride, scratch.buffer);
-    }
+    const int64_t channels = plan->shape.channels, block = c / NAME_CHANNEL_BLOCK * NAME_CHANNEL_BLOCK;
+    const int64_t width = NAME_min(NAME_CHANNEL_BLOCK, channels - block);
+    NAME_real *target = v + block * held + t * width + c - block;
+    if (c + NAME_WIDTH <= channels)
+        NAME_data_tile(scratch.source, offset, NAME_WIDTH, target, plan->v_stride, scratch.buffer);
+    else
+        NAME_data_tile(scratch.source, offset, channels - c, target, plan->v_stride, scratch.buffer);
+}
+
+/* Data transform of tile number t of a block of `held` tiles that begins with tile `first`. */
+static void NAME_data_tile_of(const NAME_call *call, int64_t first, int64_t held, int64_t t, NAME_real *v,
+                              NAME_scratch scratch)
+{
+    NAME_addresses(call->plan, call->x, call->zeros, first + t, scratch.source);
+    for (int64_t c = 0; c < call->plan->shape.channels; c += NAME_WIDTH)
+        NAME_data_vector(call->plan, scratch, c, c, held, t, v);
 }
 
 /* Inverse transform of one tile for the outputs of one panel, whose M is at m. */
-static void NAME_inverse_stage(const NAME_call *call, int64_t tile, int64_t panel, const NAME_real *m,
-                               NAME_scratch scratch)
+static void NAME_inverse_tile_of(const NAME_call *call, int64_t tile, int64_t panel, const NAME_real *m,
+                                 NAME_scratch scratch)
 {
     const int64_t outputs = call->plan->shape.outputs;
     for (int64_t half = 0; half < 2; ++half) {

@@ -52,6 +52,8 @@ NAME_INLINE NAME_vector NAME_widen_all(const NAME_stored *p)
     return (NAME_vector)_mm512_cvtph_ps(_mm256_loadu_si256((const void *)p));
 #elif defined(__F16C__) && NAME_VECTOR_BITS == 256
     return (NAME_vector)_mm256_cvtph_ps(_mm_loadu_si128((const void *)p));
+#elif defined(__F16C__) && NAME_VECTOR_BITS == 128
+    return (NAME_vector)_mm_cvtph_ps(_mm_loadl_epi64((const void *)p));
 #else
     NAME_vector value;
     for (int lane = 0; lane < NAME_WIDTH; ++lane)
@@ -66,8 +68,16 @@ NAME_INLINE void NAME_narrow_all(NAME_stored *p, NAME_vector value)
     _mm256_storeu_si256((void *)p, _mm512_cvtps_ph((__m512)value, _MM_FROUND_TO_NEAREST_INT));
 #elif defined(__F16C__) && NAME_VECTOR_BITS == 256
     _mm_storeu_si128((void *)p, _mm256_cvtps_ph((__m256)value, _MM_FROUND_TO_NEAREST_INT));
+#elif defined(__F16C__) && NAME_VECTOR_BITS == 128
+    _mm_storel_epi64((void *)p, _mm_cvtps_ph((__m128)value, _MM_FROUND_TO_NEAREST_INT));
 #else
     for (int lane = 0; lane < NAME_WIDTH; ++lane)
         p[lane] = NAME_narrow(value[lane]);
 #endif
+}
+
+/* The same for numbers that were read from float16. */
+NAME_INLINE void NAME_narrow_exactly(NAME_stored *p, NAME_vector value)
+{
+    NAME_narrow_all(p, value);
 }

@@ -19,6 +19,12 @@ NAME_INLINE void NAME_write(NAME_stored *p, int64_t lanes, NAME_vector value)
     NAME_store(p, lanes, value);
 }
 
+/* Writes a vector of numbers that were read. */
+NAME_INLINE void NAME_narrow_exactly(NAME_stored *p, NAME_vector value)
+{
+    NAME_store(p, NAME_WIDTH, value);
+}
+
 /* Writing a whole cache line past the caches, and what has to follow before others read it. */
 #if NAME_VECTOR_BITS == 512
 enum { NAME_CAN_STREAM = 1 };

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.benching.made_up import layer
+from winograd.benching import measurement
+from winograd.benching.measurement import draw_tensors, measure_layer, multiplications, planned_runs
+from winograd.benching.result import LayerMeasurement
+from winograd.benching.verification import AboveToleranceError
+from winograd.conv import roofline
+from winograd.conv.plan import Filters, make_plan
+
+WIDE = layer("wide", 64, 64, 8, 32, 32)
+"""Large enough that plans take a generated kernel."""
+
+TINY = layer("tiny", 3, 4, 4, 5, 5, has_bias=False)
+
+RunOfPlan = Callable[..., Tensor]
+
+
+@pytest.fixture(scope="module")
+def measured() -> LayerMeasurement:
+    return measure_layer(WIDE, tolerance=2e-6, repeats=2, seed=1)
+
+
+def test_the_figures_are_those_of_the_plan(measured: LayerMeasurement) -> None:
+    plan = make_plan(WIDE.shape, tolerance=2e-6, filters=Filters.FROZEN)
+    assert plan.algorithm is not None
+    assert measured.algorithm == f"native {plan.algorithm.label}"
+    assert (measured.predicted_error, measured.reason) == (plan.predicted_error, plan.reason)
+    assert (measured.filter_bytes, measured.workspace_bytes) == (plan.filter_bytes, plan.workspace_bytes)
+    assert measured.macs == WIDE.macs
+    assert measured.multiplications == multiplications(plan) == roofline.multiplications(WIDE.shape, plan.algorithm)
+    assert measured.multiplications < measured.macs
+
+
+def test_errors_are_measured_and_rounds_counted(measured: LayerMeasurement) -> None:
+    assert 0 < measured.measured_error <= 2e-6
+    assert 0 < measured.direct_error < 1e-6
+    assert (len(measured.rounds.direct_ms), len(measured.rounds.ours_ms)) == (2, 2)
+    assert min(*measured.rounds.direct_ms, *measured.rounds.ours_ms) > 0
+    assert measured.layout in ("contiguous", "channels_last")
+
+
+def test_a_layer_that_the_plan_leaves_to_torch_is_not_held_to_the_tolerance() -> None:
+    found = measure_layer(TINY, tolerance=1e-12, repeats=1)
+    assert (found.algorithm, found.predicted_error) == ("direct", None)
+    assert found.multiplications == found.macs
+    assert found.effective_gflops == found.executed_gflops
+    assert found.measured_error > 1e-12
+
+
+def scaled(run: RunOfPlan, factor: float) -> RunOfPlan:
+    return lambda *arguments, **named: run(*arguments, **named) * factor
+
+
+def test_a_wrong_kernel_is_refused_before_anything_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measurement, "run_plan", scaled(measurement.run_plan, 1 + 1e-3))
+    monkeypatch.setattr(measurement, "race", lambda *_: pytest.fail("it was timed"))
+    with pytest.raises(AboveToleranceError, match=r"wide by native .*: measured error 1.00e-03 is above the tolerance"):
+        measure_layer(WIDE, tolerance=2e-6, repeats=1)
+
+
+def test_all_variants_take_part_and_ours_in_both_memory_formats(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, list[str]] = {}
+
+    def pretended(rivals: Mapping[str, Mapping[str, object]], repeats: int) -> dict[str, dict[str, list[float]]]:
+        seen.update({rival: list(variants) for rival, variants in rivals.items()})
+        return {"direct": {"default": [3.0], "onednn": [2.0]}, "ours": {"contiguous": [0.5], "channels_last": [1.0]}}
+
+    monkeypatch.setattr(measurement, "race", pretended)
+    found = measure_layer(TINY, tolerance=1e-5, repeats=1)
+    assert len(seen["direct"]) == 6
+    assert seen["ours"] == ["contiguous", "channels_last"]
+    assert (found.direct_variant, found.layout) == ("onednn", "contiguous")
+    assert (found.rounds.direct_ms, found.rounds.ours_ms) == ((2.0,), (0.5,))
+
+
+def test_steps_are_told() -> None:
+    steps: list[str] = []
+    measure_layer(TINY, tolerance=1e-5, repeats=1, progress=steps.append)
+    assert steps == ["packing", "verifying", "timing"]
+
+
+def test_tensors_are_seeded_and_zero_mean() -> None:
+    input, weight, bias = draw_tensors(WIDE, seed=5)
+    again = draw_tensors(replace(WIDE, name="other"), seed=5)
+    assert torch.equal(input, again[0])
+    assert torch.equal(weight, again[1])
+    assert not torch.equal(input, draw_tensors(WIDE, seed=6)[0])
+    assert (tuple(input.shape), tuple(weight.shape)) == (WIDE.input, WIDE.shape.weight_sizes)
+    assert bias is not None
+    assert tuple(bias.shape) == (64,)
+    assert draw_tensors(TINY, seed=5)[2] is None
+    for values in (input, weight):  # six standard deviations of a mean
+        assert abs(float(values.mean())) < 6 * float(values.std()) / values.numel() ** 0.5
+
+
+def test_both_memory_formats_compute_the_same_convolution() -> None:
+    input, weight, bias = draw_tensors(WIDE, seed=0)
+    with torch.inference_mode():
+        runs = planned_runs(make_plan(WIDE.shape, filters=Filters.FROZEN), input, weight, bias)
+        contiguous, last = (run() for run in runs.values())
+    assert contiguous.is_contiguous()
+    assert last.is_contiguous(memory_format=torch.channels_last_3d)
+    assert torch.equal(contiguous, last)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.benching.made_up import benchmark, measurement
+from winograd.benching.plot import benchmark_png
+from winograd.benching.showing import benchmark_text
+
+BOTH = benchmark(
+    measurement("conv1", (9.0, 8.0, 8.0), (2.0, 2.0, 1.0), count=2),
+    measurement("conv2", (4.0, 4.0, 4.0), (4.0, 4.0, 4.0), is_direct=True),
+)
+
+
+def row(name: str) -> list[str]:
+    return next(line for line in benchmark_text(BOTH).splitlines() if line.startswith(f"{name} ")).split()
+
+
+def test_a_row_has_ratio_and_both_errors_beside_the_times() -> None:
+    assert row("conv1") == [
+        *("conv1", "2", "64", "to", "128,", "3x3x3", "on", "8x16x16", "native", "F(2x2x2,3x3x3)", "channels_last"),
+        *("onednn", "8.00", "2.00", "4.50", "4.00", "to", "8.00", "1.2e-06", "1.0e-06", "5.0e-07"),
+        *("1000", "300", "250", "1.0", "3.0"),
+    ]
+
+
+def test_direct_convolution_has_no_prediction_and_no_memory() -> None:
+    assert row("conv2")[-9:] == ["1.00", "-", "1.0e-06", "5.0e-07", "500", "500", "500", "-", "-"]
+
+
+def test_how_it_was_made_stands_above_and_the_stack_below() -> None:
+    text = benchmark_text(BOTH)
+    heading, _, rest = text.partition("\n\n")
+    for words in ("made_up, batch 1: 3.000 GMACs", "tolerance 1e-05", "a processor, 2 threads, torch 2.0, 2026-11-21"):
+        assert words in heading
+    for words in (
+        "medians of 3 interleaved rounds",
+        "seed 0",
+        "environment: OMP_NUM_THREADS=2\n",
+        "order statistics",
+        "float64",
+    ):
+        assert words in heading
+    assert "stack of 2" in rest
+    assert "best direct 20.0 ms, ours 8.0 ms, ratio 2.50 (" in rest
+    assert "bootstrap" in rest
+    assert "750 GFLOP/s effective, 400 executed; worst error 1.0e-06; U 2.0 MiB in all, workspace 3.0 MiB" in rest
+
+
+def test_the_plot_is_a_png_and_the_same_one_every_time() -> None:
+    assert benchmark_png(BOTH).startswith(b"\x89PNG")
+    assert benchmark_png(BOTH) == benchmark_png(BOTH)
+
+
+def test_a_plot_without_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.style", None)
+    with pytest.raises(ModuleNotFoundError, match="plot"):
+        benchmark_png(BOTH)

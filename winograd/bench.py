@@ -1,0 +1,190 @@
+"""``python -m winograd.bench``: layers of a network, verified and timed against the best direct convolution of torch.
+
+In: the name of a suite, a batch size, a tolerance. Out: a table on stdout; all figures as JSON and a plot, each
+atomically to a file; everything else on stderr. Ctrl-C prints what was measured until then, and writes no file.
+Exit: 0; 1 where a measured error is above the tolerance, or a file or a missing extra says no; 2 for a wrong command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+from winograd.accuracy.showing.plots.canvas import require_matplotlib
+from winograd.arguments import LineParser, argument, integer, parse_words, positive
+from winograd.artefact import checked_targets, write_atomically
+from winograd.benching.suites import SUITES, make_suite
+from winograd.console import Console
+from winograd.conv.plan import DEFAULT_TOLERANCE
+
+if TYPE_CHECKING:
+    from winograd.benching.layers import Suite
+    from winograd.benching.result import Benchmark, LayerMeasurement
+
+_CONSOLE: Final = Console("python -m winograd.bench")
+
+_EPILOG: Final = f"""\
+Every layer is verified against float64 before it is timed. Ours runs in its faster memory format, with filters
+transformed beforehand, against the fastest of six variants of torch's convolution. Examples:
+  {_CONSOLE.program} --suite c3d --batch 8 --tolerance 2e-6 --json c3d.json --plot c3d.png
+  {_CONSOLE.program} --suite i3d_rgb --layer 'Mixed_3*' --repeats 5
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status; no exception leaves it."""
+    words = sys.argv[1:] if argv is None else argv
+    parser = _parser()
+    return _CONSOLE.status_of(lambda: _run(parser, parse_words(parser, words)))
+
+
+def _parser() -> LineParser:
+    parser = LineParser(
+        prog=_CONSOLE.program,
+        description="Verify and time the convolutions of a network against the best direct convolution of torch.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--suite", choices=SUITES, required=True, help="whose layers")
+    parser.add_argument("--batch", type=integer(1), default=1, metavar="N", help="images (default: 1)")
+    parser.add_argument(
+        "--tolerance",
+        type=positive,
+        default=DEFAULT_TOLERANCE,
+        metavar="T",
+        help=f"relative L2 error allowed, predicted and measured (default: {DEFAULT_TOLERANCE:g})",
+    )
+    parser.add_argument("--layer", metavar="PATTERN", help="layers whose names match a shell pattern such as 'conv3*'")
+    parser.add_argument("--repeats", type=integer(1), default=15, metavar="N", help="rounds of timing (default: 15)")
+    parser.add_argument(
+        "--threads",
+        type=integer(1, _cores()),
+        metavar="N",
+        help="threads, at most one per core (default: what torch uses)",
+    )
+    parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="of inputs and weights (default: 0)")
+    parser.add_argument("--json", metavar="FILE", help="all figures, with the time of every round, as JSON")
+    parser.add_argument("--plot", type=argument(_png), metavar="FILE", help="ratios and errors as PNG")
+    return parser
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _png(text: str) -> str:
+    if not text.lower().endswith(".png"):
+        raise ValueError(f"{text[:40]!a} must end in .png")
+    return text
+
+
+def _run(parser: LineParser, options: argparse.Namespace) -> int:
+    checked_targets(options.json, options.plot)
+    _require_extras(options)
+    suite = _suite(parser, options)
+    import torch
+
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    return _measured(options, suite)
+
+
+def _require_extras(options: argparse.Namespace) -> None:
+    if find_spec("torch") is None:
+        raise ModuleNotFoundError("torch is not installed: pip install 'winograd[torch]'", name="torch")
+    if options.plot is not None:
+        require_matplotlib()
+
+
+def _suite(parser: LineParser, options: argparse.Namespace) -> Suite:
+    suite = make_suite(options.suite, options.batch)
+    if options.layer is None:
+        return suite
+    try:
+        return suite.matching(options.layer)
+    except ValueError as error:
+        parser.error(f"argument --layer: {error}")
+
+
+def _measured(options: argparse.Namespace, suite: Suite) -> int:
+    """Measure layer by layer; what ends that early is said after the table of the layers before."""
+    from winograd.benching.measurement import measure_layer
+    from winograd.benching.verification import AboveToleranceError
+
+    layers: list[LayerMeasurement] = []
+    try:
+        for number, layer in enumerate(suite.layers, start=1):
+            said = f"{layer.name} ({number} of {len(suite.layers)})"
+            layers.append(
+                measure_layer(
+                    layer,
+                    tolerance=options.tolerance,
+                    repeats=options.repeats,
+                    seed=options.seed,
+                    progress=lambda step, said=said: _CONSOLE.tell(f"{said}: {step}"),  # type: ignore[misc]
+                )
+            )
+    except KeyboardInterrupt:
+        return _ended(options, layers, "interrupted")
+    except (AboveToleranceError, MemoryError, RuntimeError) as error:  # a compiler may be missing, or memory
+        first = str(error).partition("\n")[0] or type(error).__name__
+        return _ended(options, layers, first)
+    return _deliver(options, _benchmark(options, layers))
+
+
+def _benchmark(options: argparse.Namespace, layers: Sequence[LayerMeasurement]) -> Benchmark:
+    import torch
+
+    from winograd.benching.result import Benchmark
+    from winograd.benching.surroundings import speed_variables
+    from winograd.conv.timing import measured_on
+
+    return Benchmark(
+        suite=options.suite,
+        layers=tuple(layers),
+        batch=options.batch,
+        repeats=options.repeats,
+        seed=options.seed,
+        threads=torch.get_num_threads(),
+        tolerance=options.tolerance,
+        machine=measured_on(),
+        environment=speed_variables(),
+    )
+
+
+def _ended(options: argparse.Namespace, layers: Sequence[LayerMeasurement], why: str) -> int:
+    """Print what was measured, if anything was, and fail; no file is written."""
+    if layers:
+        _print(_benchmark(options, layers))
+        why = f"{why}; the table is of what was measured until then"
+    return _CONSOLE.failed(why)
+
+
+def _deliver(options: argparse.Namespace, benchmark: Benchmark) -> int:
+    from winograd.benching.plot import benchmark_png
+
+    if benchmark.above_tolerance:
+        names = ", ".join(benchmark.above_tolerance)
+        _CONSOLE.tell(f"warning: torch's own convolution is above the tolerance {options.tolerance:g}: {names}")
+    try:
+        return _print(benchmark)
+    finally:  # what took minutes is kept even where nobody reads the table
+        if options.json is not None:
+            text = json.dumps(benchmark.as_dict(), indent=2, allow_nan=False) + "\n"
+            write_atomically(options.json, text.encode("ascii"))
+        if options.plot is not None:
+            write_atomically(options.plot, benchmark_png(benchmark))
+
+
+def _print(benchmark: Benchmark) -> int:
+    from winograd.benching.showing import benchmark_text
+
+    return _CONSOLE.print(f"{benchmark_text(benchmark)}\n".encode("ascii", "backslashreplace"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

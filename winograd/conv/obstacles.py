@@ -1,0 +1,56 @@
+"""Obstacles: why an algorithm cannot compute a shape, and why the native backend cannot be chosen for it.
+
+In: a `ConvShape`, perhaps an algorithm. Out: one line, or None. Refused: forced algorithms that cannot do it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from winograd.accuracy.catalogue import TAPS
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm, as_nested
+from winograd.conv.candidates import has_choices
+from winograd.conv.prediction import WORKING
+from winograd.conv.shape import ConvShape
+
+NATIVE_DTYPES: Final = ("float32", "float16", "bfloat16")
+"""What the native backend reads and writes; inside it computes in float32."""
+
+TRANSFORMED_DTYPES: Final = (*WORKING, "complex64", "complex128")
+"""Of tensors that an algorithm can be forced on."""
+
+
+def checked_algorithm(shape: ConvShape, algorithm: BilinearAlgorithm | NestedAlgorithm) -> NestedAlgorithm:
+    """Return the algorithm as a nested one that can compute this shape; see `make_plan` for what is raised."""
+    nested = as_nested(algorithm)
+    if nested.ndim != shape.ndim:
+        raise ValueError(f"algorithm {nested.label} has {nested.ndim} axes, must have {shape.ndim}; see winograd.nest")
+    if nested.r != shape.taps:
+        raise ValueError(f"algorithm {nested.label} is for taps {nested.r}, the weight has {shape.taps}")
+    lack = stride_obstacle(shape)
+    if lack:
+        raise NotImplementedError(f"{lack}, {nested.label} needs 1; leave algorithm out for direct convolution")
+    return nested
+
+
+def stride_obstacle(shape: ConvShape) -> str | None:
+    """Return which of stride, dilation and groups is not 1, or None."""
+    for name, value in (("stride", shape.stride), ("dilation", shape.dilation), ("groups", (shape.groups,))):
+        if set(value) != {1}:
+            return f"{name} {value if name != 'groups' else shape.groups}"
+    return None
+
+
+def shape_obstacle(shape: ConvShape) -> str | None:
+    """Return why the native backend cannot be chosen for this shape, or None."""
+    if shape.dtype not in NATIVE_DTYPES:
+        return f"dtype {shape.dtype}, the native backend has {', '.join(NATIVE_DTYPES)}"
+    lack = stride_obstacle(shape)
+    if lack:
+        return f"{lack}, the native backend needs 1"
+    if not has_choices(shape.taps):
+        return f"taps {shape.taps}, algorithms are known for 2 to {TAPS[-1]} (and 1 on some axes)"
+    if max(shape.output) == 1:
+        return f"output {shape.output}, one on every axis"
+    return None

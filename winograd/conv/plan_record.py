@@ -1,0 +1,110 @@
+"""`Plan`: what was chosen for one shape, why, and what it is predicted to cost, as data.
+
+In: the choice, made elsewhere. Out: a record that says all of it. Refused: direct convolution with an algorithm, others
+without one, and schedules for other backends than the native one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from enum import Enum
+
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv import roofline
+from winograd.conv.schedule import Schedule
+from winograd.conv.selection import Filters
+from winograd.conv.shape import ConvShape
+
+
+class Backend(Enum):
+    """Who computes: torch's own convolution, generated C, plain torch operations, or NumPy."""
+
+    DIRECT = "direct"
+    NATIVE = "native"
+    COMPOSED = "composed"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was chosen for one shape, and why.
+
+    Parameters
+    ----------
+    shape : ConvShape
+    backend : Backend
+    algorithm : NestedAlgorithm or None
+        None for direct convolution.
+    reason : str
+        One line.
+    predicted_error : float or None
+        Relative L2 error predicted for independent zero-mean inputs; None for direct convolution.
+    filter_bytes, workspace_bytes : int
+        Memory of the transformed filter, and of what a call holds beside it; for the native backend to the byte, see
+        `winograd.conv.footprint`.
+    predicted_ms, direct_ms : float or None
+        Predicted milliseconds of this plan and of direct convolution on the nominal machine; None where the model
+        does not apply.
+    schedule : Schedule or None
+        In which order the native backend works; None for the others.
+    filters : Filters
+        FROZEN if the transformed filter is to be kept from call to call.
+    """
+
+    shape: ConvShape
+    backend: Backend
+    algorithm: NestedAlgorithm | None
+    reason: str
+    predicted_error: float | None = None
+    filter_bytes: int = 0
+    workspace_bytes: int = 0
+    predicted_ms: float | None = None
+    direct_ms: float | None = None
+    schedule: Schedule | None = None
+    filters: Filters = Filters.LIVE
+
+    def __post_init__(self) -> None:
+        if (self.backend is Backend.DIRECT) != (self.algorithm is None):
+            raise ValueError(f"backend {self.backend.value} with algorithm {self.algorithm}, only direct has none")
+        if (self.backend is Backend.NATIVE) != (self.schedule is not None):
+            raise ValueError(f"backend {self.backend.value} with schedule {self.schedule}, only native has one")
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications that are executed: of the transformed tiles, ragged ones whole, or of direct convolution."""
+        return self.shape.macs if self.algorithm is None else roofline.multiplications(self.shape, self.algorithm)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the fields as hexadecimal text, the same in every process."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        named["algorithm"] = self.algorithm and self.algorithm.digest
+        return hashlib.sha256(repr(sorted(named.items())).encode()).hexdigest()
+
+    @property
+    def algorithm_label(self) -> str:
+        """Backend and algorithm, such as "native F(4x4x4,3x3x3)", with its products where they are not the least."""
+        if self.algorithm is None:
+            return self.backend.value
+        more = self.algorithm.ranks != self.algorithm.tile
+        products = f" of {'x'.join(map(str, self.algorithm.ranks))} products" if more else ""
+        return f"{self.backend.value} {self.algorithm.label}{products}"
+
+    @property
+    def schedule_label(self) -> str:
+        """Schedule and tiles at a time, such as "fused blocks of 9 tiles"; empty where there is no schedule."""
+        if self.schedule is None:
+            return ""
+        tiles = "1 tile" if self.schedule.block == 1 else f"{self.schedule.block} tiles"
+        return f"{self.schedule.kind.name.lower()} blocks of {tiles}"
+
+    @property
+    def label(self) -> str:
+        """Backend, algorithm and schedule, such as "native F(4x4x4,3x3x3), fused blocks of 9 tiles"."""
+        return ", ".join(filter(None, (self.algorithm_label, self.schedule_label)))
+
+    def __repr__(self) -> str:
+        memory = (("U", self.filter_bytes), ("workspace", self.workspace_bytes))
+        stated = "".join(f", {name} {count / 2**20:.1f} MiB" for name, count in memory if count)
+        return f"<Plan {self.label}: {self.reason}{stated}>"

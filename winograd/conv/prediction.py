@@ -1,0 +1,81 @@
+"""The error that a plan predicts: relative L2, for independent zero-mean inputs, as the kernels round.
+
+In: a dtype, channels, an algorithm. Out: a figure; 0 where arithmetic is exact, None where the model does not apply.
+16-bit dtypes are computed in float32 and rounded once at the end, which the figure includes.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Final
+
+from winograd.accuracy.model import PHI, predict_relative_l2
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.codegen.targets.c import CHANNEL_BLOCK
+from winograd.conv.edges import edge_factor
+from winograd.conv.shape import ConvShape
+
+DEFAULT_TOLERANCE: Final = 1e-5
+"""Allowed relative L2 error of one layer, as predicted for independent zero-mean inputs."""
+
+WORKING: Final = {"float16": "float32", "bfloat16": "float32", "float32": "float32", "float64": "float64"}
+"""In which dtype a convolution of a dtype is computed."""
+
+_EXACT = frozenset({"object", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
+
+# Rounding zero-mean values once to a unit roundoff u: relative L2 error u sqrt(PHI / 3).
+_OUTPUT_ROUNDING = {"float16": 2**-11 * math.sqrt(PHI / 3), "bfloat16": 2**-8 * math.sqrt(PHI / 3)}
+
+
+def predicted_error(shape: ConvShape, algorithm: NestedAlgorithm) -> float | None:
+    """Return the predicted relative L2 error of a layer; 0 where exact, None where unknown."""
+    if shape.dtype in _EXACT:
+        return 0.0
+    if shape.dtype not in WORKING:
+        return None
+    if shape.dtype == "float64":
+        whole = predict_relative_l2(algorithm, dtype="float64", channels=max(shape.channels, 1))
+        return whole * edge_factor(shape, algorithm)
+    return math.hypot(float32_error(shape, algorithm), _OUTPUT_ROUNDING.get(shape.dtype, 0.0))
+
+
+def float32_error(shape: ConvShape, algorithm: NestedAlgorithm) -> float:
+    """Return the predicted error of the native backend before its output is rounded to another dtype."""
+    return _whole_tiles(algorithm, max(shape.channels, 1)) * edge_factor(shape, algorithm)
+
+
+@lru_cache(maxsize=4096)
+def _whole_tiles(algorithm: NestedAlgorithm, channels: int) -> float:
+    return predict_relative_l2(algorithm, dtype="float32", channels=channels, channel_block=CHANNEL_BLOCK)
+
+
+def float32_tolerance(dtype: str, tolerance: float) -> float:
+    """Return how large `float32_error` may be for the whole error to be within the tolerance; 0 if nothing is left.
+
+    Examples
+    --------
+    >>> float32_tolerance("float32", 1e-5), float32_tolerance("bfloat16", 1e-5)
+    (1e-05, 0.0)
+    """
+    return math.sqrt(max(tolerance**2 - _OUTPUT_ROUNDING.get(dtype, 0.0) ** 2, 0.0))
+
+
+def checked_tolerance(tolerance: float | None, dtype: str = "float32") -> float:
+    """Return the tolerance; for None the default one, to which 16-bit dtypes add the rounding of the output.
+
+    Raises
+    ------
+    ValueError
+        If it is not above 0.
+
+    Examples
+    --------
+    >>> checked_tolerance(None), round(checked_tolerance(None, "float16"), 5)
+    (1e-05, 0.00021)
+    """
+    if tolerance is None:
+        return math.hypot(DEFAULT_TOLERANCE, _OUTPUT_ROUNDING.get(dtype, 0.0))
+    if not tolerance > 0:
+        raise ValueError(f"tolerance is {tolerance}, must be above 0; None takes {DEFAULT_TOLERANCE}")
+    return float(tolerance)

@@ -1,0 +1,60 @@
+"""Plans for NumPy arrays: the fewest multiplications whose predicted error is tolerated.
+
+In: a `ConvShape`, the tolerated error, perhaps an algorithm. Out: a `Plan`. Time plays no part: the reference backend
+is for studies.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import product
+
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm, nest
+from winograd.algebra.toom_cook import toom_cook
+from winograd.conv import roofline
+from winograd.conv.plan import Backend, Plan, checked_algorithm, composed_plan, stride_obstacle
+from winograd.conv.prediction import WORKING, checked_tolerance, predicted_error
+from winograd.conv.shape import ConvShape
+
+
+def plan_reference(
+    shape: ConvShape,
+    *,
+    tolerance: float | None = None,
+    algorithm: BilinearAlgorithm | NestedAlgorithm | None = None,
+) -> Plan:
+    """Return the plan for a convolution of NumPy arrays; see `winograd.conv.plan.make_plan` for what is raised."""
+    allowed = checked_tolerance(tolerance, shape.dtype)
+    if algorithm is not None:
+        return composed_plan(shape, checked_algorithm(shape, algorithm), "algorithm given", Backend.REFERENCE)
+    return _plan_reference(shape, allowed)
+
+
+@lru_cache(maxsize=4096)
+def _plan_reference(shape: ConvShape, tolerance: float) -> Plan:
+    lack = "nothing to compute" if shape.is_empty else stride_obstacle(shape)
+    if lack:
+        return Plan(shape, Backend.DIRECT, None, lack)
+    planned = default_algorithms(shape.taps) if shape.dtype in ("object", *WORKING) and max(shape.taps) > 1 else ()
+    errors = {algorithm: predicted_error(shape, algorithm) for algorithm in planned}
+    tolerated = [algorithm for algorithm, error in errors.items() if error is not None and error <= tolerance]
+    if not tolerated:
+        reason = f"dtype {shape.dtype} and taps {shape.taps} have no candidate within the tolerance {tolerance:.1e}"
+        return Plan(shape, Backend.DIRECT, None, reason)
+    best = min(tolerated, key=lambda algorithm: roofline.multiplications(shape, algorithm))
+    reason = f"fewest multiplications, error {errors[best]:.1e} predicted"
+    return composed_plan(shape, best, reason, Backend.REFERENCE)
+
+
+@lru_cache(maxsize=256)
+def default_algorithms(taps: tuple[int, ...]) -> tuple[NestedAlgorithm, ...]:
+    """Return algorithms of default points: 2 to 4 outputs on an axis, 1 where there is 1 tap.
+
+    Examples
+    --------
+    >>> [algorithm.label for algorithm in default_algorithms((1, 3))]
+    ['F(1x2,1x3)', 'F(1x3,1x3)', 'F(1x4,1x3)']
+    """
+    outputs = [range(2, 5) if count > 1 else (1,) for count in taps]
+    return tuple(nest(*map(toom_cook, sizes, taps)) for sizes in product(*outputs))

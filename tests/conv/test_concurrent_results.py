@@ -123,7 +123,6 @@ def test_children_of_a_fork(alone: list[str]) -> None:
     assert digest(0) == alone[0]
 
 
-@pytest.mark.xfail(reason="torch copies with threads that did not survive the fork, and waits for them")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_of_a_fork_copies_large_inputs() -> None:
     convolution = native_convolution(nest(*[toom_cook(4, 3)] * 2))

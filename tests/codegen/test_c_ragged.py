@@ -2,7 +2,8 @@
 
 Every buffer lies between two pages that nobody may touch, at the end of what is between them or at its start; inputs
 can only be read, and workspace and output begin as NaNs. All runs give the bits of the first, and the self-test of the
-same program says that these are right.
+same program says that these are right. The sanitizer of threads runs with an OpenMP of our own (openmp.c): it takes
+everything behind a barrier of GCC's, which it cannot see, for a race.
 """
 
 from __future__ import annotations
@@ -198,11 +199,14 @@ def program(directory: Path, nested: NestedAlgorithm, dtype: str, *flags: str, s
     )
     (directory / "kernel.c").write_text(source or emit(nested, "c", dtype=dtype).source, encoding="ascii")
     (directory / "driver.c").write_text(driver, encoding="ascii")
-    built = directory / "program"
-    command = [COMPILERS[0], *STRICT, *flags, "-fopenmp", str(directory / "driver.c"), "-o", str(built), "-lm"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [COMPILERS[0], *STRICT, *flags, "-fopenmp", str(directory / "driver.c"), "-lm"]
+    return compiled(command, directory / "program")
+
+
+def compiled(command: list[str], target: Path) -> Path:
+    done = subprocess.run([*command, "-o", str(target)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    return built
+    return target
 
 
 def check(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,3 +257,36 @@ def test_a_kernel_that_goes_astray_is_noticed(
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     built = program(tmp_path, F43, "float32", "-O1", *flags_of("native"), source=source.replace(sound, broken))
     assert subprocess.run([str(built)], capture_output=True, check=False).returncode != 0
+
+
+def raced(directory: Path, source: str) -> subprocess.CompletedProcess[str]:
+    """Run a kernel under the sanitizer of threads, with an OpenMP that it understands."""
+    flags = ("-O1", "-g", "-fsanitize=thread", *flags_of("native"))
+    kernel = program(directory, F43, "float32", *flags, "-c", source=source)
+    openmp = str(Path(__file__).with_name("openmp.c"))
+    built = compiled(["gcc", *STRICT, *flags, str(kernel), openmp, "-lpthread", "-lm"], directory / "raced")
+    done = subprocess.run([str(built)], capture_output=True, text=True, check=False)
+    if "FATAL: ThreadSanitizer" in done.stderr:
+        pytest.skip(done.stderr.splitlines()[0])
+    return done
+
+
+@pytest.mark.skipif(COMPILERS[:1] != ["gcc"], reason="no gcc")
+def test_threads_do_not_race(tmp_path: Path) -> None:
+    done = raced(tmp_path, emit(F43, "c").source)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(COMPILERS[:1] != ["gcc"], reason="no gcc")
+@pytest.mark.parametrize(
+    ("sound", "broken"),
+    [
+        ("schedule(dynamic, panels)", "schedule(dynamic, panels) nowait"),
+        ("omp_get_thread_num() * plan.thread_floats", "omp_get_thread_num() / 2 * plan.thread_floats"),
+    ],
+)
+def test_a_race_is_noticed(tmp_path: Path, sound: str, broken: str) -> None:
+    source = emit(F43, "c").source
+    assert source.count(sound) == 1
+    done = raced(tmp_path, source.replace(sound, broken))
+    assert "WARNING: ThreadSanitizer: data race" in done.stderr

@@ -71,7 +71,6 @@ def test_plans_take_what_they_state(sizes: list[int]) -> None:
     check(peaks(sizes, [4, 4, 4], "last", None))
 
 
-@pytest.mark.xfail(reason="inputs and outputs with channels first are copied, which no figure states")
 @pytest.mark.parametrize("schedule", [(FUSED, 9), None], ids=["kernel", "plan"])
 def test_channels_first_take_no_more(schedule: tuple[int, int] | None) -> None:
     check(peaks(CONV2, [4, 4, 4], "first", schedule))

@@ -1,7 +1,7 @@
 """300 random layers in generated C: errors within the tolerance, and the same bits by every schedule.
 
 Errors are relative L2 norms against float64 convolution of the same inputs. They are held against what the model
-expects (`tests.conv.expected_error`), 8 % more for what it may be off, and the scatter of a norm of few tiles. Where
+expects (`winograd.conv.prediction`), 8 % more for what it may be off, and the scatter of a norm of few tiles. Where
 that is within the tolerance, as nearly everywhere, so is the error.
 """
 
@@ -26,7 +26,7 @@ from tests.conv.random_layers import (  # noqa: E402
 )
 from winograd.conv.native import native_convolution  # noqa: E402
 from winograd.conv.operator import pack_for_plan, run_plan  # noqa: E402
-from winograd.conv.plan import Backend, shape_obstacle  # noqa: E402
+from winograd.conv.plan import Backend  # noqa: E402
 from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
 from winograd.testing.convolution import Convolution  # noqa: E402
 from winograd.testing.tolerance import independent_tiles  # noqa: E402
@@ -40,16 +40,9 @@ SIGMAS = 4
 """Of 300 layers, one is beyond with a probability of 1 %; the seed is fixed."""
 
 
-def lacks(dtype: str) -> str | None:
-    """Return why no plan runs layers of this dtype in generated C, or None."""
-    return shape_obstacle(next(layer.shape for layer in layers() if layer.shape.dtype == dtype))
-
-
-def numbers(*dtypes: str) -> list:
-    """Return the layers of some dtypes as parameters of a test."""
-    marks = {dtype: pytest.mark.xfail(lacks(dtype) is not None, reason=str(lacks(dtype))) for dtype in dtypes}
-    chosen = [number for number in range(COUNT) if dtype_of(number) in dtypes]
-    return [pytest.param(number, marks=marks[dtype_of(number)]) for number in chosen]
+def numbers(*dtypes: str) -> list[int]:
+    """Return the layers of some dtypes."""
+    return [number for number in range(COUNT) if dtype_of(number) in dtypes]
 
 
 def operands(layer: Layer):
@@ -91,7 +84,7 @@ def measured(number: int) -> float:
     return relative_l2(run_plan(layer.plan, input, weight), direct_f64(layer, input, weight))
 
 
-@pytest.mark.parametrize("number", numbers("float32", "float16", "bfloat16"))
+@pytest.mark.parametrize("number", range(COUNT))
 def test_error_is_what_the_model_allows(number: int) -> None:
     layer = layers()[number]
     assert layer.plan.backend is Backend.NATIVE
@@ -110,7 +103,7 @@ def test_what_is_drawn() -> None:
     drawn = layers()
     assert len(drawn) == COUNT
     assert Counter(layer.shape.dtype for layer in drawn) == {"float32": 240, "float16": 30, "bfloat16": 30}
-    assert sum(layer.plan.backend is Backend.NATIVE for layer in drawn) >= 240
+    assert all(layer.plan.backend is Backend.NATIVE for layer in drawn)
     assert sum(not layer.is_forced for layer in drawn) >= 10
     assert len({(layer.algorithm, layer.shape.dtype) for layer in drawn}) <= MOST_ALGORITHMS
     assert any(layer.algorithm.rank > math.prod(layer.algorithm.tile) for layer in drawn)
@@ -128,23 +121,18 @@ def test_the_same_layers_are_drawn_again() -> None:
     assert [(layer.shape, layer.plan.digest) for layer in layers()] == before
 
 
-@pytest.mark.parametrize("number", numbers("float32", "float16", "bfloat16")[::2])
+@pytest.mark.parametrize("number", range(0, COUNT, 2))
 def test_every_schedule_gives_the_same_bits(number: int) -> None:
     layer = layers()[number]
     assert layer.plan.backend is Backend.NATIVE
     input, weight = operands(layer)
     packed = pack_for_plan(layer.plan, weight)
     expected = run_plan(layer.plan, input, weight, packed=packed)
-    convolution = kernel(layer)
+    convolution = native_convolution(layer.algorithm, layer.shape.dtype)
     for kind in ScheduleKind:
         schedule = Schedule(kind, 1 + number % 31)
         output = convolution.convolve(input, packed, padding=layer.shape.padding, schedule=schedule)
         assert torch.equal(output, expected)
-
-
-def kernel(layer: Layer):
-    dtype = layer.shape.dtype
-    return native_convolution(layer.algorithm, **({} if dtype == "float32" else {"dtype": dtype}))
 
 
 @pytest.mark.parametrize("number", numbers("float16", "bfloat16"))

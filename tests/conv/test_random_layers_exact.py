@@ -13,8 +13,9 @@ import pytest
 from tests.conv.random_layers import COUNT, Layer, layers
 from tests.conv.test_reference import flipped
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.plan import Backend, plan_reference
+from winograd.conv.plan import Backend
 from winograd.conv.reference import Array, convolve_reference, direct_ref
+from winograd.conv.reference_plan import plan_reference
 from winograd.conv.shape import ConvShape
 
 
@@ -52,22 +53,17 @@ def test_the_plan_equals_direct_convolution_exactly(number: int) -> None:
     assert np.array_equal(result, direct_ref(input_, weight, padding=padding))
 
 
-ALGORITHMS = list(dict.fromkeys(layer.algorithm for layer in layers()))
-
-
-@pytest.mark.parametrize("number", range(len(ALGORITHMS)), ids=lambda number: ALGORITHMS[number].label)
 @pytest.mark.parametrize("name", ["at", "g", "bt"])
-def test_one_wrong_sign_in_a_matrix_is_noticed(number: int, name: str) -> None:
+def test_one_wrong_sign_in_a_matrix_is_noticed(name: str) -> None:
     """On a whole tile: entries that only ever meet zeros of the padding cannot be seen."""
-    axes = list(ALGORITHMS[number].axes)
-    generator = np.random.default_rng(number)
-    longest = max(range(len(axes)), key=lambda place: axes[place].tile)
-    entries = [entry for entry, value in enumerate(getattr(axes[longest], name)) if value]
-    input_, weight = (
-        generator.integers(1, 10**6, (1, 1, *sizes)).astype(object)
-        for sizes in (ALGORITHMS[number].tile, ALGORITHMS[number].r)
-    )
-    axes[longest] = flipped(axes[longest], name, int(generator.choice(entries)))
-    padding = [(0, 0)] * len(axes)
-    result = convolve_reference(input_, weight, algorithm=NestedAlgorithm(tuple(axes)), padding=padding)
-    assert not np.array_equal(result, direct_ref(input_, weight, padding=padding))
+    generator = np.random.default_rng(0)
+    for algorithm in dict.fromkeys(layer.algorithm for layer in layers()):
+        axes = list(algorithm.axes)
+        longest = max(range(len(axes)), key=lambda place: algorithm.tile[place])
+        entries = [entry for entry, value in enumerate(getattr(axes[longest], name)) if value]
+        axes[longest] = flipped(axes[longest], name, int(generator.choice(entries)))
+        input_ = generator.integers(1, 10**6, (1, 1, *algorithm.tile)).astype(object)
+        weight = generator.integers(1, 10**6, (1, 1, *algorithm.r)).astype(object)
+        padding = [(0, 0)] * len(axes)
+        result = convolve_reference(input_, weight, algorithm=NestedAlgorithm(tuple(axes)), padding=padding)
+        assert not np.array_equal(result, direct_ref(input_, weight, padding=padding)), algorithm

@@ -121,9 +121,7 @@ def same(left: torch.Tensor, right: torch.Tensor) -> bool:
     return bool(np.array_equal(left.numpy(), right.numpy()))
 
 
-@pytest.mark.parametrize(
-    "size", [6, pytest.param(40, marks=pytest.mark.xfail(reason="torch's own copy waits for threads that are gone"))]
-)
+@pytest.mark.parametrize("size", [6, 40])
 def test_after_a_fork(size: int) -> None:
     # At 40 torch itself would use threads to copy the input, which a forked child has not.
     input, weight = operands(3, 1, size)

@@ -7,7 +7,6 @@ Refused: other dtypes and devices, shapes that do not match the packed filter. I
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.emit import emit
 from winograd.codegen.kernel_shape import KernelShape, Triple
+from winograd.conv.forked import usable_threads
 from winograd.conv.layout import Layout, dense_layout, in_layout, is_channels_last
 from winograd.conv.memory import advise_huge_pages
 from winograd.conv.schedule import Schedule, choose_schedule
@@ -93,6 +93,7 @@ class NativeConvolution:
         self._library = _declared(load(emit(self.algorithm, "c", dtype=dtype)))
         self._panel = int(self._library.winograd_panel())
 
+    @usable_threads()
     def pack(self, weight: torch.Tensor) -> PackedFilter:
         """Transform a filter in float64, round it once to float32 and pack it.
 
@@ -116,10 +117,13 @@ class NativeConvolution:
         outputs, channels = weight.shape[:2]
         plain = weight.detach().contiguous()
         values = _fresh((self._library.winograd_filter_floats(channels, outputs),))
-        if self._library.winograd_filter(plain.data_ptr(), channels, outputs, values.data_ptr(), _threads()):
+        if self._library.winograd_filter(
+            plain.data_ptr(), channels, outputs, values.data_ptr(), torch.get_num_threads()
+        ):
             raise MemoryError(f"no memory to transform a filter of shape {tuple(weight.shape)}")
         return PackedFilter(values, channels, outputs, self._digest)
 
+    @usable_threads()
     def convolve(
         self,
         input: torch.Tensor,
@@ -171,7 +175,7 @@ class NativeConvolution:
         target_layout = layout or source_layout
         target = self._output((batch, packed.outputs, *tiling.output), target_layout)
         added = self._residual(residual, target, target_layout)
-        threads = _threads()
+        threads = torch.get_num_threads()
         shape = self._shape(tiling, batch, channels, packed.outputs, schedule, threads, source_layout, target_layout)
         workspace = _workspace(int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads)))
         shift = None if bias is None else bias.detach().contiguous()
@@ -201,7 +205,7 @@ class NativeConvolution:
         layout: Layout = Layout.CHANNELS_LAST,
     ) -> int:
         """Return the bytes of workspace of one call on the threads that torch uses now."""
-        threads = _threads()
+        threads = torch.get_num_threads()
         shape = self._shape(tiling, batch, channels, outputs, schedule, threads, input_layout, layout)
         return 4 * int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads))
 
@@ -321,8 +325,6 @@ class _Scratch(threading.local):
 
 
 _scratch = _Scratch()
-_forked = threading.Event()
-os.register_at_fork(after_in_child=_forked.set)
 
 
 def _workspace(floats: int) -> torch.Tensor:
@@ -334,8 +336,3 @@ def _workspace(floats: int) -> torch.Tensor:
 def release_workspace() -> None:
     """Free the workspace that the calling thread keeps between calls."""
     _scratch.floats = _fresh((0,))
-
-
-def _threads() -> int:
-    # An OpenMP pool does not survive a fork: a parallel region in the child would wait for threads that are gone.
-    return 1 if _forked.is_set() else torch.get_num_threads()

@@ -219,6 +219,11 @@ def test_at_exit(ending: str) -> None:
         text=True,
         check=False,
     )
+    if ending == "daemon" and ran.returncode == -signal.SIGABRT:
+        # Python ends daemon threads wherever they take its lock again; inside torch's C++, its own operations included,
+        # that aborts the process. What is ours to promise is that nothing waits.
+        assert (ran.stdout, ran.stderr) == ("", "terminate called without an active exception\n")
+        return
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 

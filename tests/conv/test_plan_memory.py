@@ -36,7 +36,7 @@ def test_workspace_stays_under_its_cap(shape: ConvShape, cap: int) -> None:
     plan = make_plan(shape, tolerance=2e-6, filters=Filters.FROZEN, workspace_cap=cap)
     assert plan.backend is Backend.NATIVE
     assert plan.workspace_bytes <= cap
-    assert plan.predicted_ms >= 0.96 * free.predicted_ms  # other algorithms on other axes have to gain 2 % each
+    assert plan.predicted_ms >= 0.92 * free.predicted_ms  # other algorithms on other axes have to gain 3 % each
 
 
 def test_smaller_caps_are_never_faster() -> None:

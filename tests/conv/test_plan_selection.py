@@ -48,8 +48,8 @@ def test_no_candidate_is_faster_and_tolerated(shape: ConvShape, filters: Filters
         selected = select(shape, tolerance, filters, NO_LIMITS, 2)
         tolerated = [ms for one, ms in times.items() if float32_error(shape, one.algorithm) <= tolerance]
         assert selected.error <= tolerance
-        # Other algorithms on other axes have to gain 2 % each.
-        assert min(tolerated) <= selected.timing.milliseconds <= 1.04 * min(tolerated)
+        # Other algorithms on other axes have to gain 3 % each, larger blocks 2 %.
+        assert min(tolerated) <= selected.timing.milliseconds <= 1.08 * min(tolerated)
 
 
 def test_a_looser_tolerance_is_never_slower() -> None:
@@ -57,7 +57,7 @@ def test_a_looser_tolerance_is_never_slower() -> None:
     tolerances = [3e-7, 5e-7, 1e-6, 1.5e-6, 2e-6, 4e-6, 1e-5]
     plans = [make_plan(shape, tolerance=tolerance, filters=Filters.FROZEN) for tolerance in tolerances]
     for tight, loose in pairwise(plans):
-        assert loose.predicted_ms <= 1.04 * tight.predicted_ms
+        assert loose.predicted_ms <= 1.08 * tight.predicted_ms
     assert all(plan.predicted_error <= tolerance for plan, tolerance in zip(plans, tolerances, strict=True))
     assert plans[-1].predicted_ms < plans[0].predicted_ms
 

@@ -39,7 +39,7 @@ class Footprint:
     >>> conv2 = Footprint(channels=64, outputs=128, rank=216, m=(4, 4, 4), tile=(6, 6, 6))
     >>> fused = Schedule(ScheduleKind.FUSED, 9)
     >>> conv2.filter_bytes, conv2.workspace_bytes(fused, threads=2), conv2.workspace_bytes(fused, 2, first="")
-    (7077888, 1644352, 1579840)
+    (7077888, 1718080, 1579840)
     """
 
     channels: int
@@ -104,7 +104,7 @@ class Footprint:
     def _rows(self, first: str) -> int:
         """Return the numbers of the rows of a run of tiles along the width that is transposed at a time."""
         step, inputs = self.m[-1], self.tile[-1]
-        run_in = max((self._lanes - inputs) // step + 1, 1)
+        run_in = max((2 * self._lanes - inputs) // step + 1, 1)
         run_out = max(self._lanes // step, 1)
         gathered = prod(self.tile[:-1]) * ((run_in - 1) * step + inputs) * self._lanes
         spread = prod(self.m[:-1]) * run_out * step * self._lanes

@@ -33,6 +33,8 @@ class Machine:
         What a vector of V, of M costs on top, to write or read it in a core's own caches (fused schedule).
     shared_data_ns, shared_inverse_ns : float
         The same in the cache that all cores share (staged schedule).
+    held_bytes : int
+        From as many bytes of V and M a thread of the fused schedule is in the shared cache too; below, in proportion.
     core_cache_gbs : float
         10^9 bytes per second at which a core reads the transformed filter from the shared cache.
     cache_bytes : int
@@ -60,6 +62,7 @@ class Machine:
     own_inverse_ns: float
     shared_data_ns: float
     shared_inverse_ns: float
+    held_bytes: int
     core_cache_gbs: float
     cache_bytes: int
     stream_gbs: float
@@ -75,17 +78,18 @@ NOMINAL: Final = Machine(
     full_channels=12,
     core_gflops=250.0,
     lost_rows=0.2,
-    sum_channels=7.0,
-    instruction_ns=0.183,
-    large_tile_share=0.3,
+    sum_channels=4.5,
+    instruction_ns=0.145,
+    large_tile_share=0.19,
     own_data_ns=0.5,
-    own_inverse_ns=0.8,
-    shared_data_ns=3.2,
-    shared_inverse_ns=1.8,
-    core_cache_gbs=100.0,
+    own_inverse_ns=1.2,
+    shared_data_ns=6.4,
+    shared_inverse_ns=1.2,
+    held_bytes=15 << 20,
+    core_cache_gbs=92.0,
     cache_bytes=16 << 20,
     stream_gbs=49.0,
-    overlap=4.5,
+    overlap=5.5,
     plain_gbs=45.0,
     filter_core_gops=0.3,
     direct_call_ms=0.01,

@@ -47,7 +47,7 @@ class Plan:
         Predicted milliseconds of this plan and of direct convolution on the nominal machine; None where the model
         does not apply.
     schedule : Schedule or None
-        In which order the native backend works; None for the others.
+        In which order the native backend works, None where the kernel chooses; None for the others.
     filters : Filters
         FROZEN if the transformed filter is to be kept from call to call.
     """
@@ -67,7 +67,7 @@ class Plan:
     def __post_init__(self) -> None:
         if (self.backend is Backend.DIRECT) != (self.algorithm is None):
             raise ValueError(f"backend {self.backend.value} with algorithm {self.algorithm}, only direct has none")
-        if (self.backend is Backend.NATIVE) != (self.schedule is not None):
+        if self.schedule is not None and self.backend is not Backend.NATIVE:
             raise ValueError(f"backend {self.backend.value} with schedule {self.schedule}, only native has one")
 
     @property

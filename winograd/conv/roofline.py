@@ -79,7 +79,7 @@ def winograd_ms(
     chosen = schedule or default_schedule(shape, algorithm, threads)
     tiles = tile_count(shape, algorithm)
     blocks = -(-tiles // chosen.block)
-    transforms = transforms_ms(shape, algorithm, chosen.kind, machine) / threads
+    transforms = transforms_ms(shape, algorithm, chosen, machine) / threads
     sums = _product_ms(shape, algorithm, tiles / blocks, machine)
     if chosen.kind is ScheduleKind.FUSED:
         rounds = -(-blocks // threads)
@@ -125,16 +125,24 @@ def least_winograd_ms(
     return np.maximum(products, streamed) + work.tiles * transforms / (threads * 1e6) + plain
 
 
-def transforms_ms(shape: ConvShape, algorithm: Algorithm, kind: ScheduleKind, machine: Machine = NOMINAL) -> float:
+def transforms_ms(shape: ConvShape, algorithm: Algorithm, schedule: Schedule, machine: Machine = NOMINAL) -> float:
     """Return the predicted milliseconds of the transforms of data and products on one core."""
-    fused = kind is ScheduleKind.FUSED
-    written = machine.own_data_ns if fused else machine.shared_data_ns
-    read = machine.own_inverse_ns if fused else machine.shared_inverse_ns
+    share = _shared_share(shape, algorithm, schedule, machine)
+    written = machine.own_data_ns + share * (machine.shared_data_ns - machine.own_data_ns)
+    read = machine.own_inverse_ns + share * (machine.shared_inverse_ns - machine.own_inverse_ns)
     spread = 1 + machine.large_tile_share * min(max(algorithm.rank / _LARGE_RANK - 1, 0), 1)
     data = data_instructions(algorithm) * machine.instruction_ns * spread + algorithm.rank * written
     inverse = inverse_instructions(algorithm) * machine.instruction_ns * spread + algorithm.rank * read
     vectors = _vectors(shape.channels) * data + _vectors(shape.outputs) * inverse
     return tile_count(shape, algorithm) * vectors * 1e-6
+
+
+def _shared_share(shape: ConvShape, algorithm: Algorithm, schedule: Schedule, machine: Machine) -> float:
+    """Return how far V and M are in the cache that all cores share."""
+    if schedule.kind is ScheduleKind.STAGED:
+        return 1.0
+    held = _FLOAT_BYTES * algorithm.rank * schedule.block * (shape.channels + NOMINAL_PANEL)
+    return min(held / machine.held_bytes, 1.0)
 
 
 def _product_ms(shape: ConvShape, algorithm: Algorithm, held: float, machine: Machine) -> float:

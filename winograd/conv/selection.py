@@ -31,7 +31,7 @@ MAX_RANK: Final = 1024
 """Products of a tile at most: beyond, not even one tile of 16 channels stays in the innermost cache."""
 
 
-_UNLIKE: Final = 0.02
+_UNLIKE: Final = 0.03
 """Share of the time that another algorithm on another axis has to gain."""
 
 _WORTH_MEMORY: Final = 0.02
@@ -160,7 +160,8 @@ def _timed(
 
 def _preferred_ms(timing: Timing, candidate: Candidate) -> float:
     """Return the time, and a little on top for every further algorithm: where the model can hardly tell, fewer win."""
-    return timing.milliseconds * (1 + _UNLIKE * (len(set(candidate.axes)) - 1))
+    different = {axis for axis in candidate.axes if axis.r > 1}
+    return timing.milliseconds * (1 + _UNLIKE * (len(different) - 1))
 
 
 def _shortlist(shape: ConvShape, estimate: float, filters: Filters, threads: int) -> Iterator[tuple[float, Candidate]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,10 +30,12 @@ def _no_gradients() -> Iterator[None]:
 
 
 def plan_for(backend: Backend, input_: torch.Tensor, weight: torch.Tensor) -> Plan:
-    """Return a plan of a backend by F(2,3), or by direct convolution, whatever would be chosen."""
+    """Return a plan of a backend, by F(2,3) or by direct convolution, whatever would be chosen."""
     shape = read_shape(input_, weight, None, ConvArguments(padding=1), ndim=weight.ndim - 2)
     nested = None if backend is Backend.DIRECT else nest(*[F2] * (weight.ndim - 2))
-    return replace(make_plan(shape, obstacle="a test"), backend=backend, algorithm=nested)
+    plan = make_plan(shape, algorithm=nested, obstacle=None if backend is Backend.NATIVE else "a test")
+    assert plan.backend is backend
+    return plan
 
 
 def formatted(tensor: torch.Tensor, last: bool) -> torch.Tensor:

@@ -171,7 +171,7 @@ STORED = {
 """Numbers as they are stored: small integers, and any of 16 bits from 1/2 to 1."""
 
 CHANNELS = [(1, 1), (3, 33), (17, 5), (70, 70), (65, 16), (64, 32)]
-STREAMED = "{1, 1, 64, {1, 1, 65552}, {0, 0, 4}, {0, 0, 1}, 0, 0}"
+STREAMED = "{.batch = 1, .channels = 1, .outputs = 64, .size = {1, 1, 65552}, .low = {0, 0, 4}, .high = {0, 0, 1}}"
 """Outputs of more than 16 MiB, which are written past the caches."""
 
 
@@ -185,8 +185,11 @@ def shapes(nested: NestedAlgorithm) -> list[str]:
             wanted = 1 + (number * 2 + axis) % (2 * m + 1 if axis + 1 == nested.ndim else m + 1)
             axes.append((max(wanted + r - 1 - low - high, 1), low, max(high, r - 1 - low - wanted + 1)))
         missing = [(1, 0, 0)] * (3 - nested.ndim)
-        triples = (", ".join(map(str, triple)) for triple in zip(*missing, *axes, strict=True))
-        written.append(f"{{{1 + number % 3}, {channels}, {outputs}, {{{'}, {'.join(triples)}}}, 0, 0}}")
+        size, low, high = (", ".join(map(str, triple)) for triple in zip(*missing, *axes, strict=True))
+        counts = f".batch = {1 + number % 3}, .channels = {channels}, .outputs = {outputs}"
+        for x_first, y_first in ((0, 0), (1, number % 2)):
+            layout = f".x_channels_first = {x_first}, .y_channels_first = {y_first}"
+            written.append(f"{{{counts}, {layout}, .size = {{{size}}}, .low = {{{low}}}, .high = {{{high}}}}}")
     return written + [STREAMED] * (nested.ndim == 1)
 
 
@@ -244,7 +247,7 @@ def test_ragged_sizes_as_they_are_compiled(
     ("sound", "broken"),
     [
         ("width < shape->size[2]", "width <= shape->size[2]"),
-        ("c, channels - c, target", "c, winograd_WIDTH, target"),
+        ("offset, channels - c, target", "offset, winograd_WIDTH, target"),
         ("first, winograd_min(winograd_WIDTH, outputs - first)", "first, winograd_WIDTH"),
         ("memset(workspace, 0, (size_t)plan.zeros", "memset(workspace, 0, (size_t)plan.zeros / 2"),
     ],

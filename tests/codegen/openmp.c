@@ -7,7 +7,11 @@
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t turned = PTHREAD_COND_INITIALIZER;
 static int team = 1, waiting, turns;
-static long loops, from, to, step, chunk_size;
+static long loops;
+/* Loops by their number: threads that do not wait at the end of one may be in the next. */
+static struct {
+    long from, to, step, chunk;
+} rest[8];
 
 static _Thread_local int number;
 static _Thread_local long loops_seen;
@@ -80,10 +84,10 @@ void GOMP_parallel(void (*function)(void *), void *data, unsigned threads, unsig
 
 static bool take(long *first, long *end)
 {
-    const bool some = from < to;
-    *first = from;
-    *end = from + step * chunk_size > to ? to : from + step * chunk_size;
-    from = *end;
+    const long at = (loops_seen - 1) % 8, next = rest[at].from + rest[at].step * rest[at].chunk;
+    const bool some = rest[at].from < rest[at].to;
+    *first = rest[at].from;
+    rest[at].from = *end = next > rest[at].to ? rest[at].to : next;
     return some;
 }
 
@@ -99,8 +103,9 @@ bool GOMP_loop_nonmonotonic_dynamic_start(long begin, long last, long by, long c
 {
     pthread_mutex_lock(&mutex);
     if (loops_seen++ == loops) {
+        rest[loops % 8].from = begin, rest[loops % 8].to = last;
+        rest[loops % 8].step = by, rest[loops % 8].chunk = chunk;
         ++loops;
-        from = begin, to = last, step = by, chunk_size = chunk;
     }
     const bool some = take(first, end);
     pthread_mutex_unlock(&mutex);

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -30,6 +31,24 @@ from winograd.conv.schedule import Schedule, choose_schedule
 
 DTYPES: Final = MappingProxyType({"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16})
 """What inputs, weights, residuals and outputs may be."""
+
+
+_forked = threading.Event()
+os.register_at_fork(after_in_child=_forked.set)
+
+
+@contextmanager
+def _one_thread_after_a_fork() -> Iterator[None]:
+    """Let torch's own copies use one thread in a forked child: they would wait for threads that are gone."""
+    if not _forked.is_set():
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +112,7 @@ class NativeConvolution:
         self._library = _declared(load(emit(self.algorithm, "c", dtype=dtype)))
         self._panel = int(self._library.winograd_panel())
 
+    @_one_thread_after_a_fork()
     def pack(self, weight: torch.Tensor) -> PackedFilter:
         """Transform a filter in float64, round it once to float32 and pack it.
 
@@ -120,6 +140,7 @@ class NativeConvolution:
             raise MemoryError(f"no memory to transform a filter of shape {tuple(weight.shape)}")
         return PackedFilter(values, channels, outputs, self._digest)
 
+    @_one_thread_after_a_fork()
     def convolve(
         self,
         input: torch.Tensor,
@@ -321,8 +342,6 @@ class _Scratch(threading.local):
 
 
 _scratch = _Scratch()
-_forked = threading.Event()
-os.register_at_fork(after_in_child=_forked.set)
 
 
 def _workspace(floats: int) -> torch.Tensor:

@@ -182,6 +182,7 @@ def test_copies_of_large_tensors_after_a_fork() -> None:
         expected = convolution.convolve(input, convolution.pack(weight), residual=residual)
         child = os.fork()
         if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(20)  # ends a child that waits for threads which are gone
             output = convolution.convolve(input, convolution.pack(weight), residual=residual)
             kept = torch.get_num_threads() == 2

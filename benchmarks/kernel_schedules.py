@@ -3,8 +3,8 @@
     python benchmarks/kernel_schedules.py [--suite c3d] [--batch N] [--tolerance T] [--repeats N] [--json FILE]
 
 Every layer runs by the algorithm of its plan, warm, channels last, and by every schedule in turn: fused and staged,
-with few tiles and many. Results of all schedules are compared bit for bit before they are timed. Shares of the stages are
-samples of the processor's clock by function, which Linux's perf takes where it is installed.
+with few tiles and many. Results of all schedules are compared bit for bit before they are timed. Shares of the stages
+are samples of the processor's clock by function, which Linux's perf takes where it is installed.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ from winograd.benching.layers import BenchLayer
 from winograd.benching.result import LayerMeasurement
 from winograd.benching.statistics import Rounds
 from winograd.benching.verification import check_tolerance, float64_reference, measured_errors
-from winograd.conv import roofline
 from winograd.conv.direct import direct_variants
 from winograd.conv.layout import as_channels_last
 from winograd.conv.operator import pack_for_plan, run_plan

@@ -93,7 +93,7 @@ NOMINAL: Final = Machine(
     plain_gbs=45.0,
     filter_core_gops=0.3,
     direct_call_ms=0.01,
-    winograd_call_ms=0.02,
+    winograd_call_ms=0.07,
 )
 """What plans assume, so that a plan depends on the shape only: cores with AVX-512, 1 MB L2 each and 32 MB L3 together.
 

@@ -7,10 +7,8 @@ Refused: other dtypes and devices, shapes that do not match the packed filter. I
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -25,30 +23,13 @@ from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.emit import emit
 from winograd.codegen.kernel_shape import KernelShape, Triple
+from winograd.conv.forked import usable_threads
 from winograd.conv.layout import Layout, dense_layout, in_layout, is_channels_last
 from winograd.conv.memory import advise_huge_pages
 from winograd.conv.schedule import Schedule, choose_schedule
 
 DTYPES: Final = MappingProxyType({"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16})
 """What inputs, weights, residuals and outputs may be."""
-
-
-_forked = threading.Event()
-os.register_at_fork(after_in_child=_forked.set)
-
-
-@contextmanager
-def _one_thread_after_a_fork() -> Iterator[None]:
-    """Let torch's own copies use one thread in a forked child: they would wait for threads that are gone."""
-    if not _forked.is_set():
-        yield
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +93,7 @@ class NativeConvolution:
         self._library = _declared(load(emit(self.algorithm, "c", dtype=dtype)))
         self._panel = int(self._library.winograd_panel())
 
-    @_one_thread_after_a_fork()
+    @usable_threads()
     def pack(self, weight: torch.Tensor) -> PackedFilter:
         """Transform a filter in float64, round it once to float32 and pack it.
 
@@ -136,11 +117,13 @@ class NativeConvolution:
         outputs, channels = weight.shape[:2]
         plain = weight.detach().contiguous()
         values = _fresh((self._library.winograd_filter_floats(channels, outputs),))
-        if self._library.winograd_filter(plain.data_ptr(), channels, outputs, values.data_ptr(), _threads()):
+        if self._library.winograd_filter(
+            plain.data_ptr(), channels, outputs, values.data_ptr(), torch.get_num_threads()
+        ):
             raise MemoryError(f"no memory to transform a filter of shape {tuple(weight.shape)}")
         return PackedFilter(values, channels, outputs, self._digest)
 
-    @_one_thread_after_a_fork()
+    @usable_threads()
     def convolve(
         self,
         input: torch.Tensor,
@@ -192,7 +175,7 @@ class NativeConvolution:
         target_layout = layout or source_layout
         target = self._output((batch, packed.outputs, *tiling.output), target_layout)
         added = self._residual(residual, target, target_layout)
-        threads = _threads()
+        threads = torch.get_num_threads()
         shape = self._shape(tiling, batch, channels, packed.outputs, schedule, threads, source_layout, target_layout)
         workspace = _workspace(int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads)))
         shift = None if bias is None else bias.detach().contiguous()
@@ -222,7 +205,7 @@ class NativeConvolution:
         layout: Layout = Layout.CHANNELS_LAST,
     ) -> int:
         """Return the bytes of workspace of one call on the threads that torch uses now."""
-        threads = _threads()
+        threads = torch.get_num_threads()
         shape = self._shape(tiling, batch, channels, outputs, schedule, threads, input_layout, layout)
         return 4 * int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads))
 
@@ -353,8 +336,3 @@ def _workspace(floats: int) -> torch.Tensor:
 def release_workspace() -> None:
     """Free the workspace that the calling thread keeps between calls."""
     _scratch.floats = _fresh((0,))
-
-
-def _threads() -> int:
-    # An OpenMP pool does not survive a fork: a parallel region in the child would wait for threads that are gone.
-    return 1 if _forked.is_set() else torch.get_num_threads()

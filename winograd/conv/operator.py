@@ -30,6 +30,7 @@ from winograd.conv.direct import (
     is_worth_packing,
     pack_direct,
 )
+from winograd.conv.forked import usable_threads
 from winograd.conv.layout import as_torch_would, torchs_layout
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.shape import ConvShape
@@ -73,6 +74,7 @@ def is_recorded() -> bool:
     return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
+@usable_threads()
 def _convolve_planned(
     own: Callable[[], Tensor],
     input: Tensor,
@@ -188,6 +190,7 @@ def _transform_obstacle(tensors: list[Tensor]) -> str | None:
     return None
 
 
+@usable_threads()
 def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
     """Return the weight as the plan's backend reads it fastest, or None where it reads the weight itself.
 
@@ -200,6 +203,7 @@ def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
     return pack_direct(weight, plan.shape) if worthwhile else None
 
 
+@usable_threads()
 def run_plan(
     plan: Plan,
     input: Tensor,

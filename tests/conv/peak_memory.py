@@ -1,0 +1,111 @@
+"""The memory that convolutions add to a process, in bytes: a program for a fresh one; it prints JSON.
+
+Arguments, as JSON: sizes (channels, outputs, depth, height, width), outputs of a tile per axis, "first" or "last" for
+the channels of the input, and a schedule (kind, block), or null for a run of the plan as users get it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from winograd import nest, toom_cook
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.algebra.tiling import tile_axes
+from winograd.conv.native import NativeConvolution, native_convolution, release_workspace
+from winograd.conv.operator import pack_for_plan, run_plan
+from winograd.conv.plan import Filters, make_plan
+from winograd.conv.schedule import Schedule, ScheduleKind
+from winograd.conv.shape import ConvShape
+
+PADDING = ((1, 1),) * 3
+ONES = (1, 1, 1)
+
+
+def resident(name: str) -> int:
+    """Return VmRSS, what is resident now, or VmHWM, the most that was since the last reset."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(name))
+
+
+class Peak:
+    """The most memory since this was made, beyond what there was."""
+
+    def __init__(self) -> None:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the most from now on
+        self._before = resident("VmRSS")
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of it."""
+        return resident("VmHWM") - self._before
+
+
+def filled(channels: int, sizes: tuple[int, ...], place: str) -> torch.Tensor:
+    """Return an input written in place, so that making it takes no more than it does."""
+    if place == "last":
+        return torch.empty(1, *sizes, channels).normal_().movedim(-1, 1)
+    return torch.empty(1, channels, *sizes).normal_()
+
+
+def warm(convolution: NativeConvolution) -> None:
+    """Start the threads, and touch what is made once for a process."""
+    convolution.convolve(torch.zeros(1, 16, 9, 9, 9), convolution.pack(torch.zeros(16, 16, 3, 3, 3)))
+    release_workspace()
+
+
+def by_schedule(algorithm: NestedAlgorithm, shape: ConvShape, place: str, schedule: Schedule) -> dict[str, int]:
+    """Run one convolution by a schedule; return what it took and what the kernel states."""
+    convolution = native_convolution(algorithm)
+    weight, input = torch.zeros(shape.weight_sizes), filled(shape.channels, shape.sizes, place)
+    packing = Peak()
+    packed = convolution.pack(weight)
+    packed_bytes, convolving = packing.bytes, Peak()
+    output = convolution.convolve(input, packed, padding=shape.padding, schedule=schedule)
+    tiling = tile_axes(shape.sizes, algorithm.m, algorithm.r, shape.padding)
+    return {
+        "packing": packed_bytes,
+        "filter": convolution.filter_bytes(shape.channels, shape.outputs),
+        "convolving": convolving.bytes,
+        "workspace": convolution.workspace_bytes(tiling, shape.batch, shape.channels, shape.outputs, schedule),
+        "output": output.nbytes,
+    }
+
+
+def by_plan(algorithm: NestedAlgorithm, shape: ConvShape, place: str) -> dict[str, int]:
+    """Run the plan of a forced algorithm; return what it took and what the plan states."""
+    plan = make_plan(shape, algorithm=algorithm, filters=Filters.FROZEN)
+    weight, input = torch.zeros(shape.weight_sizes), filled(shape.channels, shape.sizes, place)
+    packing = Peak()
+    packed = pack_for_plan(plan, weight)
+    packed_bytes, convolving = packing.bytes, Peak()
+    output = run_plan(plan, input, weight, packed=packed)
+    return {
+        "packing": packed_bytes,
+        "filter": plan.filter_bytes,
+        "convolving": convolving.bytes,
+        "workspace": plan.workspace_bytes,
+        "output": output.nbytes,
+    }
+
+
+def main() -> None:
+    """Run what the argument says."""
+    (channels, outputs, *sizes), outputs_of_tile, place, schedule = json.loads(sys.argv[1])
+    torch.set_num_threads(2)
+    algorithm = nest(*(toom_cook(m, 3) for m in outputs_of_tile))
+    shape = ConvShape(1, channels, outputs, tuple(sizes), (3, 3, 3), ONES, ONES, PADDING, 1, "float32")
+    warm(native_convolution(algorithm))
+    if schedule is None:
+        found = by_plan(algorithm, shape, place)
+    else:
+        kind, block = schedule
+        found = by_schedule(algorithm, shape, place, Schedule(ScheduleKind(kind), block))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

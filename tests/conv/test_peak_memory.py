@@ -1,0 +1,83 @@
+"""Peak resident memory of convolutions in fresh processes: what is stated, and no more than a tenth beyond.
+
+On layers like C3D's conv2, conv3a and conv4a, by both schedules and by plans. Packing a filter may take U, a call of
+the kernel workspace and output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+BEYOND = 1.1
+LEAST = 0.8
+"""What is stated is also taken: a figure that nothing exceeds says nothing."""
+
+CONV2, CONV3A, CONV4A = [64, 128, 16, 56, 56], [128, 256, 8, 28, 28], [256, 512, 4, 14, 14]
+FUSED, STAGED = 1, 2
+
+
+def can_reset_the_peak() -> bool:
+    """Return whether the system lets a process forget the most memory it had."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+pytestmark = pytest.mark.skipif(not can_reset_the_peak(), reason="/proc/self/clear_refs cannot be written")
+
+
+def peaks(*what: object) -> dict[str, int]:
+    """Return what the program `tests.conv.peak_memory` prints."""
+    command = [sys.executable, "-m", "tests.conv.peak_memory", json.dumps(what)]
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def check(found: dict[str, int]) -> None:
+    stated = found["workspace"] + found["output"]
+    assert LEAST * found["filter"] <= found["packing"] <= BEYOND * found["filter"]
+    assert LEAST * stated <= found["convolving"] <= BEYOND * stated
+
+
+@pytest.mark.parametrize(
+    ("sizes", "m", "schedule"),
+    [
+        (CONV2, [4, 4, 4], (FUSED, 9)),
+        (CONV2, [2, 4, 4], (STAGED, 100)),
+        (CONV3A, [4, 4, 4], (FUSED, 12)),
+        (CONV3A, [4, 4, 4], (STAGED, 98)),
+        (CONV4A, [4, 4, 4], (STAGED, 16)),
+    ],
+)
+def test_both_schedules_take_what_the_kernel_states(sizes: list[int], m: list[int], schedule: tuple[int, int]) -> None:
+    check(peaks(sizes, m, "last", schedule))
+
+
+@pytest.mark.parametrize("sizes", [CONV2, CONV3A, CONV4A])
+def test_plans_take_what_they_state(sizes: list[int]) -> None:
+    check(peaks(sizes, [4, 4, 4], "last", None))
+
+
+@pytest.mark.parametrize("schedule", [(FUSED, 9), None], ids=["kernel", "plan"])
+def test_channels_first_take_no_more(schedule: tuple[int, int] | None) -> None:
+    check(peaks(CONV2, [4, 4, 4], "first", schedule))
+
+
+def test_memory_that_is_not_stated_is_noticed() -> None:
+    found = peaks(CONV3A, [4, 4, 4], "last", (STAGED, 98))
+    half = {**found, "workspace": found["workspace"] // 2}
+    with pytest.raises(AssertionError):
+        check(half)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
@@ -168,6 +169,28 @@ def test_after_a_fork() -> None:
         same = torch.equal(convolution.convolve(input, convolution.pack(weight)), expected)
         os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_copies_of_large_tensors_after_a_fork() -> None:
+    convolution, threads = native_convolution(F2_3D), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        # More than the 2^15 numbers from which on torch copies by several threads, with gaps, so that they are copied.
+        input, weight = integers(1, 8, 9, 32, 33, seed=6)[..., 1:], integers(130, 8, 3, 3, 66, seed=7)[..., ::22]
+        residual = integers(1, 130, 9, 32, 33, seed=8)[..., 1:]
+        expected = convolution.convolve(input, convolution.pack(weight), residual=residual)
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(20)  # ends a child that waits for threads which are gone
+            output = convolution.convolve(input, convolution.pack(weight), residual=residual)
+            kept = torch.get_num_threads() == 2
+            torch.set_num_threads(1)  # for the comparison, which would wait for them as well
+            os._exit(0 if kept and torch.equal(output, expected) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_stated_bytes_are_what_is_taken() -> None:

@@ -71,6 +71,14 @@ def test_the_readme_says_where_and_when() -> None:
         assert part in text
 
 
+def test_the_page_says_what_large_pages_change() -> None:
+    found = result("c3d_batch8_large_pages")
+    ratio = found["stack"]["ratio"]
+    assert found["environment"]["THP_MEM_ALLOC_ENABLE"] == "1"
+    quoted = f"{ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+    assert quoted in (ROOT / PAGE).read_text(encoding="utf-8")
+
+
 def test_a_changed_figure_is_noticed() -> None:
     found = result("c3d_batch1")["layers"][0]
     assert layer_row({**found, "ours_ms": found["ours_ms"] + 0.1}) != layer_row(found)

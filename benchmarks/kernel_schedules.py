@@ -41,9 +41,9 @@ from winograd.nn.table import text_table
 
 FUSED_TILES, STAGED_TILES = (8, 14, 28), (16, 32, 64)
 STAGES = {
-    "data": r"_(data_stage|data_tile|addresses|gather\w*)\b",
+    "data": r"_(data_|addresses|gather)",
     "products": r"_product",
-    "inverse": r"_(inverse_stage|inverse_tile|epilogue|scatter\w*)\b",
+    "inverse": r"_(inverse_|epilogue|spread)",
     "waiting": r"libgomp",
     "system": r"\[k\]",
 }
@@ -96,7 +96,8 @@ def _options() -> argparse.Namespace:
 def _measure(layer: BenchLayer, options: argparse.Namespace) -> Iterator[Row]:
     """Yield the row of a layer, or nothing where the plan is no native one."""
     print(f"{layer.name} ...", file=sys.stderr, flush=True)
-    plan = make_plan(layer.shape, tolerance=options.tolerance, filters=Filters.FROZEN)
+    threads = torch.get_num_threads()
+    plan = make_plan(layer.shape, tolerance=options.tolerance, filters=Filters.FROZEN, threads=threads)
     if plan.backend is not Backend.NATIVE or plan.algorithm is None or plan.schedule is None:
         return
     input, weight, bias = draw_tensors(layer, seed=0)

@@ -29,7 +29,7 @@ def measured() -> LayerMeasurement:
 
 
 def test_the_figures_are_those_of_the_plan(measured: LayerMeasurement) -> None:
-    plan = make_plan(WIDE.shape, tolerance=2e-6, filters=Filters.FROZEN)
+    plan = make_plan(WIDE.shape, tolerance=2e-6, filters=Filters.FROZEN, threads=torch.get_num_threads())
     assert plan.algorithm is not None
     assert measured.algorithm == f"native {plan.algorithm.label}"
     assert (measured.predicted_error, measured.reason) == (plan.predicted_error, plan.reason)
@@ -37,6 +37,19 @@ def test_the_figures_are_those_of_the_plan(measured: LayerMeasurement) -> None:
     assert measured.macs == WIDE.macs
     assert measured.multiplications == multiplications(plan) == roofline.multiplications(WIDE.shape, plan.algorithm)
     assert measured.multiplications < measured.macs
+
+
+def test_plans_are_for_the_threads_that_run_them() -> None:
+    before, stated = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            stated.append(measure_layer(WIDE, tolerance=2e-6, repeats=1).workspace_bytes)
+    finally:
+        torch.set_num_threads(before)
+    plans = [make_plan(WIDE.shape, tolerance=2e-6, filters=Filters.FROZEN, threads=threads) for threads in (1, 2)]
+    assert stated == [plan.workspace_bytes for plan in plans]
+    assert stated[0] < stated[1]
 
 
 def test_errors_are_measured_and_rounds_counted(measured: LayerMeasurement) -> None:

@@ -53,6 +53,19 @@ def test_multiplications_and_bytes_count_ragged_tiles_whole() -> None:
     assert filter_bytes(shape, F43_2D) == 4 * 36 * 3 * 5
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize(("size", "padding", "taps"), [(7, 0, 3), (9, 1, 3), (5, 4, 2), (4, 9, 5), (20, 2, 4)])
+def test_taps_that_meet_padding_are_counted_out(stride: int, dilation: int, size: int, padding: int, taps: int) -> None:
+    arguments = ConvArguments(stride=stride, padding=(padding, 0), dilation=dilation)
+    shape = arguments.shape((1, 64, size, 64), (64, 64, taps, 3), dtype="float32")
+    reads = [output * stride + tap * dilation - padding for output in range(shape.output[0]) for tap in range(taps)]
+    real = sum(0 <= read < size for read in reads)
+    compute = replace(NOMINAL, plain_gbs=1e12, stream_gbs=1e12, direct_call_ms=0)
+    expected = 2 * shape.macs * real / len(reads) / (2 * NOMINAL.direct_core_gflops * 1e6)
+    assert direct_ms(shape, machine=compute) == pytest.approx(expected, rel=1e-6)
+
+
 # Best direct variant of C3D's layers conv1 to conv5a at batch 1, which `make bench` measures, with torch 2.13.0 on two
 # cores of an AMD EPYC (family 25 model 17), 2026-11-20. NOMINAL was fitted to these figures.
 FITTED = [

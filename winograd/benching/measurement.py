@@ -57,7 +57,7 @@ def measure_layer(
     """
     with torch.inference_mode():
         input, weight, bias = draw_tensors(layer, seed)
-        plan = make_plan(layer.shape, tolerance=tolerance, filters=Filters.FROZEN)
+        plan = make_plan(layer.shape, tolerance=tolerance, filters=Filters.FROZEN, threads=torch.get_num_threads())
         progress("packing")
         ours = planned_runs(plan, input, weight, bias)
         direct = direct_variants(input, weight, bias, layer.shape)

@@ -8,6 +8,7 @@ grow.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -43,11 +44,25 @@ def _axis_factor(axis: BilinearAlgorithm, tiling: AxisTiling) -> float:
     at, g, bt = (np.array(fraction_rows(matrix), dtype=np.float64) ** 2 for matrix in (axis.at, axis.g, axis.bt))
     passed = at @ (g.sum(axis=1)[:, np.newaxis] * bt)
     errors = powers = 0.0
-    for tile in range(tiling.tiles):
-        first, end = tiling.output_range(tile)
-        low, high = tiling.input_range(tile)
+    for (low, high, end), tiles in _kinds_of_tiles(tiling):
         inputs = np.zeros(tiling.tile)
-        inputs[low - tiling.start(tile) : high - tiling.start(tile)] = 1
-        errors += float((passed @ inputs)[: end - first].sum())
-        powers += float(np.convolve(inputs, np.ones(axis.r), "valid")[: end - first].sum())
+        inputs[low:high] = 1
+        errors += tiles * float((passed @ inputs)[:end].sum())
+        powers += tiles * float(np.convolve(inputs, np.ones(axis.r), "valid")[:end].sum())
     return (errors / float(passed.sum())) / (powers / (axis.m * axis.r))
+
+
+def _kinds_of_tiles(tiling: AxisTiling) -> Iterator[tuple[tuple[int, int, int], int]]:
+    """Yield the inputs of a tile that exist, first and one past the last, its outputs, and how many tiles are like it.
+
+    Tiles whose inputs and outputs all exist are counted, not looked at, and those inside the padding, which compute
+    nothing, are left out: an axis may have millions of both.
+    """
+    first = min(-(-tiling.low // tiling.m), tiling.tiles)
+    end = max(min((tiling.size + tiling.low - tiling.tile) // tiling.m + 1, tiling.output // tiling.m), first)
+    yield (0, tiling.tile, tiling.m), end - first
+    used = min(-(-(tiling.size + tiling.low) // tiling.m), tiling.tiles)
+    for tile in (*range(max((tiling.low - tiling.tile) // tiling.m, 0), first), *range(end, used)):
+        (low, high), start = tiling.input_range(tile), tiling.start(tile)
+        outputs = tiling.output_range(tile)
+        yield (low - start, high - start, outputs[1] - outputs[0]), 1

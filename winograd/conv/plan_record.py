@@ -41,8 +41,8 @@ class Plan:
     predicted_error : float or None
         Relative L2 error predicted for independent zero-mean inputs; None for direct convolution.
     filter_bytes, workspace_bytes : int
-        Memory of the transformed filter, and of what a call holds beside it; for the native backend to the byte, see
-        `winograd.conv.footprint`.
+        Memory of the transformed filter, and of what a call holds beside it, input and output apart; for the native
+        backend to the byte with AVX-512 and channels first; elsewhere it takes no more, see `winograd.conv.footprint`.
     predicted_ms, direct_ms : float or None
         Predicted milliseconds of this plan and of direct convolution on the nominal machine; None where the model
         does not apply.

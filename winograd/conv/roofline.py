@@ -265,14 +265,16 @@ def _unpadded(shape: ConvShape) -> float:
     """Return the fraction of taps that meet no padding along all axes but the last."""
     fraction = 1.0
     for axis in range(shape.ndim - 1):
-        reads = (
-            output * shape.stride[axis] + tap * shape.dilation[axis] - shape.padding[axis][0]
-            for output in range(shape.output[axis])
-            for tap in range(shape.taps[axis])
-        )
-        real = sum(0 <= read < shape.sizes[axis] for read in reads)
+        real = sum(_outputs_of_tap(shape, axis, tap) for tap in range(shape.taps[axis]))
         fraction *= real / (shape.output[axis] * shape.taps[axis])
     return fraction
+
+
+def _outputs_of_tap(shape: ConvShape, axis: int, tap: int) -> int:
+    """Return for how many outputs a tap meets an input."""
+    stride, offset = shape.stride[axis], shape.padding[axis][0] - tap * shape.dilation[axis]
+    first, end = -(-offset // stride), (shape.sizes[axis] - 1 + offset) // stride + 1
+    return max(min(end, shape.output[axis]) - max(first, 0), 0)
 
 
 def _padded_outputs(shape: ConvShape) -> int:

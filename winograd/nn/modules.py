@@ -1,7 +1,7 @@
 """torch's convolutions with a plan: subclasses with the same parameters, state_dict and constructor.
 
 In: what torch.nn's convolutions take, a tolerance and perhaps an algorithm. Out: their output, by the fastest algorithm
-whose predicted error is tolerated, for inference on float32 CPU tensors; torch's own convolution for the rest.
+whose predicted error is tolerated, for inference on CPU tensors of float32 and 16 bits; torch's own for the rest.
 Plans are made at the first forward of each shape and kept. They never enter state_dict, copies or pickles.
 """
 

@@ -73,7 +73,7 @@ def make_plan(
     ----------
     shape : ConvShape
     tolerance : float, optional
-        Allowed relative L2 error, above 0 (default `DEFAULT_TOLERANCE`, and the rounding of a 16-bit output on top); a
+        Allowed relative L2 error, above 0 (default `DEFAULT_TOLERANCE`), the rounding of a 16-bit output left out; a
         forced algorithm ignores it.
     algorithm : BilinearAlgorithm or NestedAlgorithm, optional
         Forces this one, whatever its error and speed.
@@ -113,7 +113,7 @@ def make_plan(
             f"dtype {shape.dtype}, {forced.label} needs one of {', '.join(TRANSFORMED_DTYPES)}; leave algorithm out"
         )
     limits = limits_or_default(workspace_cap, filter_cap)
-    terms = _Terms(checked_tolerance(tolerance, shape.dtype), filters, limits, checked_size("threads", threads))
+    terms = _Terms(checked_tolerance(tolerance), filters, limits, checked_size("threads", threads))
     return _make_plan(shape, forced, obstacle, terms)
 
 

@@ -14,7 +14,7 @@ from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.conv import roofline
 from winograd.conv.plan import Backend, Plan, checked_algorithm, composed_plan, stride_obstacle
-from winograd.conv.prediction import WORKING, checked_tolerance, predicted_error
+from winograd.conv.prediction import WORKING, checked_tolerance, predicted_error, rounded_to
 from winograd.conv.shape import ConvShape
 
 
@@ -25,7 +25,7 @@ def plan_reference(
     algorithm: BilinearAlgorithm | NestedAlgorithm | None = None,
 ) -> Plan:
     """Return the plan for a convolution of NumPy arrays; see `winograd.conv.plan.make_plan` for what is raised."""
-    allowed = checked_tolerance(tolerance, shape.dtype)
+    allowed = checked_tolerance(tolerance)
     if algorithm is not None:
         return composed_plan(shape, checked_algorithm(shape, algorithm), "algorithm given", Backend.REFERENCE)
     return _plan_reference(shape, allowed)
@@ -37,8 +37,9 @@ def _plan_reference(shape: ConvShape, tolerance: float) -> Plan:
     if lack:
         return Plan(shape, Backend.DIRECT, None, lack)
     planned = default_algorithms(shape.taps) if shape.dtype in ("object", *WORKING) and max(shape.taps) > 1 else ()
+    allowed = rounded_to(shape.dtype, tolerance)
     errors = {algorithm: predicted_error(shape, algorithm) for algorithm in planned}
-    tolerated = [algorithm for algorithm, error in errors.items() if error is not None and error <= tolerance]
+    tolerated = [algorithm for algorithm, error in errors.items() if error is not None and error <= allowed]
     if not tolerated:
         reason = f"dtype {shape.dtype} and taps {shape.taps} have no candidate within the tolerance {tolerance:.1e}"
         return Plan(shape, Backend.DIRECT, None, reason)

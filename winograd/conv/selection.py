@@ -116,7 +116,7 @@ def select(
     shape: ConvShape, tolerance: float, filters: Filters, limits: MemoryLimits, threads: int
 ) -> Selection | None:
     """Return the fastest candidate that is tolerated and fits into the limits, or None where there is none."""
-    allowed = float32_tolerance(shape.dtype, tolerance)
+    allowed = float32_tolerance(shape, tolerance)
     for timing, candidate in _timed(shape, allowed, filters, limits, threads):
         error = float32_error(shape, candidate.algorithm)
         if error <= allowed:

@@ -52,7 +52,7 @@ class CompiledKernel:
         """Return the shape of a batch of tiles; a kernel has three axes, of which missing ones lead."""
         tile = Triple(*(1,) * (3 - self.algorithm.ndim), *self.algorithm.tile)
         none = Triple(0, 0, 0)
-        return KernelShape(count, channels, count, tile, none, none, 0, count)
+        return KernelShape(batch=count, channels=channels, outputs=count, size=tile, low=none, high=none, block=count)
 
     def _packed(self, weights: Array) -> Array:
         """Return the transformed filters."""

@@ -43,8 +43,8 @@ static void NAME_fused(const NAME_call *call, NAME_real *own)
 #pragma omp for schedule(dynamic, 1)
 #endif
     for (int64_t block = 0; block < blocks; ++block) {
-        const int64_t first = block * plan->tiles / blocks, end = (block + 1) * plan->tiles / blocks;
-        NAME_fused_block(call, first, end - first, own + plan->scratch, NAME_scratch_at(own));
+        const int64_t size = plan->tiles / blocks, larger = plan->tiles % blocks;
+        NAME_fused_block(call, block * size + NAME_min(block, larger), size + (block < larger), own + plan->scratch, NAME_scratch_at(own));
     }
 }
 

@@ -74,9 +74,9 @@ def conv3d(
     Notes
     -----
     Tensors: float32, float16 and bfloat16 on the CPU with stride 1, dilation 1, groups 1 and up to 7 taps run in
-    generated C, 16 bits with float32 inside, where no gradient is required and the plan finds it faster; anything else is torch's own convolution, unless ``algorithm`` forces
-    plain torch operations, which may be differentiated. Arrays: the reference backend, for studies, which needs no
-    torch; ``object`` arrays of Fractions are convolved exactly.
+    generated C, 16 bits with float32 inside, where no gradient is required and the plan finds it faster; anything else
+    is torch's own convolution, unless ``algorithm`` forces plain torch operations, which may be differentiated. Arrays:
+    the reference backend, for studies, which needs no torch; ``object`` arrays of Fractions are convolved exactly.
 
     Examples
     --------

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _CONSOLE: Final = Console("python -m winograd.bench")
 
+_QUIET_LOAD: Final = 1.0
+"""Load average up to which a machine counts as idle; what ran before is still in it."""
+
 _EPILOG: Final = f"""\
 Every layer is verified against float64 before it is timed. Ours runs in its faster memory format, with filters
 transformed beforehand, against the fastest of six variants of torch's convolution. Examples:
@@ -67,6 +70,7 @@ def _parser() -> LineParser:
         help="threads, at most one per core (default: what torch uses)",
     )
     parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="of inputs and weights (default: 0)")
+    parser.add_argument("--wide", action="store_true", help="all figures of every layer in the table")
     parser.add_argument("--json", metavar="FILE", help="all figures, with the time of every round, as JSON")
     parser.add_argument("--plot", type=argument(_png), metavar="FILE", help="ratios and errors as PNG")
     return parser
@@ -90,7 +94,14 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
+    _warn_of_load()
     return _measured(options, suite)
+
+
+def _warn_of_load() -> None:
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > _QUIET_LOAD:
+        _CONSOLE.tell(f"warning: load average {load:.1f}: where other jobs want the cores, times tell little")
 
 
 def _require_extras(options: argparse.Namespace) -> None:
@@ -159,7 +170,7 @@ def _benchmark(options: argparse.Namespace, layers: Sequence[LayerMeasurement]) 
 def _ended(options: argparse.Namespace, layers: Sequence[LayerMeasurement], why: str) -> int:
     """Print what was measured, if anything was, and fail; no file is written."""
     if layers:
-        _print(_benchmark(options, layers))
+        _print(_benchmark(options, layers), options.wide)
         why = f"{why}; the table is of what was measured until then"
     return _CONSOLE.failed(why)
 
@@ -171,7 +182,7 @@ def _deliver(options: argparse.Namespace, benchmark: Benchmark) -> int:
         names = ", ".join(benchmark.above_tolerance)
         _CONSOLE.tell(f"warning: torch's own convolution is above the tolerance {options.tolerance:g}: {names}")
     try:
-        return _print(benchmark)
+        return _print(benchmark, options.wide)
     finally:  # what took minutes is kept even where nobody reads the table
         if options.json is not None:
             text = json.dumps(benchmark.as_dict(), indent=2, allow_nan=False) + "\n"
@@ -180,10 +191,10 @@ def _deliver(options: argparse.Namespace, benchmark: Benchmark) -> int:
             write_atomically(options.plot, benchmark_png(benchmark))
 
 
-def _print(benchmark: Benchmark) -> int:
+def _print(benchmark: Benchmark, wide: bool) -> int:
     from winograd.benching.showing import benchmark_text
 
-    return _CONSOLE.print(f"{benchmark_text(benchmark)}\n".encode("ascii", "backslashreplace"))
+    return _CONSOLE.print(f"{benchmark_text(benchmark, wide=wide)}\n".encode("ascii", "backslashreplace"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,7 @@ BOTH = benchmark(
 
 
 def row(name: str) -> list[str]:
-    return next(line for line in benchmark_text(BOTH).splitlines() if line.startswith(f"{name} ")).split()
+    return next(line for line in benchmark_text(BOTH, wide=True).splitlines() if line.startswith(f"{name} ")).split()
 
 
 def test_a_row_has_ratio_and_both_errors_beside_the_times() -> None:
@@ -24,6 +25,16 @@ def test_a_row_has_ratio_and_both_errors_beside_the_times() -> None:
         *("onednn", "8.00", "2.00", "4.50", "4.00", "to", "8.00", "1.2e-06", "1.0e-06", "5.0e-07"),
         *("1000", "300", "250", "1.0", "3.0"),
     ]
+
+
+def test_the_usual_table_fits_a_terminal() -> None:
+    long = replace(
+        measurement("layer1.0.conv1.0.0", (123.0, 124.0, 125.0), (12.0, 12.5, 13.0), count=4),
+        algorithm="native F(4x4x7,3x3x3) of 6x6x10 products",
+    )
+    lines = benchmark_text(benchmark(long)).partition("\n\n")[2].partition("\n\n")[0].splitlines()
+    assert max(map(len, lines)) <= 120
+    assert lines[-1].split()[:6] == ["layer1.0.conv1.0.0", "x4", "64>128", "3x3x3", "8x16x16", "F(4x4x7)"]
 
 
 def test_direct_convolution_has_no_prediction_and_no_memory() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
 from winograd.benching.result import Benchmark, LayerMeasurement
@@ -9,20 +11,28 @@ from winograd.benching.statistics import LAYER_INTERVAL, STACK_INTERVAL, Ratio
 from winograd.nn.table import mebibytes, scientific, text_table
 
 _HEADER: Final = (
+    "layer", "shape", "algorithm", "direct ms", "ours ms", "ratio", "interval", "error", "direct's",
+)  # fmt: skip
+_LEFT: Final = 3
+_WIDE_HEADER: Final = (
     "layer", "count", "shape", "algorithm", "layout", "best direct variant", "direct ms", "ours ms",
     "ratio", "interval", "predicted error", "measured error", "direct error",
     "effective", "executed", "direct", "U MiB", "work MiB",
 )  # fmt: skip
-_LEFT: Final = 6
+_WIDE_LEFT: Final = 6
+_RATES: Final = "effective, ours counted as direct convolution; executed, ours in its own products; direct, the other"
 
 
-def benchmark_text(benchmark: Benchmark) -> str:
-    """Return heading, table and sums."""
-    table = text_table(_HEADER, [_cells(layer) for layer in benchmark.layers], left=_LEFT)
-    return "\n".join([*_heading(benchmark), "", table, "", *_sums(benchmark)])
+def benchmark_text(benchmark: Benchmark, *, wide: bool = False) -> str:
+    """Return heading, table and sums; all figures of every layer if ``wide``."""
+    if wide:
+        table = text_table(_WIDE_HEADER, [_wide_cells(layer) for layer in benchmark.layers], left=_WIDE_LEFT)
+    else:
+        table = text_table(_HEADER, [_cells(layer) for layer in benchmark.layers], left=_LEFT)
+    return "\n".join([*_heading(benchmark, wide), "", table, "", *_sums(benchmark)])
 
 
-def _heading(benchmark: Benchmark) -> list[str]:
+def _heading(benchmark: Benchmark, wide: bool) -> list[str]:
     machine, macs = benchmark.machine, sum(layer.count * layer.macs for layer in benchmark.layers)
     return [
         f"{benchmark.suite}, batch {benchmark.batch}: {macs / 1e9:.3f} GMACs, "
@@ -33,7 +43,7 @@ def _heading(benchmark: Benchmark) -> list[str]:
         "errors: relative L2 against float64, independent zero-mean inputs; verified before timing, in both layouts",
         "ratio: median over the rounds of best direct variant / ours",
         f"interval: {LAYER_INTERVAL}",
-        "GFLOP/s: effective, ours counted as direct convolution; executed, ours in its own products; direct, the other",
+        *([f"GFLOP/s: {_RATES}"] if wide else []),
     ]
 
 
@@ -42,6 +52,32 @@ def _variables(benchmark: Benchmark) -> str:
 
 
 def _cells(layer: LayerMeasurement) -> tuple[str, ...]:
+    rounds = layer.rounds
+    return (
+        layer.layer + (f" x{layer.count}" if layer.count > 1 else ""),
+        f"{layer.input[1]}>{layer.weight[0]} {_sizes(layer.weight)} {_sizes(layer.input)}",
+        _short(layer.algorithm),
+        f"{rounds.direct_median_ms:.2f}",
+        f"{rounds.ours_median_ms:.2f}",
+        f"{rounds.ratio.value:.2f}",
+        f"{rounds.ratio.low:.2f}-{rounds.ratio.high:.2f}",
+        scientific(layer.measured_error),
+        scientific(layer.direct_error),
+    )
+
+
+def _short(algorithm: str) -> str:
+    """Return the outputs of a tile, and the products where they are not the least; the shape has the taps.
+
+    Examples
+    --------
+    >>> _short("native F(4x4x7,3x3x3) of 6x6x10 products"), _short("direct")
+    ('F(4x4x7) 6x6x10', 'direct')
+    """
+    return re.sub(r",[\dx]+\)", ")", algorithm.removeprefix("native ")).replace(" of ", " ").removesuffix(" products")
+
+
+def _wide_cells(layer: LayerMeasurement) -> tuple[str, ...]:
     rounds = layer.rounds
     return (
         layer.layer,
@@ -66,8 +102,11 @@ def _cells(layer: LayerMeasurement) -> tuple[str, ...]:
 
 
 def _shape(layer: LayerMeasurement) -> str:
-    taps, sizes = ("x".join(map(str, values[2:])) for values in (layer.weight, layer.input))
-    return f"{layer.input[1]} to {layer.weight[0]}, {taps} on {sizes}"
+    return f"{layer.input[1]} to {layer.weight[0]}, {_sizes(layer.weight)} on {_sizes(layer.input)}"
+
+
+def _sizes(tensor: Sequence[int]) -> str:
+    return "x".join(map(str, tensor[2:]))
 
 
 def _interval(ratio: Ratio) -> str:

@@ -52,6 +52,7 @@ def conv3d(
         As in ``torch.conv3d``: integers, one for all axes or one per axis; padding also 'same' or 'valid'.
     tolerance : float, optional
         Allowed relative L2 error against exact arithmetic, as predicted for independent zero-mean inputs; default 1e-5.
+        With 16 bits the rounding of the output comes on top.
     algorithm : BilinearAlgorithm or NestedAlgorithm, optional
         Forces this one: one axis per axis of the input, for as many taps; needs stride, dilation and groups of 1.
 
@@ -72,10 +73,10 @@ def conv3d(
 
     Notes
     -----
-    Tensors: float32 on the CPU with stride 1, dilation 1, groups 1 and taps of 3 runs in generated C where no gradient
-    is required and the plan finds it faster; anything else is torch's own convolution, unless ``algorithm`` forces
-    plain torch operations, which may be differentiated. Arrays: the reference backend, for studies, which needs no
-    torch; ``object`` arrays of Fractions are convolved exactly.
+    Tensors: float32, float16 and bfloat16 on the CPU with stride 1, dilation 1, groups 1 and up to 7 taps run in
+    generated C, 16 bits with float32 inside, where no gradient is required and the plan finds it faster; anything else
+    is torch's own convolution, unless ``algorithm`` forces plain torch operations, which may be differentiated. Arrays:
+    the reference backend, for studies, which needs no torch; ``object`` arrays of Fractions are convolved exactly.
 
     Examples
     --------

@@ -17,14 +17,14 @@ from winograd.algebra.bilinear import checked_size
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimits:
-    """Limits on the memory of one layer, in bytes; None for no limit.
+    """Limits on the memory of one convolution of one shape, in bytes; None for no limit.
 
     Parameters
     ----------
     workspace : int or None
         Of V and M and what else a call holds beside the filter: blocks of tiles are made small enough.
     filters : int or None
-        Of a transformed filter that is kept from call to call.
+        Of a transformed filter that is kept from call to call; a layer that sees several shapes may keep several.
 
     Raises
     ------

@@ -24,8 +24,8 @@ With 16-bit dtypes it is that of the float32 result, whose rounding to the outpu
 _MARGINS: Final = ((16, 1.2), (48, 1.1))
 """What measured errors may be above predicted ones, up to so many channels; `MODEL_MARGIN` with more.
 
-Nests of unlike algorithms with few channels are off most: (8,8) with (10,14) products by 19 % at 3 channels, 12 % at 16,
-8 % at 32.
+Nests of unlike algorithms with few channels are off most: F(8x8) with 10 and 14 products by 19 % at 3 channels, 12 % at
+16, 8 % at 32.
 """
 
 MODEL_MARGIN: Final = 1.05

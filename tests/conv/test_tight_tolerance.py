@@ -17,7 +17,6 @@ from winograd.conv.shape import ConvShape  # noqa: E402
 LAYERS = {
     "3 channels": (3, 48, (8, 56, 56)),
     "8 channels": (8, 32, (8, 56, 56)),
-    "8 channels in 2D": (8, 32, (112, 112)),
     "16 channels": (16, 32, (8, 28, 28)),
     "40 channels": (40, 32, (8, 28, 28)),
     "64 channels": (64, 32, (8, 28, 28)),

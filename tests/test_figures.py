@@ -67,6 +67,8 @@ def test_the_readme_says_where_and_when() -> None:
     found = result("c3d_batch1")
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Figures")[2].partition("\n## ")[0]
     machine = found["machine"]
+    tight = [result(f"c3d_batch{batch}_1e-6")["stack"]["ratio"]["value"] for batch in (1, 8)]
+    assert f"{tight[0]:.2f} times as fast at batch 1, {tight[1]:.2f} times at batch 8" in text
     for part in (machine["date"], machine["processor"], f"torch {machine['torch']}", f"{found['repeats']} rounds"):
         assert part in text
 

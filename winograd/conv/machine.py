@@ -97,7 +97,7 @@ NOMINAL: Final = Machine(
 )
 """What plans assume, so that a plan depends on the shape only: cores with AVX-512, 1 MB L2 each and 32 MB L3 together.
 
-Fitted on two cores of an AMD EPYC (family 25 model 17) on 2026-11-21, by least squares of the logarithms of 60 times,
+Fitted on two cores of an AMD EPYC (family 26 model 2) on 2026-11-21, by least squares of the logarithms of 60 times,
 each the least of some 20 calls: C3D's layers conv1 to conv5a and one of ResNet's, by 18 algorithms of 64 to 864
 products, both schedules and blocks of 1 to 98 tiles. They are met within 7 % (root mean square), the worst within 18 %.
 Direct convolution was fitted to C3D's layers, which are met within 20 %.

@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/stamps
-STUDIES := model_study model_limits bound_check model_speed model_ranking search_table front_3d lavin_gray
+STUDIES := model_study model_limits few_channels bound_check model_speed model_ranking search_table front_3d lavin_gray
 CLIP   := examples/clips/bigbuckbunny.mp4
 
 EXTRAS_demo  := torch,video,plot

@@ -1,8 +1,7 @@
-"""Convolutions at once: in threads, in children forked and spawned, at the exit; right every time, and no deadlock."""
+"""Convolutions at once: in threads, in forked children, at the exit; right every time, and no deadlock."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -154,31 +153,6 @@ def test_a_fork_while_other_threads_convolve() -> None:
             thread.join(DEADLINE_S)
     assert results
     assert all(results)
-
-
-def convolved(seed: int) -> list[float]:
-    """Return the outputs of one convolution, as what passes between processes."""
-    input, weight = operands(3, seed)
-    with torch.no_grad():
-        return conv3d(input, weight, padding=1, algorithm=ALGORITHMS[-1]).flatten().tolist()
-
-
-def _spawned(seed: int, results: multiprocessing.Queue[tuple[int, list[float]]]) -> None:
-    results.put((seed, convolved(seed)))
-
-
-def test_spawned_processes() -> None:
-    context = multiprocessing.get_context("spawn")
-    results: multiprocessing.Queue[tuple[int, list[float]]] = context.Queue()
-    children = [context.Process(target=_spawned, args=(seed, results), daemon=True) for seed in range(2)]
-    for child in children:
-        child.start()
-    for _ in children:
-        seed, output = results.get(timeout=DEADLINE_S)
-        assert output == convolved(seed) == direct(*operands(3, seed)).flatten().tolist()
-    for child in children:
-        child.join(DEADLINE_S)
-        assert child.exitcode == 0
 
 
 AT_EXIT = {

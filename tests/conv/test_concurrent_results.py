@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
 import pytest
 
@@ -124,40 +121,6 @@ def test_children_of_a_fork(alone: list[str]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_child_of_a_fork_copies_large_inputs() -> None:
-    convolution = native_convolution(nest(*[toom_cook(4, 3)] * 2))
-    input, weight = torch.randn(1, 40, 40, 40), torch.randn(40, 40, 3, 3)
-    packed = convolution.pack(weight)
-    expected = convolution.convolve(input, packed, padding=((1, 1),) * 2).movedim(1, -1).numpy()
-
-    def is_right() -> bool:
-        output = convolution.convolve(input, packed, padding=((1, 1),) * 2).movedim(1, -1).numpy()
-        return bool((output == expected).all())
-
-    assert ended(forked(is_right), 5) == 0
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_fork_while_other_threads_convolve(alone: list[str]) -> None:
-    stop = threading.Event()
-
-    def repeat(number: int) -> bool:
-        same = True
-        while not stop.is_set():
-            same = same and digest(number) == alone[number]
-        return same
-
-    with ThreadPoolExecutor(3) as pool:
-        running = [pool.submit(repeat, number) for number in (0, 2, 5)]
-        try:
-            statuses = [ended(forked(lambda: [digest(number) for number in range(4)] == alone[:4])) for _ in range(3)]
-        finally:
-            stop.set()
-    assert statuses == [0, 0, 0]
-    assert all(future.result() for future in running)
-
-
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_uses_threads_and_has_a_child_of_its_own(alone: list[str]) -> None:
     def is_right() -> bool:
         with ThreadPoolExecutor(4) as pool:
@@ -171,26 +134,6 @@ def test_a_child_uses_threads_and_has_a_child_of_its_own(alone: list[str]) -> No
 def test_new_processes(alone: list[str], method: str) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context(method)) as pool:
         assert list(pool.map(digest, range(len(CASES)), timeout=PATIENCE_S)) == alone
-
-
-AT_EXIT = """
-import atexit
-import threading
-from tests.conv.test_concurrent_results import digest
-expected = digest({number})
-atexit.register(lambda: print(digest({number}) == expected))
-threading.Thread(target=lambda: [digest({number}) for _ in range(20)]).start()
-"""
-
-
-def test_at_the_exit_of_the_interpreter() -> None:
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", AT_EXIT.format(number=1)],
-        capture_output=True, text=True, check=False, cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
-        timeout=PATIENCE_S,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
 
 
 def test_another_number_of_threads_in_between(alone: list[str]) -> None:

@@ -110,7 +110,12 @@ def test_negative_views_and_gradients_of_a_residual() -> None:
     expected = run_plan(plan, input_, weight) - 1
     assert torch.equal(run_plan(plan, input_, weight, residual=negative), expected)
     with torch.enable_grad():
-        assert tensor_obstacle(input_, weight, None, torch.ones(1, requires_grad=True)) == "a gradient is required"
+        wanted = torch.ones(1, 3, 5, 6, 7, requires_grad=True)
+        assert tensor_obstacle(wanted) == "a gradient is required"
+        output = run_plan(plan, input_, weight, residual=wanted, relu=True)
+        output.sum().backward()
+    assert torch.equal(output, (expected + 2).relu())
+    assert torch.equal(wanted.grad, (expected + 2 > 0).float())
 
 
 @pytest.mark.parametrize("dtype", DTYPES[1:])

@@ -1,7 +1,7 @@
 """Memory that is about to be written for the first time: large pages for it, where the system gives them.
 
 In: an address and a size. The advice changes the time, never the result: fresh memory costs a page fault for every
-4 KiB, which for large outputs takes longer than the convolution; with pages of 2 MiB it is one for every 512 of these.
+4 KiB, which large outputs wait for; with pages of 2 MiB it is one for every 512 of these.
 """
 
 from __future__ import annotations

@@ -165,13 +165,14 @@ def runnable_plan(
     return made if lack is None else plan(obstacle=lack)
 
 
-def tensor_obstacle(input: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None = None) -> str | None:
+def tensor_obstacle(*given: Tensor | None) -> str | None:
     """Return why generated C cannot read these tensors, for a reason that their shapes do not show, or None."""
-    tensors = [tensor for tensor in (input, weight, bias, residual) if tensor is not None]
+    tensors = [tensor for tensor in given if tensor is not None]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return "a gradient is required"
-    if input.device.type != "cpu":
-        return f"device {input.device.type}, the native backend has cpu"
+    device = next((tensor.device.type for tensor in tensors if tensor.device.type != "cpu"), None)
+    if device is not None:
+        return f"device {device}, the native backend has cpu"
     if any(type(tensor) not in _PLAIN or tensor.layout is not torch.strided for tensor in tensors):
         return "a tensor is not a plain dense one"
     if torch.is_autocast_enabled("cpu"):
@@ -217,7 +218,7 @@ def run_plan(
     """Run a plan made for these tensors: the convolution, plus the residual, then the ReLU if one is asked for.
 
     The native backend does all in one pass over the output, and rounds 16-bit outputs once, at its end; the others add
-    the residual to what they have rounded.
+    the residual to what they have rounded; so is one added that C cannot read, such as one that requires a gradient.
 
     Parameters
     ----------
@@ -245,9 +246,11 @@ def run_plan(
         added = None if residual is None else residual.unsqueeze(0)
         return run_plan(plan, input.unsqueeze(0), weight, bias, packed=packed, residual=added, relu=relu).squeeze(0)
     native = _native_for(plan)
-    if native is not None:
+    if native is None:
+        return _with_epilogue(_run_in_torch(plan, input, weight, bias, packed), residual, relu)
+    if residual is None or tensor_obstacle(residual) is None:
         return _run_native(native, input, weight, bias, plan, packed, residual, relu)
-    return _with_epilogue(_run_in_torch(plan, input, weight, bias, packed), residual, relu)
+    return _with_epilogue(_run_native(native, input, weight, bias, plan, packed, None, False), residual, relu)
 
 
 def _run_in_torch(plan: Plan, input: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from winograd.accuracy.model import predict_relative_l2  # noqa: E402
 from winograd.algebra.tiling import tile_axes  # noqa: E402
 from winograd.codegen.targets.c import CHANNEL_BLOCK  # noqa: E402
 from winograd.conv import native  # noqa: E402
+from winograd.conv.layout import Layout  # noqa: E402
 from winograd.conv.native import native_convolution  # noqa: E402
 from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
 
@@ -240,3 +242,16 @@ def test_the_default_device_and_dtype_play_no_part() -> None:
     finally:
         torch.set_default_dtype(default)
     assert torch.equal(output.double(), expected)
+
+
+@given(
+    st.tuples(*[st.integers(1, 40)] * 3), st.integers(1, 4), st.sampled_from([1, 3, 64, 100, 512]), st.integers(1, 512)
+)
+def test_a_kernel_that_may_choose_chooses_as_plans_say_it_does(sizes, batch: int, channels: int, outputs: int) -> None:
+    convolution, tiling = native_convolution(F4_3D), tile_axes(sizes, (4, 4, 4), (3, 3, 3), ((1, 1),) * 3)
+    last, threads = Layout.CHANNELS_LAST, 2
+    shape = convolution._shape(tiling, batch, channels, outputs, None, threads, last, last)
+    floats = convolution._library.winograd_workspace_floats
+    said = floats(ctypes.byref(shape), threads)
+    shape.schedule = shape.block = 0
+    assert floats(ctypes.byref(shape), threads) == said

@@ -28,6 +28,7 @@ from winograd.conv.roofline import NOMINAL_THREADS, Algorithm
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.selection import Filters, Selection, best_timing, is_filter_capped, least_error, select
 from winograd.conv.shape import ConvShape
+from winograd.conv.switch import Direct, switched_off
 
 __all__ = [
     "DEFAULT_TOLERANCE",
@@ -60,7 +61,7 @@ def make_plan(
     shape: ConvShape,
     *,
     tolerance: float | None = None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | None = None,
+    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
     filters: Filters = Filters.LIVE,
     obstacle: str | None = None,
     threads: int = NOMINAL_THREADS,
@@ -75,8 +76,9 @@ def make_plan(
     tolerance : float, optional
         Allowed relative L2 error, above 0 (default `DEFAULT_TOLERANCE`), the rounding of a 16-bit output left out; a
         forced algorithm ignores it.
-    algorithm : BilinearAlgorithm or NestedAlgorithm, optional
-        Forces this one, whatever its error and speed.
+    algorithm : BilinearAlgorithm, NestedAlgorithm or "direct", optional
+        Forces this one, whatever its error and speed; it gives way where `winograd.conv.switch` has switched Winograd
+        off.
     filters : Filters
         LIVE adds the transform of the filter to the time of every call.
     obstacle : str, optional
@@ -107,14 +109,15 @@ def make_plan(
     >>> make_plan(shape)
     <Plan direct: stride (2, 2), the native backend needs 1>
     """
-    forced = None if algorithm is None else checked_algorithm(shape, algorithm)
+    off = switched_off(algorithm)
+    forced = None if algorithm is None or isinstance(algorithm, str) else checked_algorithm(shape, algorithm)
     if forced is not None and shape.dtype not in TRANSFORMED_DTYPES:
         raise NotImplementedError(
             f"dtype {shape.dtype}, {forced.label} needs one of {', '.join(TRANSFORMED_DTYPES)}; leave algorithm out"
         )
     limits = limits_or_default(workspace_cap, filter_cap)
     terms = _Terms(checked_tolerance(tolerance), filters, limits, checked_size("threads", threads))
-    return _make_plan(shape, forced, obstacle, terms)
+    return _make_plan(shape, forced if off is None else None, off or obstacle, terms)
 
 
 @lru_cache(maxsize=4096)

@@ -20,10 +20,12 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import FUNCTIONS
+from winograd.conv.dispatch import OWN, Decisions, needs_gradient
 from winograd.conv.limits import limits_or_default, memory_limits
 from winograd.conv.operator import (
     UNREADABLE,
     is_recorded,
+    is_torchs_own,
     pack_for_plan,
     read_shape,
     run_plan,
@@ -31,11 +33,12 @@ from winograd.conv.operator import (
     tensor_obstacle,
 )
 from winograd.conv.plan import Filters, Plan, checked_tolerance
+from winograd.conv.switch import Direct, is_enabled
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed
 
-Algorithm = BilinearAlgorithm | NestedAlgorithm
+Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 
 Convolution = _ConvNd
 """What torch's convolutions have in common."""
@@ -111,6 +114,7 @@ class LayerState:
         self.workspace_cap = workspace_cap
         self.filter_cap = filter_cap
         self._uses: dict[tuple[Any, ...], _Use] = {}
+        self._own = Decisions()
 
     def __reduce__(self) -> tuple[Any, ...]:
         settings = (self.tolerance, self.algorithm, self.original, self.filters, self.workspace_cap, self.filter_cap)
@@ -130,7 +134,8 @@ class LayerState:
     def limit(self, workspace_cap: int | None, filter_cap: int | None) -> None:
         """Take these limits on memory, and drop what was planned and transformed under the old ones."""
         limits_or_default(workspace_cap, filter_cap)
-        self.workspace_cap, self.filter_cap, self._uses = workspace_cap, filter_cap, {}
+        self.workspace_cap, self.filter_cap = workspace_cap, filter_cap
+        self._forget()
 
     def change(
         self, *, tolerance: float | None = None, algorithm: Algorithm | None = None, filters: Filters | None = None
@@ -139,17 +144,20 @@ class LayerState:
         self.tolerance = self.tolerance if tolerance is None else checked_tolerance(tolerance)
         self.algorithm = self.algorithm if algorithm is None else algorithm
         self.filters = self.filters if filters is None else filters
-        self._uses = {}
+        self._forget()
 
     def convolve(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve with the stride, dilation and groups of the layer, by the plan for this shape."""
         if not isinstance(input, Tensor):
             return _torch_own(layer, input, weight, bias, padding)
-        filters = self.filters if _is_watched(layer, weight) else Filters.LIVE
         geometry = (layer.stride, padding, layer.dilation, layer.groups)
+        autocasts = torch.is_autocast_enabled("cpu")
+        if self._own.find(input, weight, bias, geometry, autocasts) is OWN and self._may_pass(layer, weight):
+            return _torch_own(layer, input, weight, bias, padding)
+        filters = self.filters if _is_watched(layer, weight) else Filters.LIVE
         obstacle = tensor_obstacle(input, weight, bias)
         tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
-        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits())
+        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
         key = (tensors, geometry, filters, obstacle, *around)
         use = self._uses.get(key)
         if use is None:
@@ -173,12 +181,24 @@ class LayerState:
             self._drop_packed()
         elif obstacle is None and use.plan.filters is Filters.FROZEN:
             self._pack(use, weight)
+        settled = obstacle is None or needs_gradient(input, weight, bias)
+        if settled and filters is self.filters and is_torchs_own(use.plan, weight):
+            self._own.keep(OWN, input, weight, bias, geometry, autocasts)
         return run_plan(use.plan, input, weight, bias, packed=use.packed)
+
+    def _may_pass(self, layer: Convolution, weight: Tensor) -> bool:
+        """Return whether a call may go to torch with what is packed for other shapes staying as it is."""
+        return self.filters is Filters.LIVE or _is_watched(layer, weight)
 
     def _remember(self, key: tuple[Any, ...], use: _Use) -> None:
         self._uses[key] = use
         for oldest in list(self._uses)[:-MAX_PLANS]:
             self._uses.pop(oldest, None)
+            self._own.forget()
+
+    def _forget(self) -> None:
+        self._uses = {}
+        self._own.forget()
 
     def _pack(self, use: _Use, weight: Tensor) -> None:
         """Transform the weight for the plan unless that was done, for this plan or another with the same algorithm."""

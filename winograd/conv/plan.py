@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final
 
 from winograd.algebra.bilinear import BilinearAlgorithm, checked_size
 from winograd.algebra.nesting import NestedAlgorithm
@@ -28,11 +27,9 @@ from winograd.conv.roofline import NOMINAL_THREADS, Algorithm
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.selection import Filters, Selection, best_timing, is_filter_capped, least_error, select
 from winograd.conv.shape import ConvShape
-<<<<<<< HEAD
 from winograd.conv.switch import Direct, switched_off
-=======
 from winograd.conv.task import Task, Terms, core_task
->>>>>>> phases
+from winograd.conv.verdict import REQUIRED_GAIN
 
 __all__ = [
     "DEFAULT_TOLERANCE",
@@ -46,9 +43,6 @@ __all__ = [
     "shape_obstacle",
     "stride_obstacle",
 ]
-
-REQUIRED_GAIN: Final = 1.2
-"""Direct convolution is kept unless Winograd is predicted to be faster by this factor: what the model may be off by."""
 
 
 def make_plan(
@@ -116,6 +110,10 @@ def make_plan(
 
 @lru_cache(maxsize=4096)
 def _make_plan(shape: ConvShape, forced: NestedAlgorithm | None, obstacle: str | None, terms: Terms) -> Plan:
+    return replace(_planned(shape, forced, obstacle, terms), terms=terms)
+
+
+def _planned(shape: ConvShape, forced: NestedAlgorithm | None, obstacle: str | None, terms: Terms) -> Plan:
     if shape.is_empty:
         return Plan(shape, Backend.DIRECT, None, "nothing to compute")
     if forced is not None:

@@ -10,9 +10,8 @@ import operator
 import os
 import sys
 from collections.abc import Sequence
-from enum import Enum
 from math import prod
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
@@ -22,6 +21,7 @@ from winograd.conv.plan_record import Plan
 from winograd.conv.selection import Filters
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct
+from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
 
 MOST_ELEMENTS: Final = 2**62
 """Elements of an input, a weight or an output, at most: more have no address."""
@@ -31,13 +31,6 @@ DTYPES: Final = (
     "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "object",
 )  # fmt: skip
 """Names of dtypes that there are plans for; those without an algorithm are computed directly."""
-
-
-class Tuning(Enum):
-    """Whether candidates are compared by the cost model, or run and timed on this machine."""
-
-    MODEL = "model"
-    MEASURE = "measure"
 
 
 def plan_conv(
@@ -51,7 +44,7 @@ def plan_conv(
     dtype: Any = None,
     tolerance: float | None = None,
     algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
-    tuning: Tuning | Literal["model", "measure"] = "model",
+    tuning: TuningName = "model",
     frozen: bool = True,
     threads: int | None = None,
     workspace_cap: int | None = None,
@@ -123,25 +116,6 @@ def plan_conv(
         workspace_cap=workspace_cap,
         filter_cap=filter_cap,
     )
-
-
-def checked_tuning(tuning: Tuning | str) -> Tuning:
-    """Return how to tune.
-
-    Raises
-    ------
-    ValueError
-        For another word than "model" and "measure".
-
-    Examples
-    --------
-    >>> checked_tuning("measure")
-    <Tuning.MEASURE: 'measure'>
-    """
-    try:
-        return Tuning(tuning)
-    except ValueError:
-        raise ValueError(f"tuning is {tuning!r}, must be 'model' or 'measure'") from None
 
 
 def usable_threads() -> int:

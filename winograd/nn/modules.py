@@ -33,7 +33,10 @@ from winograd.conv.operator import (
     tensor_obstacle,
 )
 from winograd.conv.plan import Filters, Plan, checked_tolerance
+from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct, is_enabled
+from winograd.conv.tuning import tuned_plan
+from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed
@@ -87,7 +90,7 @@ class LayerState:
     ----------
     tolerance : float or None
         Allowed relative L2 error of the layer; None takes the default.
-    algorithm : BilinearAlgorithm or NestedAlgorithm, optional
+    algorithm : BilinearAlgorithm, NestedAlgorithm or "direct", optional
         Forces this one.
     original : type, optional
         The class before conversion; None for a layer that was built as a planned one.
@@ -95,6 +98,8 @@ class LayerState:
         FROZEN keeps transformed weights.
     workspace_cap, filter_cap : int, optional
         Limits on memory in bytes, see `winograd.conv.limits`; None takes those of the process.
+    tuning : Tuning or str
+        "measure" times candidates at the first forward of each shape, see `winograd.conv.tuning`.
     """
 
     def __init__(
@@ -105,7 +110,9 @@ class LayerState:
         filters: Filters = Filters.LIVE,
         workspace_cap: int | None = None,
         filter_cap: int | None = None,
+        tuning: Tuning | TuningName = Tuning.MODEL,
     ) -> None:
+        self.tuning = checked_tuning(tuning)
         self.tolerance = checked_tolerance(tolerance)
         self.algorithm = algorithm
         self.original = original
@@ -117,8 +124,8 @@ class LayerState:
         self._own = Decisions()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        settings = (self.tolerance, self.algorithm, self.original, self.filters, self.workspace_cap, self.filter_cap)
-        return LayerState, settings
+        caps = (self.workspace_cap, self.filter_cap)
+        return LayerState, (self.tolerance, self.algorithm, self.original, self.filters, *caps, self.tuning)
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -138,12 +145,18 @@ class LayerState:
         self._forget()
 
     def change(
-        self, *, tolerance: float | None = None, algorithm: Algorithm | None = None, filters: Filters | None = None
+        self,
+        *,
+        tolerance: float | None = None,
+        algorithm: Algorithm | None = None,
+        filters: Filters | None = None,
+        tuning: Tuning | None = None,
     ) -> None:
         """Take new settings, those that are not None, and drop what was planned and transformed under the old ones."""
         self.tolerance = self.tolerance if tolerance is None else checked_tolerance(tolerance)
         self.algorithm = self.algorithm if algorithm is None else algorithm
         self.filters = self.filters if filters is None else filters
+        self.tuning = self.tuning if tuning is None else tuning
         self._forget()
 
     def convolve(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
@@ -165,17 +178,7 @@ class LayerState:
                 shape = read_shape(input, weight, bias, ConvArguments(*geometry), ndim=weight.ndim - 2)
             except UNREADABLE:
                 return _torch_own(layer, input, weight, bias, padding)
-            use = _Use(
-                runnable_plan(
-                    shape,
-                    tolerance=self.tolerance,
-                    algorithm=self.algorithm,
-                    filters=filters,
-                    obstacle=obstacle,
-                    workspace_cap=self.workspace_cap,
-                    filter_cap=self.filter_cap,
-                )
-            )
+            use = _Use(self._planned(shape, filters, obstacle))
             self._remember(key, use)
         if filters is Filters.LIVE:
             self._drop_packed()
@@ -185,6 +188,20 @@ class LayerState:
         if settled and filters is self.filters and is_torchs_own(use.plan, weight):
             self._own.keep(OWN, input, weight, bias, geometry, autocasts)
         return run_plan(use.plan, input, weight, bias, packed=use.packed)
+
+    def _planned(self, shape: ConvShape, filters: Filters, obstacle: str | None) -> Plan:
+        """Return the plan for a shape, measured where that was asked for and can be done."""
+        caps = {"workspace_cap": self.workspace_cap, "filter_cap": self.filter_cap}
+        if self.tuning is Tuning.MEASURE and self.algorithm is None and obstacle is None:
+            return tuned_plan(shape, tolerance=self.tolerance, filters=filters, **caps)
+        return runnable_plan(
+            shape,
+            tolerance=self.tolerance,
+            algorithm=self.algorithm,
+            filters=filters,
+            obstacle=obstacle,
+            **caps,
+        )
 
     def _may_pass(self, layer: Convolution, weight: Tensor) -> bool:
         """Return whether a call may go to torch with what is packed for other shapes staying as it is."""
@@ -282,10 +299,15 @@ class _Built(PlannedConvolution):
     """A planned convolution built as such, by its constructor."""
 
     def __init__(
-        self, *args: Any, tolerance: float | None = None, algorithm: Algorithm | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        tolerance: float | None = None,
+        algorithm: Algorithm | None = None,
+        tuning: TuningName = "model",
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._winograd = LayerState(tolerance, algorithm)
+        self._winograd = LayerState(tolerance, algorithm, tuning=tuning)
 
 
 class Conv1d(_Built, nn.Conv1d):
@@ -305,13 +327,16 @@ class Conv3d(_Built, nn.Conv3d):
         As `torch.nn.Conv3d`.
     tolerance : float, optional
         Allowed relative L2 error against exact arithmetic, as predicted for independent zero-mean inputs; 1e-5 if None.
-    algorithm : BilinearAlgorithm or NestedAlgorithm, optional
-        Forces this one, whatever its error and speed.
+    algorithm : BilinearAlgorithm, NestedAlgorithm or "direct", optional
+        Forces this one, whatever its error and speed; "direct" switches Winograd off for this layer.
+    tuning : "model" or "measure"
+        How candidates are compared: by the cost model, or timed on this machine at the first forward of each shape.
 
     Raises
     ------
     ValueError
-        If the tolerance is not above 0; at the first forward if the algorithm does not fit the weight.
+        If the tolerance is not above 0, or tuning is another word; at the first forward if the algorithm does not fit
+        the weight.
 
     Examples
     --------

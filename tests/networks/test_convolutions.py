@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from winograd.networks import NetworkConvolution, VideoNetwork, convolutions
-from winograd.networks.convolutions import convolutions_of
+from winograd.networks import VideoNetwork
+from winograd.networks.convolutions import NetworkConvolution, convolutions, convolutions_of
 from winograd.networks.registry import UnknownNetworkError
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from winograd.networks.c3d import C3D
-from winograd.networks.convolutions import NetworkConvolution, convolutions
 from winograd.networks.initialise import initialise_he, load_weights
 from winograd.networks.registry import create, list_networks
 from winograd.networks.video_network import VideoNetwork
 
 __all__ = [
     "C3D",
-    "NetworkConvolution",
     "VideoNetwork",
-    "convolutions",
     "create",
     "initialise_he",
     "list_networks",

@@ -35,6 +35,10 @@ _SEPARATIONS: Final = {"resnet3d": "dense", "ip_csn": "interaction-preserved", "
 
 _BUILDERS: Final[dict[str, Callable[..., VideoNetwork]]] = {
     "c3d": _Family("c3d", "C3D"),
+    "i3d_rgb": _Family("i3d", "I3D", {"channels": 3}),
+    "i3d_flow": _Family("i3d", "I3D", {"channels": 2}),
+    "i3d_two_stream": _Family("i3d", "TwoStreamI3D"),
+    "fused_two_stream": _Family("fused", "FusedTwoStream"),
     "r2d_18": _Family("resnet3d", "r2d"),
     "fr2d_18": _Family("resnet3d", "fr2d"),
     **{f"mc{split}_18": _Family("resnet3d", "mc", {"split": split}) for split in range(2, 6)},

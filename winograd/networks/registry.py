@@ -50,6 +50,7 @@ _BUILDERS: Final[dict[str, Callable[..., VideoNetwork]]] = {
         for name, separation in _SEPARATIONS.items()
         for depth in (50, 101, 152)
     },
+    **{f"p3d_{depth}": _Family("p3d", "P3D", {"depth": depth}) for depth in (63, 131, 199)},
 }
 
 

@@ -33,12 +33,15 @@ class _Family:
 
 _SEPARATIONS: Final = {"resnet3d": "dense", "ip_csn": "interaction-preserved", "ir_csn": "interaction-reduced"}
 
+_STRUCTURES: Final = ("conv3d", "r2plus1d", "p3d_a", "p3d_b", "p3d_c", "rank1", "add", "cat")
+
 _BUILDERS: Final[dict[str, Callable[..., VideoNetwork]]] = {
     "c3d": _Family("c3d", "C3D"),
     "i3d_rgb": _Family("i3d", "I3D", {"channels": 3}),
     "i3d_flow": _Family("i3d", "I3D", {"channels": 2}),
     "i3d_two_stream": _Family("i3d", "TwoStreamI3D"),
     "fused_two_stream": _Family("fused", "FusedTwoStream"),
+    "lightweight_c3d": _Family("lightweight", "LightweightC3D"),
     "r2d_18": _Family("resnet3d", "r2d"),
     "fr2d_18": _Family("resnet3d", "fr2d"),
     **{f"mc{split}_18": _Family("resnet3d", "mc", {"split": split}) for split in range(2, 6)},
@@ -50,6 +53,7 @@ _BUILDERS: Final[dict[str, Callable[..., VideoNetwork]]] = {
         for name, separation in _SEPARATIONS.items()
         for depth in (50, 101, 152)
     },
+    **{f"eco_lite_{structure}": _Family("eco", "ECOLite", {"structure": structure}) for structure in _STRUCTURES},
     **{f"p3d_{depth}": _Family("p3d", "P3D", {"depth": depth}) for depth in (63, 131, 199)},
 }
 

@@ -21,32 +21,26 @@ WIDTHS: Final = (64, 128, 256, 512)
 
 
 class ResidualBlock(nn.Module):
-    """A chain of layers whose result is added to the input, or to a 1x1x1 convolution of it where the shape changes.
+    """A chain of layers whose result is added to the input, or to what a shortcut makes of it.
 
     Parameters
     ----------
     chain : sequence of modules
         Named conv1, conv2 and so on.
-    channels, outputs : int
-        Of the input and of the last module.
-    stride : tuple of int
-        Of the whole chain.
-    builder : Builder
-        Makes the shortcut.
+    outputs : int
+        Channels of the output.
+    shortcut : Module or None
+        Named downsample; None where the chain changes no size.
     """
 
-    def __init__(
-        self, chain: Sequence[nn.Module], channels: int, outputs: int, stride: tuple[int, int, int], builder: Builder
-    ) -> None:
+    def __init__(self, chain: Sequence[nn.Module], outputs: int, shortcut: nn.Module | None) -> None:
         super().__init__()
         self.outputs = outputs
         self.names = tuple(f"conv{number}" for number in range(1, len(chain) + 1))
         for name, module in zip(self.names, chain, strict=True):
             self.add_module(name, module)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = None
-        if channels != outputs or stride != (1, 1, 1):
-            self.downsample = builder.normalised(channels, outputs, stride=stride)
+        self.downsample = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         """Return max(chain(x) + shortcut(x), 0)."""
@@ -63,7 +57,7 @@ def basic_block(builder: Builder, kind: ConvKind, channels: int, width: int, ste
         nn.Sequential(kind.build(builder, channels, width, step, channels), builder.norm(width), nn.ReLU(inplace=True)),
         nn.Sequential(kind.build(builder, width, width, 1, channels), builder.norm(width)),
     )
-    return ResidualBlock(chain, channels, width, kind.stride(step), builder)
+    return ResidualBlock(chain, width, _shortcut(builder, channels, width, kind.stride(step)))
 
 
 def bottleneck(builder: Builder, kind: ConvKind, channels: int, width: int, step: int) -> ResidualBlock:
@@ -73,7 +67,12 @@ def bottleneck(builder: Builder, kind: ConvKind, channels: int, width: int, step
         nn.Sequential(kind.build(builder, width, width, step, width), builder.norm(width), nn.ReLU(inplace=True)),
         builder.normalised(width, 4 * width),
     )
-    return ResidualBlock(chain, channels, 4 * width, kind.stride(step), builder)
+    return ResidualBlock(chain, 4 * width, _shortcut(builder, channels, 4 * width, kind.stride(step)))
+
+
+def _shortcut(builder: Builder, channels: int, outputs: int, stride: tuple[int, int, int]) -> nn.Module | None:
+    changed = channels != outputs or stride != (1, 1, 1)
+    return builder.normalised(channels, outputs, stride=stride) if changed else None
 
 
 class VideoResNet(VideoNetwork):

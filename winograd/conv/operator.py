@@ -318,7 +318,7 @@ def _run_native(
     return native.convolve(
         input.detach().resolve_neg(),
         filters,
-        _shift(bias),
+        _shift(native, bias),
         plan.shape.padding,
         relu,
         None if residual is None else residual.detach().resolve_neg(),
@@ -342,17 +342,19 @@ def _run_phases(
     filters = _pack_native(native, weight, plan) if packed is None else packed
     assert isinstance(filters, PackedGroups)
     assert plan.phases is not None
+    fused = residual is None or (not plan.phases.joins and tensor_obstacle(residual) is None)
     output = convolve_phases(
         native,
         plan.phases,
         input.detach().resolve_neg(),
         filters,
-        _shift(bias),
-        relu=relu and residual is None,
+        _shift(native, bias),
+        residual=residual.detach().resolve_neg() if fused and residual is not None else None,
+        relu=relu and fused,
         schedule=plan.schedule,
         layout=torchs_layout(input, weight),
     )
-    return output if residual is None else _with_epilogue(output, residual, relu)
+    return output if fused else _with_epilogue(output, residual, relu)
 
 
 def _pack_native(native: NativeConvolution, weight: Tensor, plan: Plan) -> PackedFilter | PackedGroups:
@@ -364,8 +366,8 @@ def _pack_native(native: NativeConvolution, weight: Tensor, plan: Plan) -> Packe
     return pack_groups(native, plan.phases, plain)
 
 
-def _shift(bias: Tensor | None) -> Tensor | None:
-    return None if bias is None else bias.detach().resolve_neg().float()
+def _shift(native: NativeConvolution, bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else bias.detach().resolve_neg().to(native.working)
 
 
 def _native_for(plan: Plan) -> NativeConvolution | None:

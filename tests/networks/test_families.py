@@ -141,8 +141,8 @@ def test_two_streams_see_their_channels_and_add_their_scores() -> None:
     torch.testing.assert_close(model(clip)[:, 0], expected)
 
 
-@pytest.mark.parametrize(("name", "channels"), [("i3d_two_stream", 5), ("fused_two_stream", 23)])
-def test_two_streams_refuse_other_channels(name: str, channels: int) -> None:
+@pytest.mark.parametrize(("name", "channels"), [("i3d_flow", 2), ("i3d_two_stream", 5), ("fused_two_stream", 23)])
+def test_clips_with_other_channels_are_refused(name: str, channels: int) -> None:
     with torch.device("meta"):
         model = create(name)
     with pytest.raises(

@@ -22,7 +22,6 @@ from roofline_study import direct_times
 from winograd.artefact import write_atomically
 from winograd.conv.shape import ConvShape
 from winograd.conv.timing import measured_on
-from winograd.networks.convolutions import convolutions
 
 NETWORKS = ("c3d", "i3d_rgb", "r3d_18", "mc3_18", "r2plus1d_18", "ip_csn_50", "p3d_63", "eco_lite_conv3d")
 
@@ -48,6 +47,8 @@ def main() -> int:
 
 def shapes() -> Iterator[tuple[str, ConvShape]]:
     """Yield every distinct shape of the networks under the name of the first layer that has it."""
+    from winograd.networks.convolutions import convolutions
+
     seen = set()
     for network in NETWORKS:
         for layer in convolutions(network):

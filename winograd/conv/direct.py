@@ -34,6 +34,9 @@ _LEAST_MACS = {2: 5_000_000, 3: 1_000_000}
 _LEAST_PACKED_MACS = {2: 1_000_000, 3: 300_000}
 """The same with a packed weight."""
 
+_LEAST_UNFOLDED = 60_000
+"""Elements of the unfolded input from which on writing them is what takes torch so long."""
+
 _LEAST_POINTWISE_MACS = 10_000_000
 """The same for one tap, where torch, too, has nothing but a matrix product to compute."""
 
@@ -86,7 +89,9 @@ def is_worth_packing(shape: ConvShape) -> bool:
         return False
     if not _is_unfolded(shape):
         return True  # torch calls oneDNN itself, and reorders the weight each time
-    return shape.macs >= (_LEAST_PACKED_MACS[shape.ndim] if _taps(shape) > 1 else _LEAST_PACKED_POINTWISE_MACS)
+    if _taps(shape) == 1:
+        return shape.macs >= _LEAST_PACKED_POINTWISE_MACS
+    return shape.macs >= _LEAST_PACKED_MACS[shape.ndim] or shape.macs >= shape.outputs * _LEAST_UNFOLDED
 
 
 def _is_unfolded(shape: ConvShape) -> bool:

@@ -13,7 +13,7 @@ EXTRAS_bench := torch,bench,plot
 EXTRAS_test  := torch,triton,video,plot,search,dask,test
 EXTRAS_check := $(EXTRAS_test),notebooks,docs,dev
 
-.PHONY: help demo test check lint bench study catalogue docs clean
+.PHONY: help demo test check lint bench bench-whole study catalogue docs clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -22,6 +22,7 @@ help:
 	@echo "make test    all tests and doctests"
 	@echo "make check   tests, lint, types, rooms, documentation with its notebooks: what has to pass before a merge"
 	@echo "make bench   C3D's stack at batch 1 and 8 against the best direct variants, and proofs against wincnn; into build/"
+	@echo "make bench-whole  every suite that figures are published of, into benchmarks/results; then the tables (an hour, on a quiet machine)"
 	@echo "make study   how well the error model fits, what the search finds, how fast both are; into build/*.json (an hour)"
 	@echo "make catalogue  search the best known algorithms again; into build/catalogue.json"
 	@echo "make docs    documentation into docs/_build/html"
@@ -34,10 +35,14 @@ demo: $(STAMPS)/demo
 bench: $(STAMPS)/bench
 	@mkdir -p build
 	for batch in 1 8; do \
-		$(BIN)/python -m winograd.bench --suite c3d --batch $$batch --tolerance 2e-6 \
+		$(BIN)/python -m winograd.bench --suite c3d_stack --batch $$batch --tolerance 2e-6 \
 			--json build/c3d_batch$$batch.json --plot build/c3d_batch$$batch.png || exit 1; \
 	done
 	$(BIN)/python benchmarks/proof.py --json build/proof.json
+
+bench-whole: $(STAMPS)/bench
+	PYTHON=$(BIN)/python sh benchmarks/whole.sh benchmarks/results
+	$(BIN)/python benchmarks/tables.py --pages benchmarks/results/bench_*.json
 
 study: $(STAMPS)/test
 	@mkdir -p build

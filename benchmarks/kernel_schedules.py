@@ -1,6 +1,6 @@
 """What the schedules of the native backend gain on each layer of a suite, and in which stage the time goes.
 
-    python benchmarks/kernel_schedules.py [--suite c3d] [--batch N] [--tolerance T] [--repeats N] [--json FILE]
+    python benchmarks/kernel_schedules.py [--suite c3d_stack] [--batch N] [--tolerance T] [--repeats N] [--json FILE]
 
 Every layer runs by the algorithm of its plan, warm, channels last, and by every schedule in turn: fused and staged,
 with few tiles and many. Results of all schedules are compared bit for bit before they are timed. Shares of the stages
@@ -30,7 +30,7 @@ import torch
 from winograd.artefact import write_atomically
 from winograd.benching.layers import BenchLayer
 from winograd.benching.measurement import draw_tensors, multiplications
-from winograd.benching.suites import SUITES, make_suite
+from winograd.benching.suites import make_suite
 from winograd.conv.layout import as_channels_last
 from winograd.conv.native import native_convolution
 from winograd.conv.plan import Backend, Filters, make_plan
@@ -85,7 +85,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--suite", choices=sorted(SUITES), default="c3d", help="whose layers (default: c3d)")
+    parser.add_argument("--suite", default="c3d_stack", help="whose layers (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=1, help="images (default: 1)")
     parser.add_argument("--tolerance", type=float, default=2e-6, help="of the plans (default: 2e-6)")
     parser.add_argument("--repeats", type=int, default=15, help="rounds of timing (default: 15)")

@@ -11,14 +11,16 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from winograd.accuracy.showing.plots.canvas import require_matplotlib
 from winograd.arguments import LineParser, argument, integer, parse_words, positive
 from winograd.artefact import checked_targets, write_atomically
-from winograd.benching.suites import SUITES, make_suite
+from winograd.benching.layers import Part
+from winograd.benching.random_layers import RANDOM_LAYERS
+from winograd.benching.suites import RANDOM, SUITES, make_suite
 from winograd.console import Console
 from winograd.conv.plan import DEFAULT_TOLERANCE
 
@@ -31,11 +33,17 @@ _CONSOLE: Final = Console("python -m winograd.bench")
 _QUIET_LOAD: Final = 1.0
 """Load average up to which a machine counts as idle; what ran before is still in it."""
 
+_DTYPES: Final = ("float32", "float64", "float16", "bfloat16")
+
+_TOLERANCES: Final = {"float64": DEFAULT_TOLERANCE * 2.0**-29}
+"""Default tolerances of other dtypes: smaller by the ratio of the roundoffs; 16 bits have that of float32."""
+
 _EPILOG: Final = f"""\
 Every layer is verified against float64 before it is timed. Ours runs in its faster memory format, with filters
 transformed beforehand, against the fastest of six variants of torch's convolution. Examples:
   {_CONSOLE.program} --suite c3d --batch 8 --tolerance 2e-6 --json c3d.json --plot c3d.png
-  {_CONSOLE.program} --suite i3d_rgb --layer 'Mixed_3*' --repeats 5
+  {_CONSOLE.program} --suite i3d_rgb --layer 'Mixed_3*' --layer 'Mixed_4*' --repeats 5
+  {_CONSOLE.program} --suite r3d_18 --only stride1
 """
 
 
@@ -52,16 +60,35 @@ def _parser() -> LineParser:
         description="Verify and time the convolutions of a network against the best direct convolution of torch.",
         epilog=_EPILOG,
     )
-    parser.add_argument("--suite", choices=SUITES, required=True, help="whose layers")
+    others = ", ".join((*SUITES, RANDOM))
+    parser.add_argument(
+        "--suite", required=True, metavar="NAME", help=f"all convolutions of a network of that name, or {others}"
+    )
+    parser.add_argument("--only", choices=[part.value for part in Part], help="layers of one kind")
     parser.add_argument("--batch", type=integer(1), default=1, metavar="N", help="images (default: 1)")
     parser.add_argument(
         "--tolerance",
         type=positive,
-        default=DEFAULT_TOLERANCE,
         metavar="T",
-        help=f"relative L2 error allowed, predicted and measured (default: {DEFAULT_TOLERANCE:g})",
+        help=f"relative L2 error allowed, predicted and measured (default: {DEFAULT_TOLERANCE:g}; "
+        f"with float64 {_TOLERANCES['float64']:.1e})",
     )
-    parser.add_argument("--layer", metavar="PATTERN", help="layers whose names match a shell pattern such as 'conv3*'")
+    parser.add_argument("--dtype", choices=_DTYPES, default=_DTYPES[0], help="of the tensors (default: %(default)s)")
+    parser.add_argument(
+        "--live", action="store_true", help="transform filters in every call, against variants that do not prepack"
+    )
+    parser.add_argument(
+        "--layer",
+        metavar="PATTERN",
+        action="append",
+        help="layers whose names match a shell pattern such as 'conv3*'; may come several times",
+    )
+    parser.add_argument(
+        "--number",
+        type=integer(1),
+        metavar="N",
+        help=f"convolutions that --suite {RANDOM} draws (default: {RANDOM_LAYERS})",
+    )
     parser.add_argument("--repeats", type=integer(1), default=15, metavar="N", help="rounds of timing (default: 15)")
     parser.add_argument(
         "--threads",
@@ -112,20 +139,40 @@ def _require_extras(options: argparse.Namespace) -> None:
 
 
 def _suite(parser: LineParser, options: argparse.Namespace) -> Suite:
-    suite = make_suite(options.suite, options.batch)
-    if options.layer is None:
-        return suite
+    if options.number is not None and options.suite != RANDOM:
+        parser.error(f"argument --number: is for --suite {RANDOM}, got {options.suite[:40]!a}")
+    suite = _checked(parser, "suite", lambda: _made(options))
+    if options.only is not None:
+        suite = _checked(parser, "only", lambda: suite.only(Part(options.only)))
+    if options.layer is not None:
+        suite = _checked(parser, "layer", lambda: suite.matching(*options.layer))
+    return suite.of_dtype(options.dtype)
+
+
+def _made(options: argparse.Namespace) -> Suite:
+    return make_suite(options.suite, options.batch, number=options.number or RANDOM_LAYERS, seed=options.seed)
+
+
+def _checked(parser: LineParser, argument: str, make: Callable[[], Suite]) -> Suite:
+    """Return what is made, or end the command with what is wrong with the argument."""
     try:
-        return suite.matching(options.layer)
+        return make()
     except ValueError as error:
-        parser.error(f"argument --layer: {error}")
+        parser.error(f"argument --{argument}: {error}")
+
+
+def _tolerance(options: argparse.Namespace) -> float:
+    allowed: float | None = options.tolerance
+    return _TOLERANCES.get(options.dtype, DEFAULT_TOLERANCE) if allowed is None else allowed
 
 
 def _measured(options: argparse.Namespace, suite: Suite) -> int:
     """Measure layer by layer; what ends that early is said after the table of the layers before."""
     from winograd.benching.measurement import measure_layer
     from winograd.benching.verification import AboveToleranceError
+    from winograd.conv.selection import Filters
 
+    filters = Filters.LIVE if options.live else Filters.FROZEN
     layers: list[LayerMeasurement] = []
     try:
         for number, layer in enumerate(suite.layers, start=1):
@@ -133,9 +180,10 @@ def _measured(options: argparse.Namespace, suite: Suite) -> int:
             layers.append(
                 measure_layer(
                     layer,
-                    tolerance=options.tolerance,
+                    tolerance=_tolerance(options),
                     repeats=options.repeats,
                     seed=options.seed,
+                    filters=filters,
                     progress=lambda step, said=said: _CONSOLE.tell(f"{said}: {step}"),  # type: ignore[misc]
                 )
             )
@@ -161,7 +209,9 @@ def _benchmark(options: argparse.Namespace, layers: Sequence[LayerMeasurement]) 
         repeats=options.repeats,
         seed=options.seed,
         threads=torch.get_num_threads(),
-        tolerance=options.tolerance,
+        tolerance=_tolerance(options),
+        dtype=options.dtype,
+        filters="live" if options.live else "frozen",
         machine=measured_on(),
         environment=speed_variables(),
     )
@@ -180,7 +230,7 @@ def _deliver(options: argparse.Namespace, benchmark: Benchmark) -> int:
 
     if benchmark.above_tolerance:
         names = ", ".join(benchmark.above_tolerance)
-        _CONSOLE.tell(f"warning: torch's own convolution is above the tolerance {options.tolerance:g}: {names}")
+        _CONSOLE.tell(f"warning: torch's own convolution is above the tolerance {benchmark.tolerance:g}: {names}")
     try:
         return _print(benchmark, options.wide)
     finally:  # what took minutes is kept even where nobody reads the table

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.benching.made_up import layer
-from winograd.benching.layers import Suite, each_once
+from winograd.benching.layers import Part, Suite, each_once, part_of
+from winograd.conv.arguments import ConvArguments
 
 SUITE = Suite("made_up", (layer("conv1", 3, 4, 5, 5, count=2), layer("conv2", 4, 8, 5, 5)))
 
@@ -19,6 +22,46 @@ def test_a_part_is_chosen_by_a_shell_pattern() -> None:
     assert [each.name for each in SUITE.matching("*[2-9]").layers] == ["conv2"]
     with pytest.raises(ValueError, match=r"^'Conv\*' matches no layer of made_up, which has conv1, conv2$"):
         SUITE.matching("Conv*")
+
+
+def test_several_patterns_keep_the_order_of_the_network_and_each_has_to_match() -> None:
+    assert SUITE.matching("conv2", "conv1") == SUITE
+    with pytest.raises(ValueError, match="'conv9' matches no layer"):
+        SUITE.matching("conv1", "conv9")
+
+
+def test_a_message_names_no_hundred_layers() -> None:
+    many = Suite("many", tuple(layer(f"conv{number}", 3, 4, 5, number + 5) for number in range(30)))
+    with pytest.raises(ValueError, match=r"conv19 and 10 more$"):
+        many.matching("x")
+
+
+@pytest.mark.parametrize(
+    ("taps", "arguments", "part"),
+    [
+        (3, {}, Part.STRIDE_1),
+        (3, {"stride": (1, 2)}, Part.STRIDED),
+        (3, {"dilation": 2}, Part.STRIDED),
+        (1, {"stride": 2}, Part.POINTWISE),
+        (3, {"groups": 2, "stride": 2}, Part.GROUPED),
+    ],
+)
+def test_every_layer_is_of_one_kind(taps: int, arguments: dict[str, Any], part: Part) -> None:
+    groups = arguments.get("groups", 1)
+    shape = ConvArguments(**arguments).shape((1, 4, 9, 9), (4, 4 // groups, taps, taps), dtype="float32")
+    assert part_of(shape) is part
+
+
+def test_layers_of_one_kind_make_a_suite() -> None:
+    assert SUITE.only(Part.STRIDE_1) == SUITE
+    with pytest.raises(ValueError, match=r"^grouped is no layer of made_up, which has stride1$"):
+        SUITE.only(Part.GROUPED)
+
+
+def test_another_dtype_changes_nothing_else() -> None:
+    double = SUITE.of_dtype("float64")
+    assert {each.shape.dtype for each in double.layers} == {"float64"}
+    assert double.of_dtype("float32") == SUITE
 
 
 def test_a_suite_needs_a_layer() -> None:

@@ -9,10 +9,13 @@ from torch import Tensor
 
 from tests.benching.made_up import layer
 from winograd.benching import measurement
+from winograd.benching.layers import BenchLayer
 from winograd.benching.measurement import draw_tensors, measure_layer, multiplications, planned_runs
 from winograd.benching.result import LayerMeasurement
 from winograd.benching.verification import AboveToleranceError
 from winograd.conv import roofline
+from winograd.conv.arguments import ConvArguments
+from winograd.conv.operator import pack_for_plan
 from winograd.conv.plan import Filters, make_plan
 
 WIDE = layer("wide", 64, 64, 8, 32, 32)
@@ -97,7 +100,72 @@ def test_all_variants_take_part_and_ours_in_both_memory_formats(monkeypatch: pyt
 def test_steps_are_told() -> None:
     steps: list[str] = []
     measure_layer(TINY, tolerance=1e-5, repeats=1, progress=steps.append)
-    assert steps == ["packing", "verifying", "timing"]
+    assert steps[:3] == ["packing", "verifying", "timing"]
+    assert steps[3:] in ([], ["timing again"])
+
+
+def test_a_layer_that_falls_short_is_measured_again_with_more_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def pretended(_: object, repeats: int) -> dict[str, dict[str, list[float]]]:
+        asked.append(repeats)
+        ours = 2.2 if len(asked) == 1 else 2.0
+        return {"direct": {"default": [2.0] * repeats}, "ours": {"contiguous": [ours] * repeats}}
+
+    monkeypatch.setattr(measurement, "race", pretended)
+    found = measure_layer(TINY, tolerance=1e-5, repeats=2)
+    assert asked == [2, 6]
+    assert found.rounds.ours_ms == (2.0,) * 6
+    assert found.first_rounds is not None
+    assert found.first_rounds.ours_ms == (2.2,) * 2
+    asked.clear()
+    asked.append(0)
+    assert measure_layer(TINY, tolerance=1e-5, repeats=2).first_rounds is None
+    assert asked == [0, 2]
+
+
+def test_wrong_results_of_torch_s_own_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measurement, "run_plan", scaled(measurement.run_plan, 1 + 1e-5))
+    with pytest.raises(AboveToleranceError, match=r"tiny by direct .*, contiguous: measured error 1\.00e-05 is"):
+        measure_layer(TINY, tolerance=1.0, repeats=1)
+
+
+def test_live_filters_are_made_in_every_call_and_met_by_variants_that_do_not_prepack(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
+
+    def pretended(rivals: Mapping[str, Mapping[str, object]], repeats: int) -> dict[str, dict[str, list[float]]]:
+        seen.extend(rivals["direct"])
+        return {"direct": {"default": [3.0]}, "ours": {"contiguous": [2.0]}}
+
+    monkeypatch.setattr(measurement, "race", pretended)
+    found = measure_layer(WIDE, tolerance=2e-6, repeats=1, filters=Filters.LIVE)
+    assert seen == ["default", "channels_last", "onednn", "onednn_channels_last"]
+    assert found.packed_bytes == 0
+    frozen = measure_layer(WIDE, tolerance=2e-6, repeats=1)
+    assert frozen.packed_bytes > 0
+    assert frozen.bound_ms < found.bound_ms
+
+
+STRIDED = BenchLayer(
+    "strided", ConvArguments(stride=2, padding=3).shape((1, 3, 9, 30, 30), (16, 3, 7, 7, 7), dtype="float32"), True
+)
+GROUPED = BenchLayer(
+    "grouped", ConvArguments(groups=4, dilation=2).shape((2, 8, 19), (4, 2, 3), dtype="float32"), False
+)
+
+
+@pytest.mark.parametrize("made", [STRIDED, GROUPED], ids=["strided", "grouped"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_strides_dilation_and_groups_are_verified_and_timed(made: BenchLayer, dtype: str) -> None:
+    shape = replace(made.shape, dtype=dtype)
+    found = measure_layer(replace(made, shape=shape), tolerance=1e-5, repeats=1)
+    assert found.part == made.name
+    assert (found.stride, found.groups) == (shape.stride, shape.groups)
+    assert 0 < found.measured_error < (1e-5 if dtype == "float32" else 1e-2)
+    assert found.verified_outputs == shape.outputs
+    assert found.bound_ms > 0
 
 
 def test_tensors_are_seeded_and_zero_mean() -> None:
@@ -117,7 +185,8 @@ def test_tensors_are_seeded_and_zero_mean() -> None:
 def test_both_memory_formats_compute_the_same_convolution() -> None:
     input, weight, bias = draw_tensors(WIDE, seed=0)
     with torch.inference_mode():
-        runs = planned_runs(make_plan(WIDE.shape, filters=Filters.FROZEN), input, weight, bias)
+        plan = make_plan(WIDE.shape, filters=Filters.FROZEN)
+        runs = planned_runs(plan, input, weight, bias, pack_for_plan(plan, weight))
         contiguous, last = (run() for run in runs.values())
     assert contiguous.is_contiguous()
     assert last.is_contiguous(memory_format=torch.channels_last_3d)

@@ -91,3 +91,23 @@ def test_the_bootstrap_draws_both_times_of_a_round() -> None:
 
 def test_rates_count_an_addition_with_each_multiplication() -> None:
     assert gflops(5 * 10**8, 2.0) == 500.0
+
+
+@pytest.mark.parametrize(
+    ("direct_ms", "ours_ms", "expected"),
+    [
+        (2.0, 2.0 / 0.96, True),
+        (2.0, 2.0 / 0.98, False),
+        (0.5, 0.519, False),  # a ratio of 0.96, but little is added
+        (0.5, 0.521, True),
+        (1.0, 1.025, False),  # 25 microseconds, but a ratio of 0.98
+    ],
+)
+def test_what_falls_short_by_ratio_or_by_what_is_added(direct_ms: float, ours_ms: float, expected: bool) -> None:
+    rounds = Rounds((direct_ms,) * 6, (ours_ms,) * 6)
+    assert rounds.falls_short == expected
+    assert rounds.added_us == pytest.approx(1e3 * (ours_ms - direct_ms))
+
+
+def test_what_is_added_is_a_median_of_differences() -> None:
+    assert Rounds((0.1, 0.5, 0.1), (0.11, 0.51, 0.9)).added_us == pytest.approx(10)

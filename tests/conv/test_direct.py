@@ -18,6 +18,7 @@ from winograd.conv.direct import (
     is_worth_packing,
     pack_direct,
 )
+from winograd.conv.shape import ConvShape
 
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "3D": ((1, 8, 5, 6, 7), (16, 8, 3, 3, 3), {"padding": 1}),
@@ -78,41 +79,80 @@ def test_variants_that_do_not_exist_are_left_out() -> None:
     assert pack_direct(weight, shape) is None
 
 
+def empties(
+    batch: int, channels: int, outputs: int, sizes: tuple[int, ...], taps: tuple[int, ...], **arguments: Any
+) -> tuple[torch.Tensor, torch.Tensor, ConvShape]:
+    """Tensors of which only the sizes count, and their shape."""
+    input_ = torch.empty(batch, channels, *sizes)
+    weight = torch.empty(outputs, channels // arguments.get("groups", 1), *taps)
+    return input_, weight, ConvArguments(**arguments).shape(input_.shape, weight.shape, dtype="float32")
+
+
 @pytest.mark.parametrize("channels", [8, 64, 256])
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("taps", [(3, 3, 3), (1, 3, 3), (3, 1, 1), (3, 3, 5), (3, 5, 5)])
+@pytest.mark.parametrize("taps", [(3, 3, 3), (1, 3, 3), (3, 1, 1), (3, 3, 5), (3, 5, 5), (3, 3), (3, 5), (5, 5)])
 @pytest.mark.parametrize("geometry", [{}, {"stride": 2}, {"dilation": 2}])
 def test_the_slow_way_of_torch_is_known(
     channels: int, batch: int, groups: int, taps: tuple[int, ...], geometry: dict[str, int]
 ) -> None:
-    input_, weight = torch.empty(batch, channels, 9, 11, 12), torch.empty(512, channels // groups, *taps)
-    shape = ConvArguments(padding=2, groups=groups, **geometry).shape(input_.shape, weight.shape, dtype="float32")
+    sizes = (9, 13, 14)[3 - len(taps) :]
+    input_, weight, shape = empties(batch, channels, 2048, sizes, taps, padding=2, groups=groups, **geometry)
     assert is_worth_packing(shape)
     chosen = torch._C._select_conv_backend(
-        input_, weight, None, shape.stride, (2, 2, 2), shape.dilation, False, (0, 0, 0), groups, None
+        input_, weight, None, shape.stride, (2,) * len(taps), shape.dilation, False, (0,) * len(taps), groups, None
     )
     assert is_slow_in_torch(weight, shape) == ("Slow" in str(chosen))
 
 
-def test_small_and_pointwise_layers_are_left_to_torch() -> None:
-    image, weight = torch.empty(1, 8, 4, 4, 4), torch.empty(16, 8, 3, 3, 3)
-    shape = ConvArguments(padding=1).shape(image.shape, weight.shape, dtype="float32")
+def test_small_layers_are_left_to_torch() -> None:
+    _, weight, shape = empties(1, 8, 16, (4, 4, 4), (3, 3, 3), padding=1)
     assert not is_slow_in_torch(weight, shape)
     assert not is_worth_packing(shape)
-    image, weight = torch.empty(1, 256, 4, 14, 14), torch.empty(64, 256, 1, 1, 1)
-    shape = ConvArguments().shape(image.shape, weight.shape, dtype="float32")
+    _, weight, shape = empties(1, 64, 64, (2, 7, 7), (1, 1, 1))
     assert not is_slow_in_torch(weight, shape)
     assert not is_worth_packing(shape)
 
 
-def test_a_packed_weight_is_read_where_it_is_the_smaller_part_to_reorder() -> None:
-    def decide(channels: int, size: int, memory_format: torch.memory_format) -> bool:
-        input_ = torch.empty(1, channels, size, size, size).contiguous(memory_format=memory_format)
-        weight = torch.empty(64, channels, 3, 3, 3)
-        shape = ConvArguments(padding=1).shape(input_.shape, weight.shape, dtype="float32")
-        return is_faster_packed(input_, weight, shape)
+def test_small_layers_that_torch_gives_to_onednn_are_worth_packing() -> None:
+    for groups, batch in ((8, 1), (1, 2)):
+        _, weight, shape = empties(batch, 8, 8, (2, 4, 4), (3, 3, 3), padding=1, groups=groups)
+        assert is_worth_packing(shape)
+        assert not is_slow_in_torch(weight, shape)
 
-    assert decide(3, 16, torch.channels_last_3d)
-    assert not decide(3, 16, torch.contiguous_format)
-    assert decide(256, 4, torch.contiguous_format)
+
+def test_one_tap_is_faster_in_onednn_where_it_is_large() -> None:
+    _, weight, shape = empties(1, 128, 512, (4, 10, 10), (1, 1, 1))
+    assert is_slow_in_torch(weight, shape)
+    assert is_worth_packing(shape)
+
+
+def test_a_weight_is_not_reordered_in_a_call_for_few_places() -> None:
+    for size, expected in ((4, False), (8, True)):
+        _, weight, shape = empties(1, 256, 256, (1, size, size), (3, 3, 3), padding=1)
+        assert is_slow_in_torch(weight, shape) == expected
+        assert is_worth_packing(shape)
+
+
+def test_one_axis_has_no_packed_weight() -> None:
+    _, weight, shape = empties(1, 256, 256, (400,), (3,))
+    assert not is_worth_packing(shape)
+    assert not is_slow_in_torch(weight, shape)
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "taps", "memory_format", "expected"),
+    [
+        (3, 32, 3, torch.channels_last_3d, True),
+        (3, 32, 3, torch.contiguous_format, False),  # more outputs to copy than weights to reorder
+        (3, 8, 3, torch.contiguous_format, True),  # few outputs
+        (1024, 16, 3, torch.contiguous_format, True),  # few outputs beside the weight
+        (1024, 4, 1, torch.contiguous_format, False),
+        (1024, 4, 1, torch.channels_last_3d, True),
+    ],
+)
+def test_a_packed_weight_is_read_where_copying_the_output_costs_less_than_reordering(
+    channels: int, size: int, taps: int, memory_format: torch.memory_format, expected: bool
+) -> None:
+    input_, weight, shape = empties(1, channels, 64, (size,) * 3, (taps,) * 3, padding=taps // 2)
+    assert is_faster_packed(input_.contiguous(memory_format=memory_format), weight, shape) == expected

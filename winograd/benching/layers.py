@@ -1,16 +1,43 @@
 """`BenchLayer` and `Suite`: what is measured, as shapes. Nothing is computed here.
 
 In: names and shapes. Out: suites, whole or a part of them, and their multiplications.
-Refused: suites without layers, patterns that no layer matches.
+Refused: suites without layers, patterns and parts that no layer is of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import Enum
 from fnmatch import fnmatchcase
+from math import prod
 
 from winograd.conv.shape import ConvShape
+
+
+class Part(Enum):
+    """What kind of convolution a layer is; each is one of these."""
+
+    STRIDE_1 = "stride1"
+    STRIDED = "strided"
+    GROUPED = "grouped"
+    POINTWISE = "pointwise"
+
+
+def part_of(shape: ConvShape) -> Part:
+    """Return GROUPED with several groups, POINTWISE with one tap, STRIDED with a stride or dilation, else STRIDE_1.
+
+    Examples
+    --------
+    >>> from winograd.conv.arguments import ConvArguments
+    >>> part_of(ConvArguments(stride=2).shape((1, 4, 8, 8), (4, 4, 3, 3), dtype="float32"))
+    <Part.STRIDED: 'strided'>
+    """
+    if shape.groups > 1:
+        return Part.GROUPED
+    if prod(shape.taps) == 1:
+        return Part.POINTWISE
+    return Part.STRIDED if max(*shape.stride, *shape.dilation) > 1 else Part.STRIDE_1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +95,50 @@ class Suite:
             raise ValueError(f"suite {self.name} has no layers, at least 1 is needed")
 
     @property
-    def batch(self) -> int:
-        """Images of every layer."""
-        return self.layers[0].shape.batch
-
-    @property
     def macs(self) -> int:
         """Multiply-accumulates of direct convolution, every layer as often as the network has it."""
         return sum(layer.count * layer.macs for layer in self.layers)
 
-    def matching(self, pattern: str) -> Suite:
-        """Return the suite of the layers whose names match a shell pattern such as ``"conv3*"``.
+    def matching(self, *patterns: str) -> Suite:
+        """Return the suite of the layers whose names match a shell pattern such as ``"conv3*"``, or one of several.
 
         Raises
         ------
         ValueError
-            If no name matches; the message has the names.
+            If no name matches one of them; the message has the names.
         """
-        kept = tuple(layer for layer in self.layers if fnmatchcase(layer.name, pattern))
+        names = [layer.name for layer in self.layers]
+        for pattern in patterns:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise ValueError(
+                    f"{pattern[:40]!a} matches no layer of {self.name}, which has {', '.join(names[:_NAMED])}"
+                    + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+                )
+        kept = (layer for layer in self.layers if any(fnmatchcase(layer.name, pattern) for pattern in patterns))
+        return replace(self, layers=tuple(kept))
+
+    def only(self, part: Part) -> Suite:
+        """Return the suite of the layers of one kind.
+
+        Raises
+        ------
+        ValueError
+            If there is none; the message has the kinds that there are.
+        """
+        kept = tuple(layer for layer in self.layers if part_of(layer.shape) is part)
         if not kept:
-            names = ", ".join(layer.name for layer in self.layers)
-            raise ValueError(f"{pattern[:40]!a} matches no layer of {self.name}, which has {names}")
+            kinds = sorted({part_of(layer.shape).value for layer in self.layers})
+            raise ValueError(f"{part.value} is no layer of {self.name}, which has {', '.join(kinds)}")
         return replace(self, layers=kept)
+
+    def of_dtype(self, dtype: str) -> Suite:
+        """Return the same layers with tensors of another dtype."""
+        layers = (replace(layer, shape=replace(layer.shape, dtype=dtype)) for layer in self.layers)
+        return replace(self, layers=tuple(layers))
+
+
+_NAMED = 20
+"""Names of layers that a message has room for."""
 
 
 def each_once(layers: Iterable[BenchLayer]) -> tuple[BenchLayer, ...]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _STACK: Final = "stack"
 
+_WIDEST: Final = 60.0
+"""Inches, however many layers there are."""
+
 
 def benchmark_png(benchmark: Benchmark) -> bytes:
     """Draw two panels over the layers: ratios with their intervals, the stack's last, and errors; as a PNG.
@@ -36,7 +39,7 @@ def benchmark_png(benchmark: Benchmark) -> bytes:
 
 @in_style
 def _drawn(benchmark: Benchmark) -> Figure:
-    figure = new_figure(max(6.5, 0.9 * len(benchmark.layers) + 2), 6.5)
+    figure = new_figure(min(max(6.5, 0.9 * len(benchmark.layers) + 2), _WIDEST), 6.5)
     speed, error = figure.subplots(2, 1, sharex=True)
     _draw_ratios(speed, benchmark)
     _draw_errors(error, benchmark)

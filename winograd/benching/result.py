@@ -1,6 +1,6 @@
-"""What was measured: figures by layer and for the stack, as text and as JSON.
+"""What was measured: figures by layer and for all of them, ready for JSON.
 
-In: rounds of timing and errors. Out: ratios, rates, tables. Errors are relative L2 errors against float64, times in ms.
+In: rounds of timing and errors. Out: ratios, rates, verdicts. Errors are relative L2 errors against float64.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from winograd.benching.statistics import LAYER_INTERVAL, STACK_INTERVAL, Ratio, Rounds, gflops, stack_ratio, summed_ms
+from winograd.benching.statistics import LAYER_INTERVAL, STACK_INTERVAL, Rounds, gflops
+from winograd.benching.sums import StackMeasurement, parts_of, stack_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,18 @@ class LayerMeasurement:
     ----------
     layer : str
         Name in the network.
+    part : str
+        Kind of convolution, see `winograd.benching.layers.Part`.
     count : int
         How often the network has this shape.
     input, weight : tuple of int
-        (N, C, sizes...) and (K, C, taps...).
+        (N, C, sizes...) and (K, C / groups, taps...).
+    stride, dilation, padding, groups
+        As in `winograd.conv.shape.ConvShape`.
     algorithm : str
         What the plan chose, such as "native F(4x4x4,3x3x3)" or "direct".
+    phases : str
+        By which phases that computes a stride, a dilation or groups; empty without.
     reason : str
         Why.
     layout, direct_variant : str
@@ -34,30 +41,51 @@ class LayerMeasurement:
         That the plan predicts; None for direct convolution.
     measured_error, direct_error : float
         Of ours, the greater one of both memory formats, and of that variant of direct convolution.
+    verified_outputs : int
+        Output channels that these errors are of; fewer than there are where verifying all of them would take long.
     macs, multiplications : int
         Of direct convolution, and those that the plan executes.
     filter_bytes, workspace_bytes : int
         Memory of the transformed filter, and of transformed data and products, as the plan states it.
+    packed_bytes : int
+        Memory of the filter as it was packed, 0 where each call reads the weight itself.
+    predicted_ms : float or None
+        What the plan predicts, for the nominal machine.
+    bound_ms : float
+        What the peaks of the nominal machine allow at least.
     rounds : Rounds
-        Times of both.
+        Times of both; of the second measurement where the first one fell short.
+    first_rounds : Rounds or None
+        Times of the first measurement where there was a second one.
     """
 
     layer: str
+    part: str
     count: int
     input: tuple[int, ...]
     weight: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    groups: int
     algorithm: str
+    phases: str
     reason: str
     layout: str
     direct_variant: str
     predicted_error: float | None
     measured_error: float
     direct_error: float
+    verified_outputs: int
     macs: int
     multiplications: int
     filter_bytes: int
     workspace_bytes: int
+    packed_bytes: int
+    predicted_ms: float | None
+    bound_ms: float
     rounds: Rounds
+    first_rounds: Rounds | None
 
     @property
     def effective_gflops(self) -> float:
@@ -74,10 +102,23 @@ class LayerMeasurement:
         """Rate of direct convolution."""
         return gflops(self.macs, self.rounds.direct_median_ms)
 
+    @property
+    def is_winograd(self) -> bool:
+        """Whether the plan takes an algorithm, and not torch's own convolution."""
+        return self.algorithm != "direct"
+
+    @property
+    def of_bound(self) -> float:
+        """How much of the roofline was reached: the time that the peaks allow, over that of ours."""
+        return self.bound_ms / self.rounds.ours_median_ms
+
     def as_dict(self) -> dict[str, Any]:
         """Return all figures under their names, ready for JSON."""
         return {
             **asdict(self),
+            "of_bound": self.of_bound,
+            "added_us": self.rounds.added_us,
+            "falls_short": self.rounds.falls_short,
             "direct_ms": self.rounds.direct_median_ms,
             "ours_ms": self.rounds.ours_median_ms,
             "ratio": asdict(self.rounds.ratio),
@@ -85,51 +126,6 @@ class LayerMeasurement:
             "executed_gflops": self.executed_gflops,
             "direct_gflops": self.direct_gflops,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class StackMeasurement:
-    """Sums over layers, each as often as its network has it.
-
-    Parameters
-    ----------
-    direct_ms, ours_ms : float
-        Sums of medians, the best variant and the better memory format of each layer.
-    ratio : Ratio
-        Of these sums.
-    effective_gflops, executed_gflops : float
-        Rates of ours, in operations of direct convolution and in those that it executes.
-    worst_error : float
-        The greatest measured error of a layer.
-    filter_bytes, workspace_bytes : int
-        Memory of all transformed filters, and of the largest workspace.
-    """
-
-    direct_ms: float
-    ours_ms: float
-    ratio: Ratio
-    effective_gflops: float
-    executed_gflops: float
-    worst_error: float
-    filter_bytes: int
-    workspace_bytes: int
-
-
-def stack_of(layers: tuple[LayerMeasurement, ...], seed: int = 0) -> StackMeasurement:
-    """Return the sums over at least one layer; the seed is that of the interval."""
-    counts = [layer.count for layer in layers]
-    rounds = [layer.rounds for layer in layers]
-    ours_ms = summed_ms([each.ours_median_ms for each in rounds], counts)
-    return StackMeasurement(
-        direct_ms=summed_ms([each.direct_median_ms for each in rounds], counts),
-        ours_ms=ours_ms,
-        ratio=stack_ratio(rounds, counts, seed),
-        effective_gflops=gflops(sum(layer.count * layer.macs for layer in layers), ours_ms),
-        executed_gflops=gflops(sum(layer.count * layer.multiplications for layer in layers), ours_ms),
-        worst_error=max(layer.measured_error for layer in layers),
-        filter_bytes=sum(layer.count * layer.filter_bytes for layer in layers),
-        workspace_bytes=max(layer.workspace_bytes for layer in layers),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +139,10 @@ class Benchmark:
         At least one.
     batch, repeats, seed, threads : int
     tolerance : float
+    dtype : str
+        Of the tensors.
+    filters : str
+        "frozen" where they were transformed and packed beforehand, "live" where that is a part of the times.
     machine : mapping
         See `winograd.conv.timing.measured_on`.
     environment : mapping
@@ -156,6 +156,8 @@ class Benchmark:
     seed: int
     threads: int
     tolerance: float
+    dtype: str
+    filters: str
     machine: Mapping[str, str | int]
     environment: Mapping[str, str]
 
@@ -163,6 +165,22 @@ class Benchmark:
     def stack(self) -> StackMeasurement:
         """Sums over the layers."""
         return stack_of(self.layers, self.seed)
+
+    @property
+    def parts(self) -> dict[str, StackMeasurement]:
+        """Sums over the layers of each kind."""
+        return parts_of(self.layers, self.seed)
+
+    @property
+    def short(self) -> tuple[LayerMeasurement, ...]:
+        """The layers that fall short of direct convolution, after the second measurement of each."""
+        return tuple(layer for layer in self.layers if layer.rounds.falls_short)
+
+    @property
+    def most_added(self) -> LayerMeasurement | None:
+        """Of the layers where direct convolution takes less than a millisecond, the one that ours adds most to."""
+        short = [layer for layer in self.layers if layer.rounds.is_short]
+        return max(short, key=lambda layer: layer.rounds.added_us, default=None)
 
     @property
     def above_tolerance(self) -> tuple[str, ...]:
@@ -175,6 +193,8 @@ class Benchmark:
             "suite": self.suite,
             "batch": self.batch,
             "tolerance": self.tolerance,
+            "dtype": self.dtype,
+            "filters": self.filters,
             "repeats": self.repeats,
             "seed": self.seed,
             "threads": self.threads,
@@ -183,5 +203,8 @@ class Benchmark:
             "intervals": {"layers": LAYER_INTERVAL, "stack": STACK_INTERVAL},
             "layers": [layer.as_dict() for layer in self.layers],
             "stack": asdict(self.stack),
+            "parts": {name: asdict(part) for name, part in self.parts.items()},
+            "fall_short": [layer.layer for layer in self.short],
+            "most_added_us": None if self.most_added is None else self.most_added.rounds.added_us,
             "above_tolerance": list(self.above_tolerance),
         }

@@ -26,6 +26,15 @@ STACK_INTERVAL: Final = (
 )
 """How the interval of a stack's ratio is made."""
 
+SHORT_MS: Final = 1.0
+"""Below so many milliseconds of direct convolution the time that ours adds counts, from there on the ratio."""
+
+LEAST_RATIO: Final = 0.97
+"""What ours has to reach where direct convolution takes `SHORT_MS` or more."""
+
+MOST_ADDED_US: Final = 20.0
+"""What ours may add where it takes less, in microseconds."""
+
 _SAMPLES: Final = 2000
 
 _Array = NDArray[np.float64]
@@ -86,6 +95,21 @@ class Rounds:
         """The median of the ratios of the rounds; what slows down both of a round does not change it."""
         ratios = [direct / ours for direct, ours in zip(self.direct_ms, self.ours_ms, strict=True)]
         return Ratio(median_ratio(self.direct_ms, self.ours_ms), *median_interval(ratios))
+
+    @property
+    def added_us(self) -> float:
+        """The median over the rounds of what ours takes more, in microseconds; below 0 where it is faster."""
+        return 1e3 * median(ours - direct for direct, ours in zip(self.direct_ms, self.ours_ms, strict=True))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether direct convolution takes less than `SHORT_MS`."""
+        return self.direct_median_ms < SHORT_MS
+
+    @property
+    def falls_short(self) -> bool:
+        """Whether ours is slower than it may be: by the ratio, or where that is short, by what it adds."""
+        return self.added_us > MOST_ADDED_US if self.is_short else self.ratio.value < LEAST_RATIO
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float]:

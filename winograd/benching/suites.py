@@ -1,32 +1,53 @@
-"""Suites by name: layers of a network of the registry, or of a published definition.
+"""Suites by name: all convolutions of a network of the registry, and some that are put together here.
 
 In: the name of a suite and a batch size. Out: a `Suite` in float32. Refused: unknown names and batches below 1.
-Loads no torch before a suite of the registry is asked for.
+Loads no torch before layers of a network are asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from functools import partial
 from typing import Final
 
 from winograd.benching.layers import BenchLayer, Suite, each_once
-from winograd.benching.published import PublishedLayer, i3d_rgb, r2plus1d_18, r3d_18
+from winograd.benching.random_layers import RANDOM_LAYERS, random_layers
 from winograd.conv.arguments import ConvArguments
 
 _DTYPE: Final = "float32"
 
+RANDOM: Final = "random"
+"""The suite whose layers are drawn."""
 
-def make_suite(name: str, batch: int = 1) -> Suite:
+_C3D_STACK: Final = ("conv2", "conv3a", "conv3b", "conv4a", "conv4b", "conv5a")
+
+_STEMS: Final = {
+    "c3d": ("conv1",),
+    "i3d_rgb": ("Conv3d_1a_7x7.conv3d",),
+    "r3d_18": ("stem.0", "layer2.0.conv1.0", "layer3.0.conv1.0", "layer4.0.conv1.0"),
+}
+"""First layers of networks, with 3 channels, and 3x3x3 convolutions with stride 2."""
+
+_VGG16: Final = (
+    ("conv1_1", 3, 64, 224), ("conv1_2", 64, 64, 224), ("conv2_1", 64, 128, 112), ("conv2_2", 128, 128, 112),
+    ("conv3_1", 128, 256, 56), ("conv3_2", 256, 256, 56), ("conv3_3", 256, 256, 56), ("conv4_1", 256, 512, 28),
+    ("conv4_2", 512, 512, 28), ("conv4_3", 512, 512, 28), ("conv5_1", 512, 512, 14), ("conv5_2", 512, 512, 14),
+    ("conv5_3", 512, 512, 14),
+)  # fmt: skip
+"""Name, channels, outputs and size of the 3x3 convolutions of VGG-16, arXiv 1409.1556, configuration D."""
+
+
+def make_suite(name: str, batch: int = 1, *, number: int = RANDOM_LAYERS, seed: int = 0) -> Suite:
     """Return the suite of that name.
 
     Parameters
     ----------
     name : str
-        One of `SUITES`.
+        One of `suite_names`.
     batch : int
         Images, at least 1.
+    number, seed : int
+        Of the convolutions that are drawn for ``"random"``.
 
     Raises
     ------
@@ -35,59 +56,74 @@ def make_suite(name: str, batch: int = 1) -> Suite:
 
     Examples
     --------
-    >>> suite = make_suite("r3d_18")
-    >>> [(layer.name, layer.count) for layer in suite.layers]
-    [('layer1.0.conv1.0', 4), ('layer2.0.conv2.0', 3), ('layer3.0.conv2.0', 3), ('layer4.0.conv2.0', 3)]
+    >>> suite = make_suite("vgg16")
+    >>> [(layer.name, layer.count) for layer in suite.layers[-2:]]
+    [('conv4_2', 2), ('conv5_1', 3)]
     >>> suite.macs
-    36762550272
+    15346630656
     """
-    if name not in SUITES:
-        nearest = get_close_matches(name, SUITES, n=3, cutoff=0.4)
-        raise ValueError(f"suite {name[:40]!a} is unknown, must be one of {', '.join(nearest or SUITES)}")
     if batch < 1:
         raise ValueError(f"batch is {batch}, must be at least 1")
-    return Suite(name, SUITES[name](batch))
+    if name == RANDOM:
+        return Suite(name, random_layers(number, seed, batch))
+    if name in SUITES:
+        return Suite(name, SUITES[name](batch))
+    return Suite(name, each_once(_network(_known(name), batch)))
 
 
-def _c3d(batch: int, *, names: Iterable[str] | None = None) -> tuple[BenchLayer, ...]:
-    """Return layers of the network by name, each of them once; those of its stack, each shape once, for None."""
-    import torch
+def suite_names() -> tuple[str, ...]:
+    """Return the names of all suites: networks first."""
+    from winograd.networks import list_networks
 
-    from winograd.networks import create
-    from winograd.nn.compare import record_inputs
-
-    with torch.device("meta"):  # sizes only
-        model = create("c3d").eval()
-        inputs = record_inputs(model, model.stack if names is None else names, torch.empty(batch, *model.input_shape))
-    found = []
-    for name, input in inputs.items():
-        layer = model.get_submodule(name)
-        assert isinstance(layer, torch.nn.Conv3d)
-        arguments = ConvArguments(layer.stride, layer.padding, layer.dilation, layer.groups)
-        shape = arguments.shape(tuple(input.shape), tuple(layer.weight.shape), dtype=_DTYPE)
-        found.append(BenchLayer(name, shape, layer.bias is not None))
-    return tuple(found)
+    return (*list_networks(), *SUITES, RANDOM)
 
 
-def _published(batch: int, *, layers: Callable[[], Iterable[PublishedLayer]]) -> tuple[BenchLayer, ...]:
-    """Return the layers, which have no bias: a normalisation follows each of them."""
+def _known(name: str) -> str:
+    names = suite_names()
+    if name not in names:
+        nearest = get_close_matches(name, names, n=3, cutoff=0.4)
+        raise ValueError(f"{name[:40]!a} is unknown, must be one of {', '.join(nearest or names)}")
+    return name
+
+
+def _network(name: str, batch: int) -> Iterator[BenchLayer]:
+    from winograd.networks.convolutions import convolutions
+
+    for layer in convolutions(name, batch):
+        yield BenchLayer(layer.name, layer.shape, layer.has_bias)
+
+
+def _c3d_stack(batch: int) -> tuple[BenchLayer, ...]:
+    """Return each shape of C3D behind its first layer, once."""
+    return tuple(_named("c3d", _C3D_STACK, batch))
+
+
+def _stems(batch: int) -> tuple[BenchLayer, ...]:
+    return tuple(
+        BenchLayer(f"{network}.{layer.name}", layer.shape, layer.has_bias)
+        for network, names in _STEMS.items()
+        for layer in _named(network, names, batch)
+    )
+
+
+def _named(network: str, names: Iterable[str], batch: int) -> Iterator[BenchLayer]:
+    layers = {layer.name: layer for layer in _network(network, batch)}
+    return (layers[name] for name in names)
+
+
+def _vgg16(batch: int) -> tuple[BenchLayer, ...]:
+    arguments = ConvArguments(padding=1)
     return each_once(
         BenchLayer(
-            layer.name,
-            ConvArguments(padding="same").shape(
-                (batch, layer.channels, *layer.sizes), (layer.outputs, layer.channels, *layer.taps), dtype=_DTYPE
-            ),
-            has_bias=False,
+            name, arguments.shape((batch, channels, size, size), (outputs, channels, 3, 3), dtype=_DTYPE), has_bias=True
         )
-        for layer in layers()
+        for name, channels, outputs, size in _VGG16
     )
 
 
 SUITES: Final[Mapping[str, Callable[[int], tuple[BenchLayer, ...]]]] = {
-    "c3d": _c3d,
-    "c3d_stem": partial(_c3d, names=("conv1",)),
-    "i3d_rgb": partial(_published, layers=i3d_rgb),
-    "r2plus1d_18": partial(_published, layers=r2plus1d_18),
-    "r3d_18": partial(_published, layers=r3d_18),
+    "c3d_stack": _c3d_stack,
+    "stems": _stems,
+    "vgg16": _vgg16,
 }
-"""What makes the layers of each suite at a batch size."""
+"""What makes the layers at a batch size, of the suites that are no whole network."""

@@ -26,13 +26,27 @@ _REORDER = {2: "mkldnn_reorder_conv2d_weight", 3: "mkldnn_reorder_conv3d_weight"
 
 
 _SMALL_INPUT = 20480
-"""Channels times the first two sizes up to which torch's conv3d keeps an input of batch 1 from oneDNN."""
+"""Channels times the first two sizes up to which torch keeps an input of batch 1 from oneDNN."""
 
-_LEAST_MACS = 1_000_000
-"""From so many multiplications on, what oneDNN saves is more than what its call costs."""
+_LEAST_MACS = {2: 5_000_000, 3: 1_000_000}
+"""By axes: from so many multiplications on, oneDNN saves more than its call and reordering the weight cost."""
 
-_LEAST_POINTWISE_MACS = 20_000_000
+_LEAST_PACKED_MACS = {2: 1_000_000, 3: 300_000}
+"""The same with a packed weight."""
+
+_LEAST_UNFOLDED = 60_000
+"""Elements of the unfolded input from which on writing them is what takes torch so long."""
+
+_LEAST_POINTWISE_MACS = 10_000_000
 """The same for one tap, where torch, too, has nothing but a matrix product to compute."""
+
+_LEAST_PACKED_POINTWISE_MACS = 1_000_000
+
+_LEAST_PLACES = 48
+"""Outputs of a channel below which reordering the weight takes longer than the convolution."""
+
+_CHEAPLY_COPIED = 100_000
+"""Outputs that stay in the cache until they are copied into another memory format."""
 
 
 def convolve_direct(input: Tensor, weight: Tensor, bias: Tensor | None, shape: ConvShape) -> Tensor:
@@ -48,29 +62,47 @@ def convolve_onednn(input: Tensor, weight: Tensor, bias: Tensor | None, shape: C
 
 
 def is_slow_in_torch(weight: Tensor, shape: ConvShape) -> bool:
-    """Return whether torch's conv3d keeps this shape from oneDNN, which computes it faster.
+    """Return whether torch keeps this shape from oneDNN, which computes it faster with the weight as it is.
 
     torch does so at batch 1 for small inputs and kernels, by unfolding the input and a matrix product.
     """
-    if shape.ndim != 3 or shape.batch != 1 or shape.groups != 1 or not _packable(weight, shape):
+    if not _is_unfolded(shape) or math.prod(shape.output) < _LEAST_PLACES or not _packable(weight, shape):
         return False
-    small = shape.channels * math.prod(shape.sizes[:2]) <= _SMALL_INPUT and min(shape.taps[1:]) <= 3
-    return small and math.prod(shape.taps) > 1 and shape.macs >= _LEAST_MACS
+    return shape.macs >= (_LEAST_MACS[shape.ndim] if _taps(shape) > 1 else _LEAST_POINTWISE_MACS)
 
 
 def is_faster_packed(input: Tensor, weight: Tensor, shape: ConvShape) -> bool:
     """Return whether oneDNN is faster with a packed weight than with these tensors as they are.
 
     With a packed weight it writes channels last; where the output is to be contiguous, copying it may cost more than
-    reordering the weight does.
+    reordering the weight does, and does so for one tap.
     """
+    if is_channels_last(input) or is_channels_last(weight):
+        return True
     outputs = shape.batch * shape.outputs * math.prod(shape.output)
-    return weight.numel() >= 2 * outputs or is_channels_last(input) or is_channels_last(weight)
+    return _taps(shape) > 1 and (outputs <= _CHEAPLY_COPIED or weight.numel() >= 2 * outputs)
 
 
 def is_worth_packing(shape: ConvShape) -> bool:
     """Return whether oneDNN with a packed weight is faster than torch's own convolution by more than its call costs."""
-    return shape.macs >= (_LEAST_MACS if math.prod(shape.taps) > 1 else _LEAST_POINTWISE_MACS)
+    if shape.ndim not in _REORDER:
+        return False
+    if not _is_unfolded(shape):
+        return True  # torch calls oneDNN itself, and reorders the weight each time
+    if _taps(shape) == 1:
+        return shape.macs >= _LEAST_PACKED_POINTWISE_MACS
+    return shape.macs >= _LEAST_PACKED_MACS[shape.ndim] or shape.macs >= shape.outputs * _LEAST_UNFOLDED
+
+
+def _is_unfolded(shape: ConvShape) -> bool:
+    """Return whether torch computes this shape by a matrix product of the unfolded input, and not by oneDNN."""
+    if shape.ndim not in _REORDER or shape.batch != 1 or shape.groups != 1:
+        return False
+    return shape.channels * math.prod(shape.sizes[:2]) <= _SMALL_INPUT and min(shape.taps[-2:]) <= 3
+
+
+def _taps(shape: ConvShape) -> int:
+    return math.prod(shape.taps)
 
 
 def _arguments(shape: ConvShape) -> tuple[Any, ...]:
@@ -79,16 +111,22 @@ def _arguments(shape: ConvShape) -> tuple[Any, ...]:
 
 
 def _pad_rest(input: Tensor, shape: ConvShape) -> Tensor:
-    rest = [side - min(pair) for pair in reversed(shape.padding) for side in pair]
-    return torch.constant_pad_nd(input, rest) if any(rest) else input
+    if all(low == high for low, high in shape.padding):
+        return input
+    return torch.constant_pad_nd(input, [side - min(pair) for pair in reversed(shape.padding) for side in pair])
 
 
 @dataclass(frozen=True, slots=True)
 class PackedDirect:
-    """A weight in the layout that oneDNN's direct convolution of one shape reads; opaque, and not to be saved."""
+    """A weight in the layout that oneDNN's direct convolution of one shape reads; opaque, and not to be saved.
+
+    The rest of the arguments lies ready beside it: a call of a small layer takes hardly longer than putting them
+    together.
+    """
 
     shape: ConvShape
     blocked: Tensor
+    arguments: tuple[Any, ...]
 
     @property
     def nbytes(self) -> int:
@@ -111,10 +149,11 @@ def pack_direct(weight: Tensor, shape: ConvShape) -> PackedDirect | None:
         return None
     reorder = getattr(torch._C._nn, _REORDER[shape.ndim])
     sizes = (shape.batch, shape.channels, *_evened_sizes(shape))
-    symmetric = [min(pair) for pair in shape.padding]
+    stride, padding, dilation, groups = _arguments(shape)
     with torch.no_grad():
         dense = weight.detach().contiguous().to_mkldnn()
-        return PackedDirect(shape, reorder(dense, symmetric, shape.stride, shape.dilation, shape.groups, sizes))
+        blocked = reorder(dense, padding, stride, dilation, groups, sizes)
+    return PackedDirect(shape, blocked, (padding, stride, dilation, groups, "none", [], ""))
 
 
 def _packable(weight: Tensor, shape: ConvShape) -> bool:
@@ -128,13 +167,9 @@ def _evened_sizes(shape: ConvShape) -> tuple[int, ...]:
 
 def convolve_packed(input: Tensor, packed: PackedDirect, bias: Tensor | None = None) -> Tensor:
     """Return direct convolution with a packed weight, for inputs of (N, C, sizes...) in any memory format."""
-    shape = packed.shape
-    symmetric = [min(pair) for pair in shape.padding]
     with torch.no_grad():
-        result: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            _pad_rest(input, shape), packed.blocked, bias, symmetric, shape.stride, shape.dilation, shape.groups,
-            "none", [], "",
-        )  # fmt: skip
+        padded = _pad_rest(input, packed.shape)
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise(padded, packed.blocked, bias, *packed.arguments)
     return result
 
 

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Every suite that figures are published of, one after the other: PYTHON=... sh benchmarks/whole.sh [DIRECTORY]
+# Nothing else may run on the machine meanwhile. A suite that fails is named, the others run.
+set -u
+python=${PYTHON:-python}
+results=${1:-benchmarks/results}
+failed=
+
+bench() {
+    name=$1
+    shift
+    echo "== $name: $*" >&2
+    "$python" -m winograd.bench --wide --json "$results/bench_$name.json" "$@" || failed="$failed $name"
+}
+
+for network in c3d i3d_rgb r3d_18 mc3_18 r2plus1d_18 ip_csn_50 p3d_63 eco_lite_conv3d vgg16 random; do
+    bench "$network" --suite "$network"
+done
+bench stems_2e-6 --suite stems --tolerance 2e-6 --repeats 21
+for network in r3d_18 r2plus1d_18 i3d_rgb; do
+    bench "${network}_2e-6" --suite "$network" --only stride1 --tolerance 2e-6
+done
+for tolerance in 2e-6 1e-6; do
+    bench "c3d_stack_batch1_$tolerance" --suite c3d_stack --tolerance "$tolerance" --repeats 21
+    bench "c3d_stack_batch8_$tolerance" --suite c3d_stack --tolerance "$tolerance" --batch 8
+done
+THP_MEM_ALLOC_ENABLE=1 bench c3d_stack_batch8_large_pages --suite c3d_stack --tolerance 2e-6 --batch 8
+
+[ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

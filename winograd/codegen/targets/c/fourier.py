@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from winograd import __version__
@@ -29,8 +30,12 @@ _INDICES: Final = ("i", "j")
 _CALL: Final = "NAME_product(held, "
 """How the schedules call the product of a plane, once each."""
 
-_GAUSS_GROWTH: Final = 4.0
-"""Of a real part, M1 - M3, the variance of both products adds up, and each has a sum of two numbers for a factor."""
+GROWTH: Final = MappingProxyType({FftForm.REGULAR: 1.0, FftForm.GAUSS: 2.0})
+"""By how much independent relative errors of the products are amplified, in variance (see `winograd.algebra.growth`).
+
+Fourier transforms are unitary but for a factor, and real and imaginary part of a complex product have the variance of
+two products of their own: that of M1 - M3 and of M1 + M2 is twice that of what is left of them.
+"""
 
 
 def emit_fft(tile: FftTile, name: str = "winograd") -> Kernel:
@@ -57,7 +62,7 @@ def emit_fft(tile: FftTile, name: str = "winograd") -> Kernel:
         positions=tile.planes,
         strides=strides_of(lengths)[:2],
         steps=sum(len(lines.program.nodes) for passes in _all_passes(tile) for step in passes for lines in step[:1]),
-        growth=_GAUSS_GROWTH if tile.form is FftForm.GAUSS else 1.0,
+        growth=GROWTH[tile.form],
     )
     transforms = Transforms(
         data=print_lines(data_passes(tile), VECTORS, DATA),

@@ -117,6 +117,8 @@ def _float_dtype(inputs: Sequence[Any]) -> np.dtype[Any] | None:
 
 
 def _exact(constant: Fraction) -> Fraction | int:
+    if not isinstance(constant, Fraction):  # an irrational number, as Fourier transforms have them
+        return constant
     return constant.numerator if constant.denominator == 1 else constant
 
 

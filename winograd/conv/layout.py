@@ -65,6 +65,11 @@ def dense_layout(tensor: torch.Tensor) -> Layout | None:
     return Layout.CHANNELS_FIRST if tensor.is_contiguous() else None
 
 
+def is_dense_in(tensor: torch.Tensor, layout: Layout) -> bool:
+    """Return whether a tensor lies in memory in this layout, without gaps."""
+    return (tensor if layout is Layout.CHANNELS_FIRST else tensor.movedim(1, -1)).is_contiguous()
+
+
 def in_layout(tensor: torch.Tensor, layout: Layout) -> torch.Tensor:
     """Return a tensor in a layout, copied where it is not."""
     if layout is Layout.CHANNELS_FIRST:

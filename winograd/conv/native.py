@@ -24,7 +24,7 @@ from winograd.codegen.build import load
 from winograd.codegen.emit import emit
 from winograd.codegen.kernel_shape import KernelShape, Triple
 from winograd.conv.forked import usable_threads
-from winograd.conv.layout import Layout, dense_layout, in_layout, is_channels_last
+from winograd.conv.layout import Layout, dense_layout, in_layout, is_channels_last, is_dense_in
 from winograd.conv.memory import advise_huge_pages
 from winograd.conv.schedule import Schedule, choose_schedule
 
@@ -134,6 +134,7 @@ class NativeConvolution:
         residual: torch.Tensor | None = None,
         schedule: Schedule | None = None,
         layout: Layout | None = None,
+        out: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Convolve, add the bias and the residual, and set negative outputs to zero if ``relu``.
 
@@ -156,6 +157,8 @@ class NativeConvolution:
             None takes `choose_schedule`.
         layout : Layout, optional
             Of the result; None takes that of the input.
+        out : Tensor, optional
+            Written to and returned: of the shape and dtype of the result, dense in its layout.
 
         Returns
         -------
@@ -173,7 +176,7 @@ class NativeConvolution:
         batch, channels = input.shape[:2]
         source, source_layout = _readable(input.detach())
         target_layout = layout or source_layout
-        target = self._output((batch, packed.outputs, *tiling.output), target_layout)
+        target = self._output((batch, packed.outputs, *tiling.output), target_layout, out)
         added = self._residual(residual, target, target_layout)
         threads = torch.get_num_threads()
         shape = self._shape(tiling, batch, channels, packed.outputs, schedule, threads, source_layout, target_layout)
@@ -230,10 +233,13 @@ class NativeConvolution:
         if prod(tensor.shape) == 0:
             raise ValueError(f"{name} of shape {tuple(tensor.shape)} is empty")
 
-    def _output(self, sizes: tuple[int, ...], layout: Layout) -> torch.Tensor:
-        if layout is Layout.CHANNELS_FIRST:
-            return _fresh(sizes, self.dtype)
-        return _fresh((sizes[0], *sizes[2:], sizes[1]), self.dtype).movedim(-1, 1)
+    def _output(self, sizes: tuple[int, ...], layout: Layout, out: torch.Tensor | None) -> torch.Tensor:
+        if out is None:
+            return fresh_tensor(sizes, self.dtype, layout)
+        self._check_tensor("out", out)
+        if tuple(out.shape) != sizes or not is_dense_in(out, layout):
+            raise ValueError(f"out of shape {tuple(out.shape)}, must be {sizes} and dense with {layout.value}")
+        return out
 
     def _residual(self, residual: torch.Tensor | None, target: torch.Tensor, layout: Layout) -> torch.Tensor | None:
         if residual is None:
@@ -300,6 +306,13 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
     return library
+
+
+def fresh_tensor(sizes: tuple[int, ...], dtype: torch.dtype, layout: Layout) -> torch.Tensor:
+    """Return an uninitialised tensor (N, C, sizes...) on the CPU in a layout."""
+    if layout is Layout.CHANNELS_FIRST:
+        return _fresh(sizes, dtype)
+    return _fresh((sizes[0], *sizes[2:], sizes[1]), dtype).movedim(-1, 1)
 
 
 def _readable(tensor: torch.Tensor) -> tuple[torch.Tensor, Layout]:

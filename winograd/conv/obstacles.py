@@ -11,6 +11,7 @@ from winograd.accuracy.catalogue import TAPS
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.conv.candidates import has_choices
+from winograd.conv.phases import Phases, phases_of
 from winograd.conv.prediction import WORKING
 from winograd.conv.shape import ConvShape
 
@@ -21,16 +22,24 @@ TRANSFORMED_DTYPES: Final = (*WORKING, "complex64", "complex128")
 """Of tensors that an algorithm can be forced on."""
 
 
+FEWEST_GROUP_CHANNELS: Final = 8
+"""Input and output channels of a dense convolution of one group: with fewer, vectors are mostly empty."""
+
+
 def checked_algorithm(shape: ConvShape, algorithm: BilinearAlgorithm | NestedAlgorithm) -> NestedAlgorithm:
     """Return the algorithm as a nested one that can compute this shape; see `make_plan` for what is raised."""
     nested = as_nested(algorithm)
     if nested.ndim != shape.ndim:
         raise ValueError(f"algorithm {nested.label} has {nested.ndim} axes, must have {shape.ndim}; see winograd.nest")
-    if nested.r != shape.taps:
-        raise ValueError(f"algorithm {nested.label} is for taps {nested.r}, the weight has {shape.taps}")
-    lack = stride_obstacle(shape)
-    if lack:
-        raise NotImplementedError(f"{lack}, {nested.label} needs 1; leave algorithm out for direct convolution")
+    lack, phases = stride_obstacle(shape), phases_of(shape)
+    if lack is None or phases is None:
+        if nested.r != shape.taps:
+            raise ValueError(f"algorithm {nested.label} is for taps {nested.r}, the weight has {shape.taps}")
+    elif nested.r != phases.core.taps:
+        raise NotImplementedError(
+            f"{lack}, {nested.label} is for taps {nested.r}, must be for {phases.core.taps}: {phases.label}; "
+            "leave algorithm out for direct convolution"
+        )
     return nested
 
 
@@ -46,11 +55,20 @@ def shape_obstacle(shape: ConvShape) -> str | None:
     """Return why the native backend cannot be chosen for this shape, or None."""
     if shape.dtype not in NATIVE_DTYPES:
         return f"dtype {shape.dtype}, the native backend has {', '.join(NATIVE_DTYPES)}"
-    lack = stride_obstacle(shape)
-    if lack:
-        return f"{lack}, the native backend needs 1"
-    if not has_choices(shape.taps):
-        return f"taps {shape.taps}, algorithms are known for 2 to {TAPS[-1]} (and 1 on some axes)"
-    if max(shape.output) == 1:
-        return f"output {shape.output}, one on every axis"
-    return None
+    phases = phases_of(shape)
+    core = shape if phases is None else phases.core
+    by = "" if phases is None else f" of {phases.label}"
+    if not has_choices(core.taps):
+        return f"taps {core.taps}{by}, algorithms are known for 2 to {TAPS[-1]} (and 1 on some axes)"
+    if max(core.output) == 1:
+        return f"output {core.output}{by}, one on every axis"
+    return None if phases is None else _group_obstacle(phases)
+
+
+def _group_obstacle(phases: Phases) -> str | None:
+    """Return that a group is too small for vectors, or None."""
+    core = phases.core
+    if phases.groups == 1 or min(core.channels, core.outputs) >= FEWEST_GROUP_CHANNELS:
+        return None
+    what = ("channels", core.channels) if core.channels < FEWEST_GROUP_CHANNELS else ("outputs", core.outputs)
+    return f"{what[1]} {what[0]} per group, the native backend needs {FEWEST_GROUP_CHANNELS}"

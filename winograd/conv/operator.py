@@ -37,8 +37,9 @@ from winograd.conv.shape import ConvShape
 
 if TYPE_CHECKING:
     from winograd.conv.native import NativeConvolution, PackedFilter
+    from winograd.conv.phased import PackedGroups
 
-    Packed = PackedFilter | PackedDirect
+    Packed = PackedFilter | PackedGroups | PackedDirect
 
 Tensor = torch.Tensor
 
@@ -199,7 +200,7 @@ def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
     """
     native = _native_for(plan)
     if native is not None:
-        return native.pack(weight.detach().resolve_neg())
+        return _pack_native(native, weight, plan)
     worthwhile = plan.backend is Backend.DIRECT and is_worth_packing(plan.shape)
     return pack_direct(weight, plan.shape) if worthwhile else None
 
@@ -248,6 +249,8 @@ def run_plan(
     native = _native_for(plan)
     if native is None:
         return _with_epilogue(_run_in_torch(plan, input, weight, bias, packed), residual, relu)
+    if plan.phases is not None:
+        return _run_phases(native, input, weight, bias, plan, packed, residual, relu)
     if residual is None or tensor_obstacle(residual) is None:
         return _run_native(native, input, weight, bias, plan, packed, residual, relu)
     return _with_epilogue(_run_native(native, input, weight, bias, plan, packed, None, False), residual, relu)
@@ -287,18 +290,61 @@ def _run_native(
     residual: Tensor | None,
     relu: bool,
 ) -> Tensor:
-    filters = native.pack(weight.detach().resolve_neg()) if packed is None else packed
-    assert not isinstance(filters, PackedDirect)
+    from winograd.conv.native import PackedFilter
+
+    filters = _pack_native(native, weight, plan) if packed is None else packed
+    assert isinstance(filters, PackedFilter)
     return native.convolve(
         input.detach().resolve_neg(),
         filters,
-        None if bias is None else bias.detach().resolve_neg().float(),
+        _shift(bias),
         plan.shape.padding,
         relu,
         None if residual is None else residual.detach().resolve_neg(),
         plan.schedule,
         torchs_layout(input, weight),
     )
+
+
+def _run_phases(
+    native: NativeConvolution,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    plan: Plan,
+    packed: Packed | None,
+    residual: Tensor | None,
+    relu: bool,
+) -> Tensor:
+    from winograd.conv.phased import PackedGroups, convolve_phases
+
+    filters = _pack_native(native, weight, plan) if packed is None else packed
+    assert isinstance(filters, PackedGroups)
+    assert plan.phases is not None
+    output = convolve_phases(
+        native,
+        plan.phases,
+        input.detach().resolve_neg(),
+        filters,
+        _shift(bias),
+        relu=relu and residual is None,
+        schedule=plan.schedule,
+        layout=torchs_layout(input, weight),
+    )
+    return output if residual is None else _with_epilogue(output, residual, relu)
+
+
+def _pack_native(native: NativeConvolution, weight: Tensor, plan: Plan) -> PackedFilter | PackedGroups:
+    plain = weight.detach().resolve_neg()
+    if plan.phases is None:
+        return native.pack(plain)
+    from winograd.conv.phased import pack_groups
+
+    return pack_groups(native, plan.phases, plain)
+
+
+def _shift(bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else bias.detach().resolve_neg().float()
 
 
 def _native_for(plan: Plan) -> NativeConvolution | None:

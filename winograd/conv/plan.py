@@ -7,14 +7,14 @@ predicted error is tolerated, and direct convolution where there is none or wher
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from winograd.algebra.bilinear import BilinearAlgorithm, checked_size
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv import roofline
-from winograd.conv.limits import MemoryLimits, limits_or_default
+from winograd.conv.limits import limits_or_default
 from winograd.conv.obstacles import (
     NATIVE_DTYPES,
     TRANSFORMED_DTYPES,
@@ -28,6 +28,7 @@ from winograd.conv.roofline import NOMINAL_THREADS, Algorithm
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.selection import Filters, Selection, best_timing, is_filter_capped, least_error, select
 from winograd.conv.shape import ConvShape
+from winograd.conv.task import Task, Terms, core_task
 
 __all__ = [
     "DEFAULT_TOLERANCE",
@@ -44,16 +45,6 @@ __all__ = [
 
 REQUIRED_GAIN: Final = 1.2
 """Direct convolution is kept unless Winograd is predicted to be faster by this factor: what the model may be off by."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """What a plan is asked for, beside the shape and the algorithm."""
-
-    tolerance: float
-    filters: Filters
-    limits: MemoryLimits
-    threads: int
 
 
 def make_plan(
@@ -113,12 +104,12 @@ def make_plan(
             f"dtype {shape.dtype}, {forced.label} needs one of {', '.join(TRANSFORMED_DTYPES)}; leave algorithm out"
         )
     limits = limits_or_default(workspace_cap, filter_cap)
-    terms = _Terms(checked_tolerance(tolerance), filters, limits, checked_size("threads", threads))
+    terms = Terms(checked_tolerance(tolerance), filters, limits, checked_size("threads", threads))
     return _make_plan(shape, forced, obstacle, terms)
 
 
 @lru_cache(maxsize=4096)
-def _make_plan(shape: ConvShape, forced: NestedAlgorithm | None, obstacle: str | None, terms: _Terms) -> Plan:
+def _make_plan(shape: ConvShape, forced: NestedAlgorithm | None, obstacle: str | None, terms: Terms) -> Plan:
     if shape.is_empty:
         return Plan(shape, Backend.DIRECT, None, "nothing to compute")
     if forced is not None:
@@ -126,15 +117,19 @@ def _make_plan(shape: ConvShape, forced: NestedAlgorithm | None, obstacle: str |
     lack = obstacle or shape_obstacle(shape)
     if lack:
         return Plan(shape, Backend.DIRECT, None, lack, filters=terms.filters)
-    return _fastest_plan(shape, terms)
+    return _fastest_plan(core_task(shape, terms))
 
 
-def _forced_plan(shape: ConvShape, algorithm: NestedAlgorithm, obstacle: str | None, terms: _Terms) -> Plan:
+def _forced_plan(shape: ConvShape, algorithm: NestedAlgorithm, obstacle: str | None, terms: Terms) -> Plan:
     lack = obstacle or (None if shape.dtype in NATIVE_DTYPES else f"dtype {shape.dtype}")
+    task = core_task(shape, terms)
+    if lack and task.phases is not None:
+        return Plan(shape, Backend.DIRECT, None, f"{task.phases.label} needs the native backend, {lack}")
     if lack:
         return composed_plan(shape, algorithm, f"algorithm given, composed since {lack}")
-    plan = _native_plan(shape, algorithm, "algorithm given", terms)
-    return replace(plan, reason=plan.reason + _made_anew(shape, algorithm, plan.filters, terms))
+    plan = _native_plan(task, algorithm, "algorithm given")
+    by = "" if task.phases is None else f", {task.phases.label}"
+    return replace(plan, reason=plan.reason + by + _made_anew(task, algorithm, plan.filters))
 
 
 def composed_plan(
@@ -152,75 +147,85 @@ def composed_plan(
     )
 
 
-def _fastest_plan(shape: ConvShape, terms: _Terms) -> Plan:
-    direct_ms = roofline.direct_ms(shape, terms.threads)
-    selected = select(shape, terms.tolerance, terms.filters, terms.limits, terms.threads)
+def _fastest_plan(task: Task) -> Plan:
+    terms = task.terms
+    direct_ms = roofline.direct_ms(task.shape, terms.threads)
+    selected = select(task.core, terms.tolerance, terms.filters, terms.limits, terms.threads)
     if selected is None:
-        return _direct_plan(shape, direct_ms, _nothing_tolerated(shape, terms), terms)
-    milliseconds = selected.timing.milliseconds
+        return _direct_plan(task, direct_ms, _nothing_tolerated(task))
+    milliseconds = task.milliseconds(selected.candidate, selected.timing)
     compared = f"{milliseconds:.3g} ms predicted, direct {direct_ms:.3g} ms"
     if milliseconds * REQUIRED_GAIN > direct_ms:
         slow = f"Winograd is not faster by a factor of {REQUIRED_GAIN}: {selected.candidate.label} {compared}"
-        return _direct_plan(shape, direct_ms, slow + _capped(shape, selected, terms), terms)
-    plan = _native_plan(shape, selected.candidate.algorithm, compared, terms)
+        return _direct_plan(task, direct_ms, slow + _by_phases(task) + _capped(task, selected))
+    plan = _native_plan(task, selected.candidate.algorithm, compared)
     error = f", error {plan.predicted_error:.1e} predicted"
-    return replace(plan, reason=f"{compared}{error}{_capped(shape, selected, terms)}")
+    return replace(plan, reason=f"{compared}{error}{_by_phases(task)}{_capped(task, selected)}")
 
 
-def _native_plan(shape: ConvShape, algorithm: NestedAlgorithm, reason: str, terms: _Terms) -> Plan:
-    timing = best_timing(shape, algorithm, terms.filters, terms.limits, terms.threads)
-    footprint = roofline.footprint(shape, algorithm)
+def _native_plan(task: Task, algorithm: NestedAlgorithm, reason: str) -> Plan:
+    terms, core = task.terms, task.core
+    timing = best_timing(core, algorithm, terms.filters, terms.limits, terms.threads)
+    footprint = roofline.footprint(core, algorithm)
     if timing is None:
         least = min(footprint.workspace_bytes(Schedule(kind, 1), terms.threads) for kind in ScheduleKind)
-        raise ValueError(
-            f"workspace is capped at {terms.limits.workspace} bytes, {algorithm.label} needs {least} for one tile"
-        )
+        assert terms.limits.workspace is not None  # without a cap there is a schedule
+        cap, needed = terms.limits.workspace + task.held_bytes, least + task.held_bytes
+        raise ValueError(f"workspace is capped at {cap} bytes, {algorithm.label} needs {needed} for one tile")
     return Plan(
-        shape,
+        task.shape,
         Backend.NATIVE,
         algorithm,
         reason,
-        predicted_error=predicted_error(shape, algorithm),
-        filter_bytes=footprint.filter_bytes,
-        workspace_bytes=footprint.workspace_bytes(timing.schedule, terms.threads),
-        predicted_ms=timing.milliseconds,
-        direct_ms=roofline.direct_ms(shape, terms.threads),
+        predicted_error=predicted_error(core, algorithm),
+        filter_bytes=footprint.filter_bytes * task.groups,
+        workspace_bytes=footprint.workspace_bytes(timing.schedule, terms.threads) + task.held_bytes,
+        predicted_ms=task.milliseconds(algorithm, timing),
+        direct_ms=roofline.direct_ms(task.shape, terms.threads),
         schedule=timing.schedule,
         filters=timing.filters,
+        phases=task.phases,
     )
 
 
-def _direct_plan(shape: ConvShape, direct_ms: float, reason: str, terms: _Terms) -> Plan:
-    return Plan(shape, Backend.DIRECT, None, reason, predicted_ms=direct_ms, direct_ms=direct_ms, filters=terms.filters)
+def _direct_plan(task: Task, direct_ms: float, reason: str) -> Plan:
+    filters = task.terms.filters
+    return Plan(task.shape, Backend.DIRECT, None, reason, predicted_ms=direct_ms, direct_ms=direct_ms, filters=filters)
 
 
-def _nothing_tolerated(shape: ConvShape, terms: _Terms) -> str:
-    least = least_error(shape)
-    if least > terms.tolerance:
-        return f"least predicted error {least:.1e} is above the tolerance {terms.tolerance:.1e}"
-    return f"no candidate within the tolerance {terms.tolerance:.1e} has a tile that fits into the workspace allowed"
+def _nothing_tolerated(task: Task) -> str:
+    least, tolerance = least_error(task.core), task.terms.tolerance
+    if least > tolerance:
+        return f"least predicted error {least:.1e} is above the tolerance {tolerance:.1e}{_by_phases(task)}"
+    return f"no candidate within the tolerance {tolerance:.1e} has a tile that fits into the workspace allowed"
 
 
-def _made_anew(shape: ConvShape, algorithm: Algorithm, settled: Filters, terms: _Terms) -> str:
+def _by_phases(task: Task) -> str:
+    """Return how stride, dilation and groups are taken, or nothing."""
+    return "" if task.phases is None else f"; {task.phases.label}"
+
+
+def _made_anew(task: Task, algorithm: Algorithm, settled: Filters) -> str:
     """Return that a transformed filter which was to be kept is too large for that, or nothing."""
-    if settled is terms.filters:
+    if settled is task.terms.filters:
         return ""
-    return f"; U of {_filter_size(shape, algorithm)} is above the cap and made anew in every call"
+    return f"; U of {_filter_size(task, algorithm)} is above the cap and made anew in every call"
 
 
-def _capped(shape: ConvShape, selected: Selection, terms: _Terms) -> str:
+def _capped(task: Task, selected: Selection) -> str:
     """Return what the cap on kept filters has changed, or nothing."""
-    anew = _made_anew(shape, selected.candidate, selected.timing.filters, terms)
-    if terms.filters is Filters.LIVE or not is_filter_capped(shape, terms.limits):
+    terms = task.terms
+    anew = _made_anew(task, selected.candidate, selected.timing.filters)
+    if terms.filters is Filters.LIVE or not is_filter_capped(task.core, terms.limits):
         return anew
-    free = select(shape, terms.tolerance, terms.filters, replace(terms.limits, filters=None), terms.threads)
+    free = select(task.core, terms.tolerance, terms.filters, replace(terms.limits, filters=None), terms.threads)
     if free is None or free.candidate == selected.candidate:
         return anew
-    return f"; U of {free.candidate.label}, {_filter_size(shape, free.candidate)}, is above the cap{anew}"
+    return f"; U of {free.candidate.label}, {_filter_size(task, free.candidate)}, is above the cap{anew}"
 
 
-def _filter_size(shape: ConvShape, algorithm: Algorithm) -> str:
-    return _mebibytes(roofline.native_filter_bytes(shape, algorithm))
+def _filter_size(task: Task, algorithm: Algorithm) -> str:
+    return _mebibytes(roofline.native_filter_bytes(task.core, algorithm) * task.groups)
 
 
 def _mebibytes(count: int) -> str:

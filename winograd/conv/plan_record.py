@@ -1,7 +1,7 @@
 """`Plan`: what was chosen for one shape, why, and what it is predicted to cost, as data.
 
 In: the choice, made elsewhere. Out: a record that says all of it. Refused: direct convolution with an algorithm, others
-without one, and schedules for other backends than the native one.
+without one, and schedules or phases for other backends than the native one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from enum import Enum
 
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv import roofline
+from winograd.conv.phases import Phases
 from winograd.conv.schedule import Schedule
 from winograd.conv.selection import Filters
 from winograd.conv.shape import ConvShape
@@ -41,7 +42,8 @@ class Plan:
     predicted_error : float or None
         Relative L2 error predicted for independent zero-mean inputs; None for direct convolution.
     filter_bytes, workspace_bytes : int
-        Memory of the transformed filter, and of what a call holds beside it, input and output apart; for the native
+        Memory of the transformed filter of all groups, and of what a call holds beside it, input and output apart, the
+        copies of phases among it; for the native
         backend to the byte with AVX-512 and channels first; elsewhere it takes no more, see `winograd.conv.footprint`.
     predicted_ms, direct_ms : float or None
         Predicted milliseconds of this plan and of direct convolution on the nominal machine; None where the model
@@ -50,6 +52,9 @@ class Plan:
         In which order the native backend works, None where the kernel chooses; None for the others.
     filters : Filters
         FROZEN if the transformed filter is to be kept from call to call.
+    phases : Phases or None
+        How stride, dilation and groups become dense convolutions of stride 1, which the algorithm computes; None where
+        the shape is one, and for direct convolution.
     """
 
     shape: ConvShape
@@ -63,17 +68,32 @@ class Plan:
     direct_ms: float | None = None
     schedule: Schedule | None = None
     filters: Filters = Filters.LIVE
+    phases: Phases | None = None
 
     def __post_init__(self) -> None:
         if (self.backend is Backend.DIRECT) != (self.algorithm is None):
             raise ValueError(f"backend {self.backend.value} with algorithm {self.algorithm}, only direct has none")
         if self.schedule is not None and self.backend is not Backend.NATIVE:
             raise ValueError(f"backend {self.backend.value} with schedule {self.schedule}, only native has one")
+        if self.phases is not None and self.backend is not Backend.NATIVE:
+            raise ValueError(f"backend {self.backend.value} with {self.phases.label}, only native has phases")
+
+    @property
+    def core(self) -> ConvShape:
+        """The shape that the algorithm computes: that of the dense convolution of stride 1."""
+        return self.shape if self.phases is None else self.phases.core
+
+    @property
+    def runs(self) -> int:
+        """How often the core is computed in a call."""
+        return 1 if self.phases is None else self.phases.runs
 
     @property
     def multiplications(self) -> int:
         """Multiplications that are executed: of the transformed tiles, ragged ones whole, or of direct convolution."""
-        return self.shape.macs if self.algorithm is None else roofline.multiplications(self.shape, self.algorithm)
+        if self.algorithm is None:
+            return self.shape.macs
+        return self.runs * roofline.multiplications(self.core, self.algorithm)
 
     @property
     def digest(self) -> str:

@@ -1,0 +1,128 @@
+"""The native backend by phases: convolutions with stride, dilation and groups as dense ones of stride 1.
+
+In: tensors, `Phases`, the compiled convolution of their core. Out: packed filters, one a group, and the convolution.
+Refused: what the compiled convolution refuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+
+from winograd.conv.layout import Layout
+from winograd.conv.native import NativeConvolution, PackedFilter, fresh_tensor
+from winograd.conv.phases import Phases
+from winograd.conv.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class PackedGroups:
+    """Transformed filters of the dense convolutions, one a group."""
+
+    filters: tuple[PackedFilter, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the transformed filters."""
+        return sum(packed.nbytes for packed in self.filters)
+
+
+def core_weights(phases: Phases, weight: torch.Tensor) -> torch.Tensor:
+    """Return the filters of the dense convolutions, of shape (groups, outputs, channels, *taps).
+
+    Tap q of channel c of phase t is tap (stride / g) q + t of channel c, with zeros beyond the last.
+
+    Examples
+    --------
+    >>> from winograd.conv.arguments import ConvArguments
+    >>> from winograd.conv.phases import phases_of
+    >>> phases = phases_of(ConvArguments(stride=2).shape((1, 1, 9), (1, 1, 3), dtype="float32"))
+    >>> core_weights(phases, torch.tensor([[[1.0, 2.0, 3.0]]]))
+    tensor([[[[1., 3.],
+              [2., 0.]]]])
+    """
+    axes, ndim = phases.axes, phases.shape.ndim
+    rest = [side for axis in reversed(axes) for side in (0, axis.core_taps * axis.tap_phases - axis.taps)]
+    split = [count for axis in axes for count in (axis.core_taps, axis.tap_phases)]
+    whole = torch.constant_pad_nd(weight, rest).reshape(*weight.shape[:2], *split)
+    taps, phase = range(2, 2 + 2 * ndim, 2), range(3, 3 + 2 * ndim, 2)
+    core = phases.core
+    return whole.permute(0, *phase, 1, *taps).reshape(phases.groups, core.outputs, core.channels, *core.taps)
+
+
+def pack_groups(native: NativeConvolution, phases: Phases, weight: torch.Tensor) -> PackedGroups:
+    """Transform the filters of the dense convolutions; raises as `NativeConvolution.pack`."""
+    return PackedGroups(tuple(map(native.pack, core_weights(phases, weight))))
+
+
+def convolve_phases(
+    native: NativeConvolution,
+    phases: Phases,
+    input: torch.Tensor,
+    packed: PackedGroups,
+    bias: torch.Tensor | None = None,
+    *,
+    relu: bool = False,
+    schedule: Schedule | None = None,
+    layout: Layout = Layout.CHANNELS_FIRST,
+) -> torch.Tensor:
+    """Convolve, add the bias, and set negative outputs to zero if ``relu``.
+
+    Parameters
+    ----------
+    native : NativeConvolution
+        By an algorithm of the core.
+    phases : Phases
+    input : Tensor of the shape of the phases
+    packed : PackedGroups
+        From `pack_groups`.
+    bias : Tensor of shape (outputs,), optional
+    relu : bool
+    schedule : Schedule, optional
+    layout : Layout
+        Of the result.
+    """
+    shape = phases.shape
+    output = fresh_tensor((shape.batch, shape.outputs, *shape.output), native.dtype, layout)
+    outputs = phases.core.outputs
+    for first in range(0, shape.batch, phases.images):
+        images = slice(first, min(first + phases.images, shape.batch))
+        for group, filters in enumerate(packed.filters):
+            own = slice(group * outputs, (group + 1) * outputs)
+            shift = None if bias is None else bias[own]
+            samples = _split(phases, input[images], group)
+            dense = native.convolve(
+                samples, filters, shift, phases.core.padding, relu, schedule=schedule, layout=layout
+            )
+            _join(phases, dense, output[images, own])
+    return output
+
+
+def _split(phases: Phases, input: torch.Tensor, group: int) -> torch.Tensor:
+    core, axes = phases.core, phases.axes
+    channels = phases.shape.channels // phases.groups
+    own = input[:, group * channels : (group + 1) * channels]
+    result = own.new_zeros(input.shape[0], phases.output_phases, phases.tap_phases, channels, *core.sizes)
+    for number, p in enumerate(product(*(range(axis.output_phases) for axis in axes))):
+        for place, t in enumerate(product(*(range(axis.tap_phases) for axis in axes))):
+            target, source = result[:, number, place], own
+            for position, (axis, one, other) in enumerate(zip(axes, p, t, strict=True)):
+                there = [axis.sample(one, other, i) for i in range(axis.core_size)]
+                kept = [i for i, sample in enumerate(there) if 0 <= sample < axis.size]
+                target = target.narrow(position + 2, kept[0] if kept else 0, len(kept))
+                source = source.index_select(position + 2, torch.tensor([there[i] for i in kept], dtype=torch.long))
+            target.copy_(source)
+    return result.reshape(-1, core.channels, *core.sizes)
+
+
+def _join(phases: Phases, dense: torch.Tensor, output: torch.Tensor) -> None:
+    axes = phases.axes
+    parts = dense.reshape(output.shape[0], phases.output_phases, *dense.shape[1:])
+    for number, p in enumerate(product(*(range(axis.output_phases) for axis in axes))):
+        places = tuple(
+            slice(axis.output_place(one, 0), None, axis.output_phases) for axis, one in zip(axes, p, strict=True)
+        )
+        target = output[:, :, *places]
+        target.copy_(parts[:, number, :, *(slice(size) for size in target.shape[2:])])

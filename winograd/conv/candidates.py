@@ -22,7 +22,7 @@ from winograd.algebra.nesting import NestedAlgorithm, nest
 MAX_OUTPUTS: Final = 8
 """Largest m of an axis."""
 
-_WORTHWHILE: Final = 0.7
+_WORTHWHILE: Final = 0.75
 """Products of an axis over those of direct convolution: above, an algorithm is not worth its transforms."""
 
 _ESTIMATED_CHANNELS: Final = 64

@@ -1,28 +1,87 @@
 """`Machine`: the constants of the cost model, and those of the machine that plans assume.
 
-In: nothing. Out: speeds, each of which says what it was fitted to. See `winograd.conv.roofline` for the model.
+In: nothing, or JSON. Out: measured peaks, and speeds that were fitted to measured layers. Refused: JSON with unknown or
+missing fields, numbers that are not finite and above 0. See `winograd.conv.roofline` for the model.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Peaks:
+    """What a machine can do at most, all cores busy: `benchmarks/measure_machine.py` measures it.
+
+    Parameters
+    ----------
+    core_gflops : float
+        Of a core in float32, an FMA counted as two.
+    own_bytes, own_gbs : float
+        Size of a core's own cache, and 10^9 bytes per second at which a core reads it.
+    shared_bytes, shared_gbs : float
+        Size of the cache that all cores share, and 10^9 bytes per second at which each core reads it.
+    memory_gbs : float
+        10^9 bytes per second of memory, all cores together.
+    """
+
+    core_gflops: float
+    own_bytes: float
+    own_gbs: float
+    shared_bytes: float
+    shared_gbs: float
+    memory_gbs: float
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "core_gflops": ("direct_core_gflops", "depthwise_core_gflops", "core_gflops", "filter_core_gops"),
+    "own_bytes": ("own_held_bytes",),
+    "shared_bytes": ("shared_held_bytes", "cache_bytes"),
+    "shared_gbs": ("core_cache_gbs",),
+    "memory_gbs": ("stream_gbs", "plain_gbs", "output_gbs", "direct_input_gbs", "direct_output_gbs", "fresh_gbs"),
+}
+"""Which fitted speeds grow in proportion to a peak."""
+
+_INVERSE: Final[Mapping[str, tuple[str, ...]]] = {
+    "core_gflops": ("instruction_ns",),
+    "own_gbs": ("own_data_ns", "own_inverse_ns"),
+    "shared_gbs": ("shared_data_ns", "shared_inverse_ns"),
+    "memory_gbs": ("spilled_ns",),
+}
+"""Which fitted times shrink in proportion to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Speeds of a machine; those of a core are with all its cores busy.
+    """Speeds of a machine; those of a core are with all its cores busy. All but the peaks are fitted.
 
     Parameters
     ----------
-    direct_core_gflops : float
-        Rate of a core in direct convolution in float32, an FMA counted as two.
-    full_channels : int
-        Input channels per group from which direct convolution reaches that rate; below, it falls in proportion.
+    peaks : Peaks
+        Measured.
+    direct_core_gflops, depthwise_core_gflops : float
+        Rate of a core in direct convolution in float32, and where each channel is a group of its own.
+    full_row, full_outputs : float
+        Input channels of a group times the last axis' taps and stride from which direct convolution over three axes
+        reaches that rate, and output channels of a group; below, it falls in proportion.
+    direct_input_gbs, direct_output_gbs : float
+        10^9 bytes per second for its input and output.
+    fresh_bytes : float
+        Outputs above this size are fresh memory, whose pages are touched first,
+    fresh_gbs : float
+        at so many 10^9 bytes per second.
     core_gflops : float
         Rate of a core in the products of a Winograd convolution, filter and data in its caches.
-    lost_rows : float
-        Rows of tiles that could be multiplied in the time that is lost for each group of at most 14 of them.
+    least_rows, lost_rows : float
+        Tiles that are multiplied in the time of any fewer, and those that could be in the time that is lost for each
+        group of at most 14.
     sum_channels : float
         Channels that could be added up in the time that it takes to begin and to store a sum of at most 64 of them.
     instruction_ns : float
@@ -30,30 +89,47 @@ class Machine:
     large_tile_share : float
         Share of it on top where a tile of 600 products or more leaves the innermost cache; none up to 300.
     own_data_ns, own_inverse_ns : float
-        What a vector of V, of M costs on top, to write or read it in a core's own caches (fused schedule).
+        What a vector of V, of M costs on top, to write or read it in a core's own caches.
     shared_data_ns, shared_inverse_ns : float
-        The same in the cache that all cores share (staged schedule).
-    held_bytes : int
-        From as many bytes of V and M a thread of the fused schedule is in the shared cache too; below, in proportion.
+        And on top of that where it leaves them for the cache that all cores share,
+    spilled_ns : float
+        and where it leaves that one for memory.
+    own_held_bytes, shared_held_bytes : float
+        V and M up to this size stay in a core's own caches, in the shared one.
     core_cache_gbs : float
-        10^9 bytes per second at which a core reads the transformed filter from the shared cache.
-    cache_bytes : int
+        10^9 bytes per second at which a core reads filter and V from the shared cache.
+    cache_bytes : float
         As much of the transformed filter stays there.
     stream_gbs : float
         10^9 bytes per second at which all cores together read the rest of it from memory.
     overlap : float
         How well that hides behind the products: both together take the norm of this order of their two times.
-    plain_gbs : float
-        10^9 bytes per second for inputs and outputs, which includes the first touch of fresh pages.
+    plain_gbs, output_gbs : float
+        10^9 bytes per second for inputs, and for outputs, which includes the first touch of fresh pages.
     filter_core_gops : float
         Values of transformed filters that a core computes, rounds and packs, 10^9 per second.
     direct_call_ms, winograd_call_ms : float
         What a call costs before it computes anything.
+    wait_ms : float
+        What threads that share blocks wait for each other in each of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is no number, or not finite and above 0.
     """
 
+    peaks: Peaks
     direct_core_gflops: float
-    full_channels: int
+    depthwise_core_gflops: float
+    full_row: float
+    full_outputs: float
+    direct_input_gbs: float
+    direct_output_gbs: float
+    fresh_bytes: float
+    fresh_gbs: float
     core_gflops: float
+    least_rows: float
     lost_rows: float
     sum_channels: float
     instruction_ns: float
@@ -62,43 +138,154 @@ class Machine:
     own_inverse_ns: float
     shared_data_ns: float
     shared_inverse_ns: float
-    held_bytes: int
+    spilled_ns: float
+    own_held_bytes: float
+    shared_held_bytes: float
     core_cache_gbs: float
-    cache_bytes: int
+    cache_bytes: float
     stream_gbs: float
     overlap: float
     plain_gbs: float
+    output_gbs: float
     filter_core_gops: float
     direct_call_ms: float
     winograd_call_ms: float
+    wait_ms: float
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def flops_per_byte(self) -> float:
+        """Operations of one core while a byte comes from memory: peak of a core over the bandwidth of all."""
+        return self.peaks.core_gflops / self.peaks.memory_gbs
+
+    def with_peaks(self, peaks: Peaks) -> Machine:
+        """Return the machine with other peaks, its fitted speeds and sizes in proportion to them.
+
+        Examples
+        --------
+        >>> twice = replace(NOMINAL.peaks, memory_gbs=2 * NOMINAL.peaks.memory_gbs)
+        >>> NOMINAL.with_peaks(twice).stream_gbs == 2 * NOMINAL.stream_gbs
+        True
+        """
+        changes: dict[str, float] = {}
+        for peak in (field.name for field in fields(Peaks)):
+            factor = getattr(peaks, peak) / getattr(self.peaks, peak)
+            changes |= {name: getattr(self, name) * factor for name in _GROUPS.get(peak, ())}
+            changes |= {name: getattr(self, name) / factor for name in _INVERSE.get(peak, ())}
+        return replace(self, peaks=peaks, **changes)
+
+    def with_ratio(self, flops_per_byte: float) -> Machine:
+        """Return a machine that computes as fast, with memory such that `flops_per_byte` is as given.
+
+        Examples
+        --------
+        >>> NOMINAL.with_ratio(2 * NOMINAL.flops_per_byte).stream_gbs == NOMINAL.stream_gbs / 2
+        True
+        """
+        _check_number("flops_per_byte", flops_per_byte)
+        return self.with_peaks(replace(self.peaks, memory_gbs=self.peaks.core_gflops / flops_per_byte))
+
+    def to_json(self) -> str:
+        """Return all fields as JSON."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Machine:
+        """Return the machine of a JSON object: all fields, or the peaks alone, to which `NOMINAL` is scaled.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For anything else; one line.
+
+        Examples
+        --------
+        >>> Machine.from_json(NOMINAL.to_json()) == NOMINAL
+        True
+        """
+        found = _object("machine", _parsed(text))
+        if "peaks" not in found:
+            raise ValueError(f"machine has no field 'peaks', needed are {_names(Peaks)}")
+        peaks = Peaks(**_checked_fields("peaks", _object("peaks", found["peaks"]), Peaks))
+        if set(found) == {"peaks"}:
+            return NOMINAL.with_peaks(peaks)
+        return cls(**{**_checked_fields("machine", found, cls), "peaks": peaks})
+
+
+def _parsed(text: str | bytes) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"machine is no JSON: {str(error)[:80]}") from None
+
+
+def _object(name: str, found: object) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise TypeError(f"{name} is {type(found).__name__}, must be a JSON object")
+    return found
+
+
+def _checked_fields(name: str, found: dict[str, Any], described: type) -> dict[str, Any]:
+    known = {field.name for field in fields(described)}
+    for wrong, word in ((found.keys() - known, "unknown"), (known - found.keys(), "missing")):
+        if wrong:
+            raise ValueError(f"{name} has {word} field {sorted(wrong)[0][:40]!a}, fields are {_names(described)}")
+    return found
+
+
+def _names(described: type) -> str:
+    return ", ".join(field.name for field in fields(described))
+
+
+def _check(record: Peaks | Machine) -> None:
+    for field in fields(record):
+        if field.name != "peaks":
+            _check_number(field.name, getattr(record, field.name))
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is {str(value)[:40]!a}, must be a number")
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} is {value}, must be finite and above 0")
 
 
 NOMINAL: Final = Machine(
-    direct_core_gflops=245.0,
-    full_channels=12,
+    peaks=Peaks(
+        core_gflops=260.0, own_bytes=1 << 20, own_gbs=200.0, shared_bytes=32 << 20, shared_gbs=90.0, memory_gbs=50.0
+    ),
+    direct_core_gflops=239.0,
+    depthwise_core_gflops=206.0,
+    full_row=17.0,
+    full_outputs=16.0,
+    direct_input_gbs=50.0,
+    direct_output_gbs=28.0,
+    fresh_bytes=32e6,
+    fresh_gbs=5.8,
     core_gflops=250.0,
+    least_rows=4.0,
     lost_rows=0.2,
     sum_channels=4.5,
     instruction_ns=0.145,
     large_tile_share=0.19,
     own_data_ns=0.5,
     own_inverse_ns=1.2,
-    shared_data_ns=6.4,
-    shared_inverse_ns=1.2,
-    held_bytes=15 << 20,
+    shared_data_ns=5.9,
+    shared_inverse_ns=0.1,
+    spilled_ns=1.0,
+    own_held_bytes=800e3,
+    shared_held_bytes=24e6,
     core_cache_gbs=92.0,
-    cache_bytes=16 << 20,
+    cache_bytes=16e6,
     stream_gbs=49.0,
     overlap=5.5,
     plain_gbs=45.0,
+    output_gbs=45.0,
     filter_core_gops=0.3,
-    direct_call_ms=0.01,
+    direct_call_ms=0.022,
     winograd_call_ms=0.07,
+    wait_ms=0.005,
 )
-"""What plans assume, so that a plan depends on the shape only: cores with AVX-512, 1 MB L2 each and 32 MB L3 together.
-
-Fitted on two cores of an AMD EPYC (family 26 model 2) on 2026-11-21, by least squares of the logarithms of 60 times,
-each the least of some 20 calls: C3D's layers conv1 to conv5a and one of ResNet's, by 18 algorithms of 64 to 864
-products, both schedules and blocks of 1 to 98 tiles. tests/conv/test_roofline.py has a third of them and holds the
-model to 20 %, as it does for direct convolution of C3D's layers.
-"""
+"""What plans assume, so that a plan depends on the shape only: cores with AVX-512, 1 MB L2 each and 32 MB L3 together."""

@@ -98,7 +98,9 @@ def test_in_the_input_they_stay_in_the_tiles_that_read_them(case: Case) -> None:
     operands = case.draw()
     clean = case.run(*operands)
     everything = product(map(case.place, PLACES), VALUES.values())
-    for place, values in everything if case.dtype == "float32" else zip(map(case.place, PLACES), VALUES.values()):
+    for place, values in (
+        everything if case.dtype == "float32" else zip(map(case.place, PLACES), VALUES.values(), strict=True)
+    ):
         input = operands[0].clone()
         for channel, value in enumerate(values, start=1):
             input[(0, channel, *place)] = value

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from winograd.conv.convolve import conv1d as conv1d
     from winograd.conv.convolve import conv2d as conv2d
     from winograd.conv.convolve import conv3d as conv3d
+    from winograd.conv.planning import plan_conv as plan_conv
+    from winograd.conv.switch import set_enabled as set_enabled
     from winograd.nn.convert import convert_ as convert_
     from winograd.nn.convert import freeze as freeze
     from winograd.nn.convert import revert_ as revert_
@@ -70,11 +72,13 @@ _HOMES = {
     "from_json": "winograd.algebra.serialise",
     "measure_error": "winograd.accuracy.experiment",
     "nest": "winograd.algebra.nesting",
+    "plan_conv": "winograd.conv.planning",
     "predict_error": "winograd.accuracy.model",
     "reduce_convolution": "winograd.algebra.reduction",
     "revert_": "winograd.nn.convert",
     "safe_range": "winograd.accuracy.ranges",
     "search_points": "winograd.accuracy.search",
+    "set_enabled": "winograd.conv.switch",
     "thaw": "winograd.nn.convert",
     "to_json": "winograd.algebra.serialise",
     "toom_cook": "winograd.algebra.toom_cook",

@@ -16,11 +16,11 @@ import tempfile
 import threading
 import warnings
 from pathlib import Path
+from typing import Protocol
 
 import winograd
 from winograd.codegen.cache import building_prefix, cache_directory, claim, locked, remove, remove_leftovers
 from winograd.codegen.compiler import FLAGS, BuildError, Compiler, cpu_features, find_compiler
-from winograd.codegen.kernel import Kernel
 
 _LIBRARY, _SOURCE, _MANIFEST = "kernel.so", "kernel.c", "manifest.json"
 _loaded: dict[str, ctypes.CDLL] = {}
@@ -30,7 +30,23 @@ _first_warning = threading.Lock()  # taken once, never given back
 os.register_at_fork(after_in_child=_loading.clear)  # what a thread of the parent loads, nobody loads in the child
 
 
-def load(kernel: Kernel) -> ctypes.CDLL:
+class Code(Protocol):
+    """What can be built: a `winograd.codegen.kernel.Kernel`, or `winograd.codegen.copies.Copies`."""
+
+    @property
+    def target(self) -> str:
+        """Language of the code; only "c" can be built."""
+
+    @property
+    def source(self) -> str:
+        """The code, ASCII, ending in a newline."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the source as hexadecimal text."""
+
+
+def load(kernel: Code) -> ctypes.CDLL:
     """Return the shared library of a C kernel, built if it is not in the cache. Safe in threads and processes.
 
     Every call returns an object of its own, so whoever declares the types of its functions declares nobody else's.
@@ -58,7 +74,7 @@ def load(kernel: Kernel) -> ctypes.CDLL:
     return ctypes.CDLL(library._name, handle=library._handle)
 
 
-def _key(kernel: Kernel, compiler: Compiler) -> str:
+def _key(kernel: Code, compiler: Compiler) -> str:
     parts = (
         kernel.source,
         *FLAGS,
@@ -71,7 +87,7 @@ def _key(kernel: Kernel, compiler: Compiler) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _load(kernel: Kernel, compiler: Compiler, key: str) -> ctypes.CDLL:
+def _load(kernel: Code, compiler: Compiler, key: str) -> ctypes.CDLL:
     try:
         return _load_cached(kernel, compiler, key)
     except (OSError, BuildError) as error:
@@ -80,7 +96,7 @@ def _load(kernel: Kernel, compiler: Compiler, key: str) -> ctypes.CDLL:
         return library
 
 
-def _load_cached(kernel: Kernel, compiler: Compiler, key: str) -> ctypes.CDLL:
+def _load_cached(kernel: Code, compiler: Compiler, key: str) -> ctypes.CDLL:
     directory = cache_directory()
     claim(directory)
     with locked(directory / f"{key}.lock"):
@@ -101,7 +117,7 @@ def _load_new(entry: Path) -> ctypes.CDLL:
         raise
 
 
-def _is_whole(entry: Path, kernel: Kernel, compiler: Compiler) -> bool:
+def _is_whole(entry: Path, kernel: Code, compiler: Compiler) -> bool:
     """Return whether an entry is what we would publish: plain files, and a manifest of this kernel and this library."""
     try:
         kinds = [stat.S_IFMT(path.lstat().st_mode) for path in (entry, entry / _LIBRARY, entry / _MANIFEST)]
@@ -112,7 +128,7 @@ def _is_whole(entry: Path, kernel: Kernel, compiler: Compiler) -> bool:
         return False
 
 
-def _manifest(library: Path, kernel: Kernel, compiler: Compiler, key: str) -> bytes:
+def _manifest(library: Path, kernel: Code, compiler: Compiler, key: str) -> bytes:
     content = {
         "sha256": hashlib.sha256(library.read_bytes()).hexdigest(),
         "key": key,
@@ -123,7 +139,7 @@ def _manifest(library: Path, kernel: Kernel, compiler: Compiler, key: str) -> by
     return json.dumps(content, indent=1).encode("ascii")
 
 
-def _publish(kernel: Kernel, compiler: Compiler, entry: Path) -> None:
+def _publish(kernel: Code, compiler: Compiler, entry: Path) -> None:
     """Build beside the entry and rename it into place; what was there before, if anything, is corrupt and goes."""
     building = Path(tempfile.mkdtemp(prefix=building_prefix(entry.name), dir=entry.parent))
     try:
@@ -137,14 +153,14 @@ def _publish(kernel: Kernel, compiler: Compiler, entry: Path) -> None:
         remove(building)
 
 
-def _build(kernel: Kernel, compiler: Compiler, directory: Path) -> Path:
+def _build(kernel: Code, compiler: Compiler, directory: Path) -> Path:
     source, library = directory / _SOURCE, directory / _LIBRARY
     source.write_text(kernel.source, encoding="ascii")
     compiler.compile(source, library)
     return library
 
 
-def _load_uncached(kernel: Kernel, compiler: Compiler) -> ctypes.CDLL:
+def _load_uncached(kernel: Code, compiler: Compiler) -> ctypes.CDLL:
     # No TemporaryDirectory: a child forked meanwhile would remove it at its exit.
     try:
         directory = Path(tempfile.mkdtemp(prefix="winograd-"))

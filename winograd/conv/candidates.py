@@ -110,12 +110,12 @@ class Candidate:
     @property
     def data_instructions(self) -> int:
         """Instructions of the data transform of one tile of one channel."""
-        return int(nested_instructions(self.tile, self.ranks, [axis.data for axis in self.axes]))
+        return _fewest_instructions(self.tile, self.ranks, tuple(axis.data for axis in self.axes))
 
     @property
     def inverse_instructions(self) -> int:
         """Instructions of the inverse transform of one tile of one output channel."""
-        return int(nested_instructions(self.ranks, self.m, [axis.inverse for axis in self.axes]))
+        return _fewest_instructions(self.ranks, self.m, tuple(axis.inverse for axis in self.axes))
 
     @property
     def estimated_error(self) -> float:
@@ -227,6 +227,13 @@ def nested_instructions(inputs: Sequence[Any], outputs: Sequence[Any], instructi
     """
     orders = [_ordered(order, inputs, outputs, instructions) for order in permutations(range(len(inputs)))]
     return reduce(np.minimum, orders)
+
+
+@lru_cache(maxsize=16384)
+def _fewest_instructions(inputs: tuple[int, ...], outputs: tuple[int, ...], instructions: tuple[int, ...]) -> int:
+    """Return `nested_instructions` of one algorithm."""
+    orders = permutations(range(len(inputs)))
+    return int(min(_ordered(order, inputs, outputs, instructions) for order in orders))
 
 
 def _ordered(order: tuple[int, ...], inputs: Sequence[Any], outputs: Sequence[Any], instructions: Sequence[Any]) -> Any:

@@ -15,6 +15,7 @@ from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments, IntOrSequence, Padding
 from winograd.conv.reference import convolve_reference
 from winograd.conv.reference_plan import plan_reference
+from winograd.conv.switch import Direct
 from winograd.conv.taps import convolve_taps
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ else:
     Operand = TypeVar("Operand")
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Algorithm = BilinearAlgorithm | NestedAlgorithm
+Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 
 
 def conv3d(
@@ -53,8 +54,9 @@ def conv3d(
     tolerance : float, optional
         Allowed relative L2 error against exact arithmetic, as predicted for independent zero-mean inputs; default 1e-5.
         With 16 bits the rounding of the output comes on top.
-    algorithm : BilinearAlgorithm or NestedAlgorithm, optional
+    algorithm : BilinearAlgorithm, NestedAlgorithm or "direct", optional
         Forces this one: one axis per axis of the input, for as many taps; needs stride, dilation and groups of 1.
+        "direct" switches Winograd off for this call, `winograd.set_enabled` for all of them.
 
     Returns
     -------

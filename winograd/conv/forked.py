@@ -16,6 +16,11 @@ _forked = threading.Event()
 os.register_at_fork(after_in_child=_forked.set)
 
 
+def has_lost_threads() -> bool:
+    """Return whether this process is a forked child that torch would give more than its one thread."""
+    return _forked.is_set() and torch.get_num_threads() > 1
+
+
 @contextmanager
 def usable_threads() -> Iterator[None]:
     """Have torch, and kernels that ask it, use one thread meanwhile if this process is a forked child."""

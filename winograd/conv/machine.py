@@ -288,4 +288,8 @@ NOMINAL: Final = Machine(
     winograd_call_ms=0.07,
     wait_ms=0.005,
 )
-"""What plans assume, so that a plan depends on the shape only: cores with AVX-512, 1 MB L2 each and 32 MB L3 together."""
+"""What plans assume, so that a plan depends on the shape only: cores with AVX-512, 1 MB L2 each, 32 MB L3 together.
+
+Two cores of an AMD EPYC (family 26 model 2), 2026-11-21. ``benchmarks/roofline_fit.py`` fits all but the peaks to times
+of layers of eight networks, and tests them on layers that it did not see.
+"""

@@ -1,7 +1,8 @@
-"""The native backend: generated C, compiled for this machine, on torch tensors of 16 or 32 bits.
+"""The native backend: generated C, compiled for this machine, on torch tensors of 16, 32 or 64 bits.
 
 In: CPU tensors of one dtype, a filter packed beforehand, padding. Out: the convolution, channels first or last.
-Refused: other dtypes and devices, shapes that do not match the packed filter. Inside everything is float32.
+Refused: other dtypes and devices, shapes that do not match the packed filter. Inside everything is float32, or float64
+for tensors of float64.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from winograd.conv.layout import Layout, dense_layout, in_layout, is_channels_la
 from winograd.conv.memory import advise_huge_pages
 from winograd.conv.schedule import Schedule, choose_schedule
 
-DTYPES: Final = MappingProxyType({"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16})
+DTYPES: Final = MappingProxyType(
+    {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
+)
 """What inputs, weights, residuals and outputs may be."""
 
 
@@ -39,7 +42,7 @@ class PackedFilter:
     Parameters
     ----------
     values : Tensor
-        float32, one axis, in the order the kernel reads.
+        float32, float64 for a weight of that; one axis, in the order the kernel reads.
     channels, outputs : int
         Of the weight it was made from.
     algorithm : str
@@ -66,7 +69,7 @@ class NativeConvolution:
         One to three axes, rational.
     dtype : str
         One of `DTYPES`: that of inputs, weights, residuals and outputs. The packed filter and the bias are float32, and
-        so is what is computed with: an output is rounded once.
+        so is what is computed with, or all of them float64: an output is rounded once.
 
     Raises
     ------
@@ -89,13 +92,14 @@ class NativeConvolution:
             raise ValueError(f"dtype {dtype!r}, the native backend has {', '.join(DTYPES)}")
         self.algorithm = as_nested(algorithm)
         self.dtype = DTYPES[dtype]
+        self.working = torch.float64 if dtype == "float64" else torch.float32
         self._digest = self.algorithm.digest  # made once: it spells every matrix
         self._library = _declared(load(emit(self.algorithm, "c", dtype=dtype)))
         self._panel = int(self._library.winograd_panel())
 
     @usable_threads()
     def pack(self, weight: torch.Tensor) -> PackedFilter:
-        """Transform a filter in float64, round it once to float32 and pack it.
+        """Transform a filter in float64, round it once to what is computed with and pack it.
 
         Parameters
         ----------
@@ -116,7 +120,7 @@ class NativeConvolution:
             )
         outputs, channels = weight.shape[:2]
         plain = weight.detach().contiguous()
-        values = _fresh((self._library.winograd_filter_floats(channels, outputs),))
+        values = _fresh((self._library.winograd_filter_floats(channels, outputs),), self.working)
         if self._library.winograd_filter(
             plain.data_ptr(), channels, outputs, values.data_ptr(), torch.get_num_threads()
         ):
@@ -146,7 +150,7 @@ class NativeConvolution:
         packed : PackedFilter
             From `pack`.
         bias : Tensor, optional
-            float32 of shape (outputs,).
+            Of shape (outputs,), float32 or float64 as what is computed with.
         padding : sequence of (low, high)
             Zeros before and after, one pair per axis.
         relu : bool
@@ -174,13 +178,14 @@ class NativeConvolution:
         self._check_match(input, packed, bias)
         tiling = tile_axes(tuple(input.shape[2:]), self.algorithm.m, self.algorithm.r, padding)
         batch, channels = input.shape[:2]
-        source, source_layout = _readable(input.detach())
+        source, source_layout = readable(input.detach())
         target_layout = layout or source_layout
         target = self._output((batch, packed.outputs, *tiling.output), target_layout, out)
         added = self._residual(residual, target, target_layout)
         threads = torch.get_num_threads()
         shape = self._shape(tiling, batch, channels, packed.outputs, schedule, threads, source_layout, target_layout)
-        workspace = _workspace(int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads)))
+        floats = int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads))
+        workspace = _workspace(self.working.itemsize * floats)
         shift = None if bias is None else bias.detach().contiguous()
         wrong = self._library.winograd_convolve(
             ctypes.byref(shape),
@@ -210,19 +215,20 @@ class NativeConvolution:
         """Return the bytes of workspace of one call on the threads that torch uses now."""
         threads = torch.get_num_threads()
         shape = self._shape(tiling, batch, channels, outputs, schedule, threads, input_layout, layout)
-        return 4 * int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads))
+        return self.working.itemsize * int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads))
 
     def filter_bytes(self, channels: int, outputs: int) -> int:
         """Return the bytes of the packed filter."""
-        return 4 * int(self._library.winograd_filter_floats(channels, outputs))
+        return self.working.itemsize * int(self._library.winograd_filter_floats(channels, outputs))
 
     def _check_match(self, input: torch.Tensor, packed: PackedFilter, bias: torch.Tensor | None) -> None:
         if packed.algorithm != self._digest:
             raise ValueError(f"packed filter was made by another algorithm than {self.algorithm.label}")
         if input.shape[1] != packed.channels:
             raise ValueError(f"input has {input.shape[1]} channels, the packed filter needs {packed.channels}")
-        if bias is not None and (bias.shape != (packed.outputs,) or bias.dtype != torch.float32):
-            raise ValueError(f"bias is {bias.dtype} of shape {tuple(bias.shape)}, must be float32 ({packed.outputs},)")
+        if bias is not None and (bias.shape != (packed.outputs,) or bias.dtype != self.working):
+            wanted = str(self.working).removeprefix("torch.")
+            raise ValueError(f"bias is {bias.dtype} of shape {tuple(bias.shape)}, must be {wanted} ({packed.outputs},)")
 
     def _check_tensor(self, name: str, tensor: torch.Tensor) -> None:
         if tensor.dtype != self.dtype or tensor.device.type != "cpu":
@@ -315,7 +321,7 @@ def fresh_tensor(sizes: tuple[int, ...], dtype: torch.dtype, layout: Layout) -> 
     return _fresh((sizes[0], *sizes[2:], sizes[1]), dtype).movedim(-1, 1)
 
 
-def _readable(tensor: torch.Tensor) -> tuple[torch.Tensor, Layout]:
+def readable(tensor: torch.Tensor) -> tuple[torch.Tensor, Layout]:
     """Return a tensor as the kernel can read it, copied only if it is not dense, and its layout."""
     dense = dense_layout(tensor)
     if dense is not None:
@@ -332,20 +338,35 @@ def _fresh(sizes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> torch.
 
 
 class _Scratch(threading.local):
-    """Workspace that a thread keeps between calls: fresh memory would cost a page fault every 4 KiB."""
+    """Memory that a thread keeps between calls, by what it is for: fresh one would cost a page fault every 4 KiB."""
 
-    floats: torch.Tensor = torch.empty(0, device="cpu")
+    def __init__(self) -> None:
+        self.kept: dict[str, torch.Tensor] = {}
 
 
 _scratch = _Scratch()
 
 
-def _workspace(floats: int) -> torch.Tensor:
-    if _scratch.floats.numel() < floats:
-        _scratch.floats = _fresh((floats,))
-    return _scratch.floats
+def scratch(name: str, sizes: tuple[int, ...], dtype: torch.dtype, layout: Layout) -> torch.Tensor:
+    """Return an uninitialised tensor (N, C, sizes...) in memory that the thread keeps for what has this name."""
+    ordered = sizes if layout is Layout.CHANNELS_FIRST else (sizes[0], *sizes[2:], sizes[1])
+    flat = _kept(name, prod(sizes) * dtype.itemsize).view(dtype)[: prod(sizes)].reshape(ordered)
+    return flat if layout is Layout.CHANNELS_FIRST else flat.movedim(-1, 1)
+
+
+def _kept(name: str, size: int) -> torch.Tensor:
+    """Return at least so many bytes, in whole numbers of 8."""
+    kept = _scratch.kept.get(name)
+    if kept is None or kept.numel() < size:
+        _scratch.kept.pop(name, None)  # before there is other memory
+        kept = _scratch.kept[name] = _fresh((-(-size // 8) * 8,), torch.uint8)
+    return kept
+
+
+def _workspace(size: int) -> torch.Tensor:
+    return _kept("workspace", size)
 
 
 def release_workspace() -> None:
-    """Free the workspace that the calling thread keeps between calls."""
-    _scratch.floats = _fresh((0,))
+    """Free the memory that the calling thread keeps between calls."""
+    _scratch.kept.clear()

@@ -30,10 +30,12 @@ from winograd.conv.direct import (
     is_worth_packing,
     pack_direct,
 )
+from winograd.conv.dispatch import OWN, Decisions, needs_gradient
 from winograd.conv.forked import usable_threads
 from winograd.conv.layout import as_torch_would, torchs_layout
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.shape import ConvShape
+from winograd.conv.switch import Direct, is_direct
 
 if TYPE_CHECKING:
     from winograd.conv.native import NativeConvolution, PackedFilter
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     Packed = PackedFilter | PackedGroups | PackedDirect
 
 Tensor = torch.Tensor
+
+_decisions: Final = Decisions()
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
@@ -54,20 +58,25 @@ def convolve_torch(
     *,
     ndim: int,
     tolerance: float | None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | None,
+    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None,
 ) -> Tensor:
     """Convolve torch tensors over ``ndim`` axes; see `winograd.conv.convolve.conv3d`.
 
     Compiled and traced code calls torch's own convolution; a forced algorithm breaks a compiled graph: its transforms
     are made here.
     """
-    own = partial(
-        FUNCTIONS[ndim], input, weight, bias, arguments.stride, arguments.padding, arguments.dilation, arguments.groups
-    )
-    if algorithm is None and is_recorded():
-        return own()
-    convolve = _convolve_apart if is_recorded() else _convolve_planned
-    return convolve(own, input, weight, bias, arguments, ndim, tolerance, algorithm)
+    given = (arguments.stride, arguments.padding, arguments.dilation, arguments.groups)
+    own = partial(FUNCTIONS[ndim], input, weight, bias, *given)
+    if is_recorded():
+        chosen = algorithm is None or is_direct(algorithm)
+        return own() if chosen else _convolve_apart(own, input, weight, bias, arguments, ndim, tolerance, algorithm)
+    if algorithm is None or isinstance(algorithm, str):
+        decision = _decisions.find(input, weight, bias, given, ndim, tolerance, algorithm)
+        if decision is OWN:
+            return own()
+        if isinstance(decision, Plan) and tensor_obstacle(input, weight, bias) is None:
+            return run_plan(decision, input, weight, bias)
+    return _convolve_planned(own, input, weight, bias, arguments, ndim, tolerance, algorithm)
 
 
 def is_recorded() -> bool:
@@ -84,7 +93,7 @@ def _convolve_planned(
     arguments: ConvArguments,
     ndim: int,
     tolerance: float | None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | None,
+    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None,
 ) -> Tensor:
     try:
         shape = read_shape(input, weight, bias, arguments, ndim=ndim)
@@ -96,7 +105,12 @@ def _convolve_planned(
     obstacle = tensor_obstacle(input, weight, bias)
     plan = runnable_plan(shape, tolerance=tolerance, algorithm=algorithm, filters=Filters.LIVE, obstacle=obstacle)
     is_fastest = obstacle is not None or not is_slow_in_torch(weight, shape)
-    return own() if plan.backend is Backend.DIRECT and is_fastest else run_plan(plan, input, weight, bias)
+    is_own = plan.backend is Backend.DIRECT and is_fastest
+    if algorithm is None or isinstance(algorithm, str):
+        given = (arguments.stride, arguments.padding, arguments.dilation, arguments.groups)
+        if obstacle is None or (is_own and needs_gradient(input, weight, bias)):
+            _decisions.keep(OWN if is_own else plan, input, weight, bias, given, ndim, tolerance, algorithm)
+    return own() if is_own else run_plan(plan, input, weight, bias)
 
 
 # The lazy form of torch.compiler.disable, which would import the compiler here.
@@ -138,7 +152,7 @@ def runnable_plan(
     shape: ConvShape,
     *,
     tolerance: float | None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | None,
+    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None,
     filters: Filters,
     obstacle: str | None,
     workspace_cap: int | None = None,
@@ -203,6 +217,13 @@ def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
         return _pack_native(native, weight, plan)
     worthwhile = plan.backend is Backend.DIRECT and is_worth_packing(plan.shape)
     return pack_direct(weight, plan.shape) if worthwhile else None
+
+
+def is_torchs_own(plan: Plan, weight: Tensor) -> bool:
+    """Return whether torch's own convolution is all that running the plan with this weight comes to."""
+    if plan.backend is not Backend.DIRECT or is_slow_in_torch(weight, plan.shape):
+        return False
+    return plan.filters is Filters.LIVE or not is_worth_packing(plan.shape)
 
 
 @usable_threads()
@@ -297,7 +318,7 @@ def _run_native(
     return native.convolve(
         input.detach().resolve_neg(),
         filters,
-        _shift(bias),
+        _shift(native, bias),
         plan.shape.padding,
         relu,
         None if residual is None else residual.detach().resolve_neg(),
@@ -321,17 +342,19 @@ def _run_phases(
     filters = _pack_native(native, weight, plan) if packed is None else packed
     assert isinstance(filters, PackedGroups)
     assert plan.phases is not None
+    fused = residual is None or (not plan.phases.joins and tensor_obstacle(residual) is None)
     output = convolve_phases(
         native,
         plan.phases,
         input.detach().resolve_neg(),
         filters,
-        _shift(bias),
-        relu=relu and residual is None,
+        _shift(native, bias),
+        residual=residual.detach().resolve_neg() if fused and residual is not None else None,
+        relu=relu and fused,
         schedule=plan.schedule,
         layout=torchs_layout(input, weight),
     )
-    return output if residual is None else _with_epilogue(output, residual, relu)
+    return output if fused else _with_epilogue(output, residual, relu)
 
 
 def _pack_native(native: NativeConvolution, weight: Tensor, plan: Plan) -> PackedFilter | PackedGroups:
@@ -343,8 +366,8 @@ def _pack_native(native: NativeConvolution, weight: Tensor, plan: Plan) -> Packe
     return pack_groups(native, plan.phases, plain)
 
 
-def _shift(bias: Tensor | None) -> Tensor | None:
-    return None if bias is None else bias.detach().resolve_neg().float()
+def _shift(native: NativeConvolution, bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else bias.detach().resolve_neg().to(native.working)
 
 
 def _native_for(plan: Plan) -> NativeConvolution | None:

@@ -7,12 +7,12 @@ Refused: what the compiled convolution refuses.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 
 import torch
 
+from winograd.conv.copying import Copier
 from winograd.conv.layout import Layout
-from winograd.conv.native import NativeConvolution, PackedFilter, fresh_tensor
+from winograd.conv.native import NativeConvolution, PackedFilter, fresh_tensor, readable
 from winograd.conv.phases import Phases
 from winograd.conv.schedule import Schedule
 
@@ -64,11 +64,12 @@ def convolve_phases(
     packed: PackedGroups,
     bias: torch.Tensor | None = None,
     *,
+    residual: torch.Tensor | None = None,
     relu: bool = False,
     schedule: Schedule | None = None,
     layout: Layout = Layout.CHANNELS_FIRST,
 ) -> torch.Tensor:
-    """Convolve, add the bias, and set negative outputs to zero if ``relu``.
+    """Convolve, add the bias and the residual, and set negative outputs to zero if ``relu``.
 
     Parameters
     ----------
@@ -79,50 +80,35 @@ def convolve_phases(
     packed : PackedGroups
         From `pack_groups`.
     bias : Tensor of shape (outputs,), optional
+        float32, float64 for float64.
+    residual : Tensor of the shape of the result, optional
+        Not where the phases join outputs: these are rounded before they are put where they belong.
     relu : bool
     schedule : Schedule, optional
     layout : Layout
         Of the result.
     """
-    shape = phases.shape
+    shape, copier = phases.shape, Copier(phases)
+    source, own = readable(input)
     output = fresh_tensor((shape.batch, shape.outputs, *shape.output), native.dtype, layout)
     outputs = phases.core.outputs
     for first in range(0, shape.batch, phases.images):
         images = slice(first, min(first + phases.images, shape.batch))
+        added = None if residual is None else residual[images]
         for group, filters in enumerate(packed.filters):
-            own = slice(group * outputs, (group + 1) * outputs)
-            shift = None if bias is None else bias[own]
-            samples = _split(phases, input[images], group)
+            channels = slice(group * outputs, (group + 1) * outputs)
+            whole = output[images, channels]
             dense = native.convolve(
-                samples, filters, shift, phases.core.padding, relu, schedule=schedule, layout=layout
+                copier.split(source[images], own, group),
+                filters,
+                None if bias is None else bias[channels],
+                phases.core.padding,
+                relu,
+                added,
+                schedule,
+                layout,
+                copier.dense_output(whole, layout) if phases.joins else whole,
             )
-            _join(phases, dense, output[images, own])
+            if phases.joins:
+                copier.join(dense, whole, layout)
     return output
-
-
-def _split(phases: Phases, input: torch.Tensor, group: int) -> torch.Tensor:
-    core, axes = phases.core, phases.axes
-    channels = phases.shape.channels // phases.groups
-    own = input[:, group * channels : (group + 1) * channels]
-    result = own.new_zeros(input.shape[0], phases.output_phases, phases.tap_phases, channels, *core.sizes)
-    for number, p in enumerate(product(*(range(axis.output_phases) for axis in axes))):
-        for place, t in enumerate(product(*(range(axis.tap_phases) for axis in axes))):
-            target, source = result[:, number, place], own
-            for position, (axis, one, other) in enumerate(zip(axes, p, t, strict=True)):
-                there = [axis.sample(one, other, i) for i in range(axis.core_size)]
-                kept = [i for i, sample in enumerate(there) if 0 <= sample < axis.size]
-                target = target.narrow(position + 2, kept[0] if kept else 0, len(kept))
-                source = source.index_select(position + 2, torch.tensor([there[i] for i in kept], dtype=torch.long))
-            target.copy_(source)
-    return result.reshape(-1, core.channels, *core.sizes)
-
-
-def _join(phases: Phases, dense: torch.Tensor, output: torch.Tensor) -> None:
-    axes = phases.axes
-    parts = dense.reshape(output.shape[0], phases.output_phases, *dense.shape[1:])
-    for number, p in enumerate(product(*(range(axis.output_phases) for axis in axes))):
-        places = tuple(
-            slice(axis.output_place(one, 0), None, axis.output_phases) for axis, one in zip(axes, p, strict=True)
-        )
-        target = output[:, :, *places]
-        target.copy_(parts[:, number, :, *(slice(size) for size in target.shape[2:])])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final
 
 from winograd.algebra.bilinear import BilinearAlgorithm, checked_size
 from winograd.algebra.nesting import NestedAlgorithm
@@ -28,7 +27,9 @@ from winograd.conv.roofline import NOMINAL_THREADS, Algorithm
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.selection import Filters, Selection, best_timing, is_filter_capped, least_error, select
 from winograd.conv.shape import ConvShape
+from winograd.conv.switch import Direct, switched_off
 from winograd.conv.task import Task, Terms, core_task
+from winograd.conv.verdict import REQUIRED_GAIN
 
 __all__ = [
     "DEFAULT_TOLERANCE",
@@ -43,15 +44,12 @@ __all__ = [
     "stride_obstacle",
 ]
 
-REQUIRED_GAIN: Final = 1.2
-"""Direct convolution is kept unless Winograd is predicted to be faster by this factor: what the model may be off by."""
-
 
 def make_plan(
     shape: ConvShape,
     *,
     tolerance: float | None = None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | None = None,
+    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
     filters: Filters = Filters.LIVE,
     obstacle: str | None = None,
     threads: int = NOMINAL_THREADS,
@@ -66,8 +64,9 @@ def make_plan(
     tolerance : float, optional
         Allowed relative L2 error, above 0 (default `DEFAULT_TOLERANCE`), the rounding of a 16-bit output left out; a
         forced algorithm ignores it.
-    algorithm : BilinearAlgorithm or NestedAlgorithm, optional
-        Forces this one, whatever its error and speed.
+    algorithm : BilinearAlgorithm, NestedAlgorithm or "direct", optional
+        Forces this one, whatever its error and speed; it gives way where `winograd.conv.switch` has switched Winograd
+        off.
     filters : Filters
         LIVE adds the transform of the filter to the time of every call.
     obstacle : str, optional
@@ -98,18 +97,23 @@ def make_plan(
     >>> make_plan(shape)
     <Plan direct: stride (2, 2), the native backend needs 1>
     """
-    forced = None if algorithm is None else checked_algorithm(shape, algorithm)
+    off = switched_off(algorithm)
+    forced = None if algorithm is None or isinstance(algorithm, str) else checked_algorithm(shape, algorithm)
     if forced is not None and shape.dtype not in TRANSFORMED_DTYPES:
         raise NotImplementedError(
             f"dtype {shape.dtype}, {forced.label} needs one of {', '.join(TRANSFORMED_DTYPES)}; leave algorithm out"
         )
     limits = limits_or_default(workspace_cap, filter_cap)
     terms = Terms(checked_tolerance(tolerance), filters, limits, checked_size("threads", threads))
-    return _make_plan(shape, forced, obstacle, terms)
+    return _make_plan(shape, forced if off is None else None, off or obstacle, terms)
 
 
 @lru_cache(maxsize=4096)
 def _make_plan(shape: ConvShape, forced: NestedAlgorithm | None, obstacle: str | None, terms: Terms) -> Plan:
+    return replace(_planned(shape, forced, obstacle, terms), terms=terms)
+
+
+def _planned(shape: ConvShape, forced: NestedAlgorithm | None, obstacle: str | None, terms: Terms) -> Plan:
     if shape.is_empty:
         return Plan(shape, Backend.DIRECT, None, "nothing to compute")
     if forced is not None:

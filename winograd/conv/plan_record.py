@@ -9,13 +9,22 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, fields
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv import roofline
+from winograd.conv.candidates import Candidate
 from winograd.conv.phases import Phases
 from winograd.conv.schedule import Schedule
 from winograd.conv.selection import Filters
 from winograd.conv.shape import ConvShape
+from winograd.conv.task import Terms
+
+if TYPE_CHECKING:
+    from winograd.conv.explanation import Explanation
+
+Measured = tuple[tuple[str, float], ...]
+"""Labels and milliseconds of what was run and timed."""
 
 
 class Backend(Enum):
@@ -55,6 +64,10 @@ class Plan:
     phases : Phases or None
         How stride, dilation and groups become dense convolutions of stride 1, which the algorithm computes; None where
         the shape is one, and for direct convolution.
+    terms : Terms or None
+        What was asked for: tolerance, limits, threads, whether filters are kept; None for plans made without them.
+    measured : tuple of (str, float)
+        Labels and median milliseconds of the candidates that were timed on this machine; empty where none were.
     """
 
     shape: ConvShape
@@ -69,6 +82,8 @@ class Plan:
     schedule: Schedule | None = None
     filters: Filters = Filters.LIVE
     phases: Phases | None = None
+    terms: Terms | None = None
+    measured: Measured = ()
 
     def __post_init__(self) -> None:
         if (self.backend is Backend.DIRECT) != (self.algorithm is None):
@@ -105,26 +120,58 @@ class Plan:
     @property
     def algorithm_label(self) -> str:
         """Backend and algorithm, such as "native F(4x4x4,3x3x3)", with its products where they are not the least."""
-        if self.algorithm is None:
-            return self.backend.value
-        more = self.algorithm.ranks != self.algorithm.tile
-        products = f" of {'x'.join(map(str, self.algorithm.ranks))} products" if more else ""
-        return f"{self.backend.value} {self.algorithm.label}{products}"
+        return self.backend.value if self.algorithm is None else f"{self.backend.value} {label_of(self.algorithm)}"
 
     @property
     def schedule_label(self) -> str:
         """Schedule and tiles at a time, such as "fused blocks of 9 tiles"; empty where there is no schedule."""
-        if self.schedule is None:
-            return ""
-        tiles = "1 tile" if self.schedule.block == 1 else f"{self.schedule.block} tiles"
-        return f"{self.schedule.kind.name.lower()} blocks of {tiles}"
+        return "" if self.schedule is None else schedule_label_of(self.schedule)
 
     @property
     def label(self) -> str:
         """Backend, algorithm and schedule, such as "native F(4x4x4,3x3x3), fused blocks of 9 tiles"."""
         return ", ".join(filter(None, (self.algorithm_label, self.schedule_label)))
 
+    @property
+    def measured_ms(self) -> float | None:
+        """Median milliseconds of what was chosen, or None where nothing was timed."""
+        return dict(self.measured).get(self.label)
+
+    def explain(self) -> Explanation:
+        """Return what was asked for, what was chosen, and what was rejected and why.
+
+        Examples
+        --------
+        >>> import winograd
+        >>> plan = winograd.plan_conv((1, 64, 16, 56, 56), (128, 64, 3, 3, 3), padding=1, threads=2)
+        >>> plan.explain().candidates[-1].label
+        'direct'
+        """
+        from winograd.conv.explanation import explain_plan
+
+        return explain_plan(self)
+
     def __repr__(self) -> str:
         memory = (("U", self.filter_bytes), ("workspace", self.workspace_bytes))
         stated = "".join(f", {name} {count / 2**20:.1f} MiB" for name, count in memory if count)
         return f"<Plan {self.label}: {self.reason}{stated}>"
+
+
+def label_of(algorithm: NestedAlgorithm | Candidate) -> str:
+    """Return the label of an algorithm, with its products where they are not the least."""
+    if algorithm.ranks == algorithm.tile:
+        return algorithm.label
+    return f"{algorithm.label} of {'x'.join(map(str, algorithm.ranks))} products"
+
+
+def schedule_label_of(schedule: Schedule) -> str:
+    """Return schedule and tiles at a time in words.
+
+    Examples
+    --------
+    >>> from winograd.conv.schedule import ScheduleKind
+    >>> schedule_label_of(Schedule(ScheduleKind.FUSED, 9))
+    'fused blocks of 9 tiles'
+    """
+    tiles = "1 tile" if schedule.block == 1 else f"{schedule.block} tiles"
+    return f"{schedule.kind.name.lower()} blocks of {tiles}"

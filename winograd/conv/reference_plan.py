@@ -16,18 +16,23 @@ from winograd.conv import roofline
 from winograd.conv.plan import Backend, Plan, checked_algorithm, composed_plan, stride_obstacle
 from winograd.conv.prediction import WORKING, checked_tolerance, predicted_error, rounded_to
 from winograd.conv.shape import ConvShape
+from winograd.conv.switch import Direct, switched_off
 
 
 def plan_reference(
     shape: ConvShape,
     *,
     tolerance: float | None = None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | None = None,
+    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
 ) -> Plan:
     """Return the plan for a convolution of NumPy arrays; see `winograd.conv.plan.make_plan` for what is raised."""
     allowed = checked_tolerance(tolerance)
-    if algorithm is not None:
-        return composed_plan(shape, checked_algorithm(shape, algorithm), "algorithm given", Backend.REFERENCE)
+    off = switched_off(algorithm)
+    forced = None if algorithm is None or isinstance(algorithm, str) else checked_algorithm(shape, algorithm)
+    if off is not None:
+        return Plan(shape, Backend.DIRECT, None, off)
+    if forced is not None:
+        return composed_plan(shape, forced, "algorithm given", Backend.REFERENCE)
     return _plan_reference(shape, allowed)
 
 

@@ -124,6 +124,11 @@ def select(
     return None
 
 
+def by_bound(shape: ConvShape, filters: Filters, threads: int) -> Iterator[Candidate]:
+    """Yield all candidates in the order of a lower bound on their time, whatever their error."""
+    return (candidate for _, candidate in _shortlist(shape, math.inf, filters, threads))
+
+
 def is_filter_capped(shape: ConvShape, limits: MemoryLimits) -> bool:
     """Return whether the limit on kept filters is below what a candidate may have."""
     largest = roofline.filter_bytes_of(shape, MAX_RANK)

@@ -7,4 +7,11 @@ from winograd.networks.initialise import initialise_he, load_weights
 from winograd.networks.registry import create, list_networks
 from winograd.networks.video_network import VideoNetwork
 
-__all__ = ["C3D", "VideoNetwork", "create", "initialise_he", "list_networks", "load_weights"]
+__all__ = [
+    "C3D",
+    "VideoNetwork",
+    "create",
+    "initialise_he",
+    "list_networks",
+    "load_weights",
+]

@@ -42,7 +42,7 @@ class C3D(VideoNetwork):
 
     input_shape = (3, 16, 112, 112)
     classifier = "fc8"
-    stack = ("conv2", "conv3a", "conv3b", "conv4a", "conv4b", "conv5a")  # each shape once, the stem left out
+    stack: tuple[str, ...] = ("conv2", "conv3a", "conv3b", "conv4a", "conv4b", "conv5a")  # each shape once, no stem
 
     def __init__(
         self, num_classes: int = 400, *, dropout: float = 0.5, conv: Callable[..., nn.Module] = nn.Conv3d

@@ -5,15 +5,57 @@ In: a name and the network's options. Out: a module. Refused: unknown names, wit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from winograd.networks.c3d import C3D
-from winograd.networks.video_network import VideoNetwork
+if TYPE_CHECKING:
+    from winograd.networks.video_network import VideoNetwork
 
-_BUILDERS: Final[dict[str, Callable[..., VideoNetwork]]] = {"c3d": C3D}
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """A function or class of a module of this room, which is imported when a network is built, and its arguments."""
+
+    module: str
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, **options: Any) -> VideoNetwork:
+        built: VideoNetwork = getattr(import_module(f"winograd.networks.{self.module}"), self.name)(
+            **self.options, **options
+        )
+        return built
+
+
+_SEPARATIONS: Final = {"resnet3d": "dense", "ip_csn": "interaction-preserved", "ir_csn": "interaction-reduced"}
+
+_STRUCTURES: Final = ("conv3d", "r2plus1d", "p3d_a", "p3d_b", "p3d_c", "rank1", "add", "cat")
+
+_BUILDERS: Final[dict[str, Callable[..., VideoNetwork]]] = {
+    "c3d": _Family("c3d", "C3D"),
+    "i3d_rgb": _Family("i3d", "I3D", {"channels": 3}),
+    "i3d_flow": _Family("i3d", "I3D", {"channels": 2}),
+    "i3d_two_stream": _Family("i3d", "TwoStreamI3D"),
+    "fused_two_stream": _Family("fused", "FusedTwoStream"),
+    "lightweight_c3d": _Family("lightweight", "LightweightC3D"),
+    "r2d_18": _Family("resnet3d", "r2d"),
+    "fr2d_18": _Family("resnet3d", "fr2d"),
+    **{f"mc{split}_18": _Family("resnet3d", "mc", {"split": split}) for split in range(2, 6)},
+    **{f"rmc{split}_18": _Family("resnet3d", "rmc", {"split": split}) for split in range(2, 6)},
+    **{f"r3d_{depth}": _Family("resnet3d", "r3d", {"depth": depth}) for depth in (10, 18, 34)},
+    **{f"r2plus1d_{depth}": _Family("resnet3d", "r2plus1d", {"depth": depth}) for depth in (18, 34)},
+    **{
+        f"{name}_{depth}": _Family("csn", "bottleneck_network", {"depth": depth, "separation": separation})
+        for name, separation in _SEPARATIONS.items()
+        for depth in (50, 101, 152)
+    },
+    **{f"eco_lite_{structure}": _Family("eco", "ECOLite", {"structure": structure}) for structure in _STRUCTURES},
+    **{f"p3d_{depth}": _Family("p3d", "P3D", {"depth": depth}) for depth in (63, 131, 199)},
+}
 
 
 class UnknownNetworkError(ValueError):
@@ -54,10 +96,10 @@ def create(name: str, *, num_classes: int = 400, **options: Any) -> VideoNetwork
 
     Examples
     --------
-    >>> create("c3d_")
+    >>> create("r3d_19")
     Traceback (most recent call last):
     ...
-    winograd.networks.registry.UnknownNetworkError: network 'c3d_' is unknown; nearest: c3d
+    winograd.networks.registry.UnknownNetworkError: network 'r3d_19' is unknown; nearest: r3d_18, r3d_10, r3d_34
     """
     if name not in _BUILDERS:
         nearest = get_close_matches(str(name), _BUILDERS, n=3, cutoff=0.4)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import nn
 
 
 class VideoNetwork(nn.Module):
-    """A network that gives each clip one score per class."""
+    """A network that gives each clip one score per class; what is said below is so of the class or of the instance."""
 
-    input_shape: ClassVar[tuple[int, int, int, int]]
+    input_shape: tuple[int, int, int, int]
     """Channels, frames, height and width of one clip."""
 
-    classifier: ClassVar[str]
+    classifier: str
     """Name of the layer whose weight has one row per class."""
 
-    stack: ClassVar[tuple[str, ...]]
+    stack: tuple[str, ...] = ()
     """Names of the layers whose times are summed up when convolutions are compared."""

@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 
 from winograd.conv.limits import limits_or_default
 from winograd.conv.plan import DEFAULT_TOLERANCE, Filters, checked_tolerance
+from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
 from winograd.nn.modules import PLANNED, Convolution, LayerState, PlannedConvolution, hides_writes, planned_class
 from winograd.nn.report import ConversionReport, LayerEntry
 
@@ -31,6 +32,7 @@ def convert_(
     *,
     workspace_cap: int | None = None,
     filter_cap: int | None = None,
+    tuning: TuningName = "model",
 ) -> ConversionReport:
     """Make the convolutions of a model choose Winograd algorithms, in place; `revert_` undoes it.
 
@@ -50,6 +52,9 @@ def convert_(
         `freeze`). Beyond, tiles are taken in smaller blocks, and the weight is transformed by a smaller algorithm or in
         every call; the report says so. None takes the limits of the process, `winograd.conv.limits.set_memory_limits`:
         64 MiB and 512 MiB unless they were set.
+    tuning : "model" or "measure"
+        "measure" compiles and times the best candidates of every layer at its first forward of a shape, which takes
+        seconds each, unless this machine has done so before; see `winograd.conv.tuning`.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def convert_(
     TypeError
         If the model is no module, or is scripted or compiled, or a cap is no integer.
     ValueError
-        If tolerance is not a positive number, or a cap is below 1.
+        If tolerance is not a positive number, a cap is below 1, or tuning is another word.
 
     Warns
     -----
@@ -80,10 +85,12 @@ def convert_(
     'torch.nn.modules.conv'
     """
     _check_model(model)
-    tolerance = checked_tolerance(tolerance)
+    tolerance, settled = checked_tolerance(tolerance), checked_tuning(tuning)
     layers = [(name, layer, _refusal(name, layer, filter_fn)) for name, layer in _convolutions(model)]
     limits_or_default(workspace_cap, filter_cap)  # refuses what are no limits, before anything changes
-    _convert_all([layer for _, layer, reason in layers if reason is None], tolerance, workspace_cap, filter_cap)
+    _convert_all(
+        [layer for _, layer, reason in layers if reason is None], tolerance, workspace_cap, filter_cap, settled
+    )
     if all(reason is not None for _, _, reason in layers):
         warnings.warn("no convolution was converted; the report says why", UserWarning, stacklevel=2)
     return ConversionReport(
@@ -211,7 +218,7 @@ def _refusal(name: str, module: Convolution, filter_fn: Callable[[str, nn.Module
 
 
 def _convert_all(
-    layers: list[Convolution], tolerance: float, workspace_cap: int | None, filter_cap: int | None
+    layers: list[Convolution], tolerance: float, workspace_cap: int | None, filter_cap: int | None, tuning: Tuning
 ) -> None:
     """Convert all of the layers, or none if an error is raised on the way."""
     fresh = [layer for layer in layers if not isinstance(layer, PlannedConvolution)]
@@ -223,10 +230,12 @@ def _convert_all(
             _restore(layer)
         raise
     for layer in layers:
-        # A layer that was built as a planned one keeps the tolerance it was built with.
+        # A layer that was built as a planned one keeps the tolerance and the tuning it was built with.
         if isinstance(layer, PlannedConvolution) and layer._winograd.original and layer.tolerance != tolerance:
             layer.tolerance = tolerance
         state: LayerState = vars(layer)["_winograd"]
+        if state.original and state.tuning is not tuning:
+            state.change(tuning=tuning)
         if (state.workspace_cap, state.filter_cap) != (workspace_cap, filter_cap):
             state.limit(workspace_cap, filter_cap)
 

@@ -20,10 +20,12 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import FUNCTIONS
+from winograd.conv.dispatch import OWN, Decisions, needs_gradient
 from winograd.conv.limits import limits_or_default, memory_limits
 from winograd.conv.operator import (
     UNREADABLE,
     is_recorded,
+    is_torchs_own,
     pack_for_plan,
     read_shape,
     run_plan,
@@ -31,11 +33,15 @@ from winograd.conv.operator import (
     tensor_obstacle,
 )
 from winograd.conv.plan import Filters, Plan, checked_tolerance
+from winograd.conv.shape import ConvShape
+from winograd.conv.switch import Direct, is_enabled
+from winograd.conv.tuning import tuned_plan
+from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed
 
-Algorithm = BilinearAlgorithm | NestedAlgorithm
+Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 
 Convolution = _ConvNd
 """What torch's convolutions have in common."""
@@ -84,7 +90,7 @@ class LayerState:
     ----------
     tolerance : float or None
         Allowed relative L2 error of the layer; None takes the default.
-    algorithm : BilinearAlgorithm or NestedAlgorithm, optional
+    algorithm : BilinearAlgorithm, NestedAlgorithm or "direct", optional
         Forces this one.
     original : type, optional
         The class before conversion; None for a layer that was built as a planned one.
@@ -92,6 +98,8 @@ class LayerState:
         FROZEN keeps transformed weights.
     workspace_cap, filter_cap : int, optional
         Limits on memory in bytes, see `winograd.conv.limits`; None takes those of the process.
+    tuning : Tuning or str
+        "measure" times candidates at the first forward of each shape, see `winograd.conv.tuning`.
     """
 
     def __init__(
@@ -102,7 +110,9 @@ class LayerState:
         filters: Filters = Filters.LIVE,
         workspace_cap: int | None = None,
         filter_cap: int | None = None,
+        tuning: Tuning | TuningName = Tuning.MODEL,
     ) -> None:
+        self.tuning = checked_tuning(tuning)
         self.tolerance = checked_tolerance(tolerance)
         self.algorithm = algorithm
         self.original = original
@@ -111,10 +121,11 @@ class LayerState:
         self.workspace_cap = workspace_cap
         self.filter_cap = filter_cap
         self._uses: dict[tuple[Any, ...], _Use] = {}
+        self._own = Decisions()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        settings = (self.tolerance, self.algorithm, self.original, self.filters, self.workspace_cap, self.filter_cap)
-        return LayerState, settings
+        caps = (self.workspace_cap, self.filter_cap)
+        return LayerState, (self.tolerance, self.algorithm, self.original, self.filters, *caps, self.tuning)
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -130,26 +141,36 @@ class LayerState:
     def limit(self, workspace_cap: int | None, filter_cap: int | None) -> None:
         """Take these limits on memory, and drop what was planned and transformed under the old ones."""
         limits_or_default(workspace_cap, filter_cap)
-        self.workspace_cap, self.filter_cap, self._uses = workspace_cap, filter_cap, {}
+        self.workspace_cap, self.filter_cap = workspace_cap, filter_cap
+        self._forget()
 
     def change(
-        self, *, tolerance: float | None = None, algorithm: Algorithm | None = None, filters: Filters | None = None
+        self,
+        *,
+        tolerance: float | None = None,
+        algorithm: Algorithm | None = None,
+        filters: Filters | None = None,
+        tuning: Tuning | None = None,
     ) -> None:
         """Take new settings, those that are not None, and drop what was planned and transformed under the old ones."""
         self.tolerance = self.tolerance if tolerance is None else checked_tolerance(tolerance)
         self.algorithm = self.algorithm if algorithm is None else algorithm
         self.filters = self.filters if filters is None else filters
-        self._uses = {}
+        self.tuning = self.tuning if tuning is None else tuning
+        self._forget()
 
     def convolve(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve with the stride, dilation and groups of the layer, by the plan for this shape."""
         if not isinstance(input, Tensor):
             return _torch_own(layer, input, weight, bias, padding)
-        filters = self.filters if _is_watched(layer, weight) else Filters.LIVE
         geometry = (layer.stride, padding, layer.dilation, layer.groups)
+        autocasts = torch.is_autocast_enabled("cpu")
+        if self._own.find(input, weight, bias, geometry, autocasts) is OWN and self._may_pass(layer, weight):
+            return _torch_own(layer, input, weight, bias, padding)
+        filters = self.filters if _is_watched(layer, weight) else Filters.LIVE
         obstacle = tensor_obstacle(input, weight, bias)
         tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
-        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits())
+        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
         key = (tensors, geometry, filters, obstacle, *around)
         use = self._uses.get(key)
         if use is None:
@@ -157,28 +178,44 @@ class LayerState:
                 shape = read_shape(input, weight, bias, ConvArguments(*geometry), ndim=weight.ndim - 2)
             except UNREADABLE:
                 return _torch_own(layer, input, weight, bias, padding)
-            use = _Use(
-                runnable_plan(
-                    shape,
-                    tolerance=self.tolerance,
-                    algorithm=self.algorithm,
-                    filters=filters,
-                    obstacle=obstacle,
-                    workspace_cap=self.workspace_cap,
-                    filter_cap=self.filter_cap,
-                )
-            )
+            use = _Use(self._planned(shape, filters, obstacle))
             self._remember(key, use)
         if filters is Filters.LIVE:
             self._drop_packed()
         elif obstacle is None and use.plan.filters is Filters.FROZEN:
             self._pack(use, weight)
+        settled = obstacle is None or needs_gradient(input, weight, bias)
+        if settled and filters is self.filters and is_torchs_own(use.plan, weight):
+            self._own.keep(OWN, input, weight, bias, geometry, autocasts)
         return run_plan(use.plan, input, weight, bias, packed=use.packed)
+
+    def _planned(self, shape: ConvShape, filters: Filters, obstacle: str | None) -> Plan:
+        """Return the plan for a shape, measured where that was asked for and can be done."""
+        caps = {"workspace_cap": self.workspace_cap, "filter_cap": self.filter_cap}
+        if self.tuning is Tuning.MEASURE and self.algorithm is None and obstacle is None:
+            return tuned_plan(shape, tolerance=self.tolerance, filters=filters, **caps)
+        return runnable_plan(
+            shape,
+            tolerance=self.tolerance,
+            algorithm=self.algorithm,
+            filters=filters,
+            obstacle=obstacle,
+            **caps,
+        )
+
+    def _may_pass(self, layer: Convolution, weight: Tensor) -> bool:
+        """Return whether a call may go to torch with what is packed for other shapes staying as it is."""
+        return self.filters is Filters.LIVE or _is_watched(layer, weight)
 
     def _remember(self, key: tuple[Any, ...], use: _Use) -> None:
         self._uses[key] = use
         for oldest in list(self._uses)[:-MAX_PLANS]:
             self._uses.pop(oldest, None)
+            self._own.forget()
+
+    def _forget(self) -> None:
+        self._uses = {}
+        self._own.forget()
 
     def _pack(self, use: _Use, weight: Tensor) -> None:
         """Transform the weight for the plan unless that was done, for this plan or another with the same algorithm."""
@@ -262,10 +299,15 @@ class _Built(PlannedConvolution):
     """A planned convolution built as such, by its constructor."""
 
     def __init__(
-        self, *args: Any, tolerance: float | None = None, algorithm: Algorithm | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        tolerance: float | None = None,
+        algorithm: Algorithm | None = None,
+        tuning: TuningName = "model",
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._winograd = LayerState(tolerance, algorithm)
+        self._winograd = LayerState(tolerance, algorithm, tuning=tuning)
 
 
 class Conv1d(_Built, nn.Conv1d):
@@ -285,13 +327,16 @@ class Conv3d(_Built, nn.Conv3d):
         As `torch.nn.Conv3d`.
     tolerance : float, optional
         Allowed relative L2 error against exact arithmetic, as predicted for independent zero-mean inputs; 1e-5 if None.
-    algorithm : BilinearAlgorithm or NestedAlgorithm, optional
-        Forces this one, whatever its error and speed.
+    algorithm : BilinearAlgorithm, NestedAlgorithm or "direct", optional
+        Forces this one, whatever its error and speed; "direct" switches Winograd off for this layer.
+    tuning : "model" or "measure"
+        How candidates are compared: by the cost model, or timed on this machine at the first forward of each shape.
 
     Raises
     ------
     ValueError
-        If the tolerance is not above 0; at the first forward if the algorithm does not fit the weight.
+        If the tolerance is not above 0, or tuning is another word; at the first forward if the algorithm does not fit
+        the weight.
 
     Examples
     --------

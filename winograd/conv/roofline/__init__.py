@@ -1,8 +1,10 @@
 """The cost model: operations, bytes at each level of memory and milliseconds of a convolution, stage by stage.
 
-In: a `ConvShape`, an algorithm and a schedule, or direct convolution, threads and a `Machine`. Out: `StageCost` records,
-their predicted times, and bounds by the measured peaks.
+In: a `ConvShape`, an algorithm and a schedule, or direct convolution, threads and a `Machine`. Out: a `StageCost` for
+each stage, predicted times, and bounds by the measured peaks.
 """
+
+from __future__ import annotations
 
 from winograd.conv.roofline.bound import Work, least_winograd_ms
 from winograd.conv.roofline.counts import (

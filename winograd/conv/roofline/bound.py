@@ -52,11 +52,13 @@ def least_winograd_ms(
     weights = summed_channels(shape.channels, machine) * width
     rows = work.tiles * (1 + machine.lost_rows / ROWS)
     products = 2 * weights / (threads * machine.core_gflops * 4 / size * 1e6) * work.rank * rows
-    fastest = max(threads * machine.core_cache_gbs, machine.stream_gbs)
-    streamed = size * shape.channels * width / (fastest * 1e6) * work.rank
+    filters = size * shape.channels * width * work.rank
+    rest = np.maximum(filters - machine.cache_bytes, 0)
+    streamed = (filters - rest) / (threads * machine.core_cache_gbs * 1e6) + rest / (machine.stream_gbs * 1e6)
+    together = (products**machine.overlap + streamed**machine.overlap) ** (1 / machine.overlap)
     data = work.data * machine.instruction_ns + work.rank * machine.own_data_ns
     inverse = work.inverse * machine.instruction_ns + work.rank * machine.own_inverse_ns
     transforms = vectors(shape.channels, shape) * data + vectors(shape.outputs, shape) * inverse
     plain = milliseconds_of(input_bytes(shape), machine.plain_gbs)
     plain += milliseconds_of(output_bytes(shape), machine.output_gbs) + machine.winograd_call_ms
-    return np.maximum(products, streamed) + work.tiles * transforms / (threads * 1e6) + plain
+    return together + work.tiles * transforms / (threads * 1e6) + plain

@@ -30,19 +30,32 @@ class Counted(Protocol):
     """An algorithm that says its instructions: `winograd.conv.candidates.Candidate` and others."""
 
     @property
-    def m(self) -> tuple[int, ...]: ...
+    def m(self) -> tuple[int, ...]:
+        """Outputs of a tile."""
+
     @property
-    def r(self) -> tuple[int, ...]: ...
+    def r(self) -> tuple[int, ...]:
+        """Taps."""
+
     @property
-    def tile(self) -> tuple[int, ...]: ...
+    def tile(self) -> tuple[int, ...]:
+        """Inputs of a tile."""
+
     @property
-    def rank(self) -> int: ...
+    def rank(self) -> int:
+        """Multiplications of real numbers of a tile and pair of channels."""
+
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """Short name, such as F(2x4x4,3x3x3)."""
+
     @property
-    def data_instructions(self) -> int: ...
+    def data_instructions(self) -> int:
+        """Instructions of the data transform of one tile of one channel."""
+
     @property
-    def inverse_instructions(self) -> int: ...
+    def inverse_instructions(self) -> int:
+        """Instructions of the inverse transform of one tile of one output channel."""
 
 
 Algorithm = Counted | NestedAlgorithm

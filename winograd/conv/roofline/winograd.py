@@ -1,7 +1,7 @@
 """Winograd convolution stage by stage: operations, bytes at each level of memory, and predicted time.
 
-In: a `ConvShape`, an algorithm, a schedule, threads and a `Machine`. Out: a `StageCost` for each stage; `winograd_ms` is
-their sum. It ranks candidates and schedules and decides whether Winograd is worth it; it is no promise.
+In: a `ConvShape`, an algorithm, a schedule, threads and a `Machine`. Out: a `StageCost` for each stage, and their sum,
+`winograd_ms`. It ranks candidates and schedules and decides whether Winograd is worth it; it is no promise.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final
 from winograd.codegen.targets.c import CHANNEL_BLOCK
 from winograd.conv.machine import NOMINAL, Machine
 from winograd.conv.roofline.counts import (
+    FLOAT_BYTES,
     NOMINAL_THREADS,
     Algorithm,
     Reals,
@@ -30,7 +31,7 @@ from winograd.conv.roofline.counts import (
     value_bytes,
     vectors,
 )
-from winograd.conv.roofline.stages import StageCost, Traffic, milliseconds_of, stage, total_ms
+from winograd.conv.roofline.stages import StageCost, Traffic, milliseconds_of, stage
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.shape import ConvShape
 
@@ -50,8 +51,13 @@ def winograd_ms(
     threads: int = NOMINAL_THREADS,
     machine: Machine = NOMINAL,
 ) -> float:
-    """Return the predicted milliseconds of a Winograd convolution whose filter is transformed already."""
-    return total_ms(stage_costs(shape, algorithm, schedule, threads, machine))
+    """Return the predicted milliseconds of a Winograd convolution whose filter is transformed already.
+
+    The sum of those of `stage_costs`, without its bytes: plans ask for it many hundred times.
+    """
+    chosen = schedule or default_schedule(shape, algorithm, threads)
+    run = _run_of(shape, algorithm, chosen, threads, machine)
+    return _input_ms(run) + _product_ms(run) + _inverse_ms(run) + _call_ms(run)
 
 
 def stage_costs(
@@ -166,71 +172,87 @@ def _beyond(size: float, capacity: float) -> float:
     return max(1 - capacity / size, 0.0) if size else 0.0
 
 
-def _input_stage(run: _Run) -> StageCost:
-    shape, machine = run.shape, run.machine
-    count = run.tiles * vectors(shape.channels, shape)
+def _input_ms(run: _Run) -> float:
+    machine, count = run.machine, run.tiles * vectors(run.shape.channels, run.shape)
     inside = machine.own_data_ns + run.outside * machine.shared_data_ns + run.spilled * machine.spilled_ns
     each = data_instructions(run.algorithm) * _instruction_ns(run) + run.reals.data * inside
     share = run.uneven if run.is_fused else _uneven(run.held, 1, run.threads)
-    taken = 1e-6 * count * each * share / run.threads + milliseconds_of(input_bytes(shape), machine.plain_gbs)
+    return 1e-6 * count * each * share / run.threads + milliseconds_of(input_bytes(run.shape), machine.plain_gbs)
+
+
+def _input_stage(run: _Run) -> StageCost:
+    shape, plain = run.shape, input_bytes(run.shape)
     read = value_bytes(shape) * prod(run.algorithm.tile) * run.tiles * shape.channels
     traffic = Traffic(
         own=read + run.data_bytes,
-        shared=input_bytes(shape) + run.outside * run.data_bytes,
-        memory=input_bytes(shape) + run.spilled * run.data_bytes,
+        shared=plain + run.outside * run.data_bytes,
+        memory=plain + run.spilled * run.data_bytes,
     )
-    operations = data_instructions(run.algorithm) * count * lanes(shape)
-    return _stage(run, "input transform", operations, traffic, run.held_data, taken)
+    operations = data_instructions(run.algorithm) * run.tiles * vectors(shape.channels, shape) * lanes(shape)
+    return _stage(run, "input transform", operations, traffic, run.held_data, _input_ms(run))
 
 
-def _product_stage(run: _Run) -> StageCost:
-    shape, size = run.shape, native_filter_bytes(run.shape, run.algorithm)
-    cached = min(size, run.machine.cache_bytes)
-    again = run.blocks * (size - cached)
-    rows = -(-run.held // ROWS) * run.blocks
-    reads = panels(shape) * run.data_bytes
-    traffic = Traffic(
-        own=rows * size + reads + 2 * -(-shape.channels // CHANNEL_BLOCK) * run.product_bytes,
-        shared=run.blocks * size + run.outside * (reads if run.is_fused else run.data_bytes + run.product_bytes),
-        memory=again + run.spilled * (reads if run.is_fused else run.data_bytes + run.product_bytes),
-    )
-    operations = 2.0 * run.algorithm.rank * run.tiles * shape.channels * padded_outputs(shape)
-    buffer = run.held_data + run.held_products
-    return _stage(run, "products", operations, traffic, buffer, _product_ms(run, traffic.shared, traffic.memory))
-
-
-def _product_ms(run: _Run, shared: float, memory: float) -> float:
-    """Return the time of the products while so many bytes come from the shared cache and from memory."""
+def _product_ms(run: _Run) -> float:
+    """Return the time of the products while filter, V and M come from the shared cache and from memory."""
     machine, threads = run.machine, run.threads
     parts = -(-run.held // ROWS)
     rows = run.blocks * parts * (max(run.held / parts, machine.least_rows) + machine.lost_rows)
     weights = summed_channels(run.shape.channels, machine) * padded_outputs(run.shape)
-    computed = milliseconds_of(2 * run.algorithm.rank * rows * weights, threads * _core_gflops(run))
+    gflops = machine.core_gflops * FLOAT_BYTES / value_bytes(run.shape)
+    computed = milliseconds_of(2 * run.algorithm.rank * rows * weights, threads * gflops)
+    shared, memory = _streamed_bytes(run)
     streamed = milliseconds_of(max(shared - memory, 0.0), threads * machine.core_cache_gbs)
     streamed += milliseconds_of(memory, machine.stream_gbs)
     return run.uneven * float((computed**machine.overlap + streamed**machine.overlap) ** (1 / machine.overlap))
 
 
-def _inverse_stage(run: _Run) -> StageCost:
-    shape, machine = run.shape, run.machine
-    count = run.tiles * vectors(shape.outputs, shape)
+def _streamed_bytes(run: _Run) -> tuple[float, float]:
+    """Return the bytes of the products that come from the shared cache, and those of them that come from memory.
+
+    U is read for every block. V is read for every panel by the fused schedule; by the other one V and M pass once.
+    """
+    size = native_filter_bytes(run.shape, run.algorithm)
+    held = panels(run.shape) * run.data_bytes if run.is_fused else run.data_bytes + run.product_bytes
+    rest = max(size - run.machine.cache_bytes, 0.0)
+    return run.blocks * size + run.outside * held, run.blocks * rest + run.spilled * held
+
+
+def _product_stage(run: _Run) -> StageCost:
+    shape, (shared, memory) = run.shape, _streamed_bytes(run)
+    sums = -(-shape.channels // CHANNEL_BLOCK)
+    rows = run.blocks * -(-run.held // ROWS)
+    reads = rows * native_filter_bytes(shape, run.algorithm) + panels(shape) * run.data_bytes
+    traffic = Traffic(own=reads + (2 * sums - 1) * run.product_bytes, shared=shared, memory=memory)
+    operations = 2.0 * run.algorithm.rank * run.tiles * shape.channels * padded_outputs(shape)
+    return _stage(run, "products", operations, traffic, run.held_data + run.held_products, _product_ms(run))
+
+
+def _inverse_ms(run: _Run) -> float:
+    machine, count = run.machine, run.tiles * vectors(run.shape.outputs, run.shape)
     inside = machine.own_inverse_ns + run.outside * machine.shared_inverse_ns + run.spilled * machine.spilled_ns
     each = inverse_instructions(run.algorithm) * _instruction_ns(run) + run.reals.products * inside
-    share = run.uneven if run.is_fused else _uneven(run.held * panels(shape), _SPREADING, run.threads)
-    taken = 1e-6 * count * each * share / run.threads + milliseconds_of(output_bytes(shape), machine.output_gbs)
+    share = run.uneven if run.is_fused else _uneven(run.held * panels(run.shape), _SPREADING, run.threads)
+    return 1e-6 * count * each * share / run.threads + milliseconds_of(output_bytes(run.shape), machine.output_gbs)
+
+
+def _inverse_stage(run: _Run) -> StageCost:
+    shape, plain = run.shape, output_bytes(run.shape)
     traffic = Traffic(
-        own=run.product_bytes + output_bytes(shape),
-        shared=run.outside * run.product_bytes + output_bytes(shape),
-        memory=run.spilled * run.product_bytes + output_bytes(shape),
+        own=run.product_bytes + plain,
+        shared=run.outside * run.product_bytes + plain,
+        memory=run.spilled * run.product_bytes + plain,
     )
-    operations = inverse_instructions(run.algorithm) * count * lanes(shape)
-    return _stage(run, "inverse transform", operations, traffic, run.held_products, taken)
+    operations = inverse_instructions(run.algorithm) * run.tiles * vectors(shape.outputs, shape) * lanes(shape)
+    return _stage(run, "inverse transform", operations, traffic, run.held_products, _inverse_ms(run))
+
+
+def _call_ms(run: _Run) -> float:
+    """Return what a call costs, and what threads wait for each other between the stages of shared blocks."""
+    return run.machine.winograd_call_ms + (0 if run.is_fused else run.blocks) * run.machine.wait_ms
 
 
 def _call_stage(run: _Run) -> StageCost:
-    """Return what a call costs, and what threads wait for each other between the stages of shared blocks."""
-    waits = 0 if run.is_fused else run.blocks
-    return _stage(run, "call", 0, Traffic(), 0, run.machine.winograd_call_ms + waits * run.machine.wait_ms)
+    return _stage(run, "call", 0.0, Traffic(), 0.0, _call_ms(run))
 
 
 def _stage(run: _Run, name: str, operations: float, traffic: Traffic, buffer: float, taken: float) -> StageCost:
@@ -246,10 +268,6 @@ def _uneven(pieces: float, chunk: int, threads: int) -> float:
 def _instruction_ns(run: _Run) -> float:
     large = min(max(run.algorithm.rank / _LARGE_RANK - 1, 0), 1)
     return run.machine.instruction_ns * (1 + run.machine.large_tile_share * large)
-
-
-def _core_gflops(run: _Run) -> float:
-    return run.machine.core_gflops * 4 / value_bytes(run.shape)
 
 
 def summed_channels(channels: int, machine: Machine) -> float:

@@ -1,0 +1,121 @@
+"""Dispatch: calls whose facts were seen before, recognised before anything is read or planned again.
+
+In: tensors and the arguments of a convolution. Out: what was decided for such a call, if anything was. A decision is
+kept by all facts that it was made from: sizes, dtypes, devices, arguments, threads, limits, switches. Finding one takes
+some two microseconds, which is what a tiny convolution pays for having a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final
+
+import torch
+
+from winograd.conv.forked import has_lost_threads
+from winograd.conv.limits import memory_limits
+from winograd.conv.plan_record import Plan
+from winograd.conv.switch import is_enabled
+
+Tensor = torch.Tensor
+
+MOST: Final = 4096
+"""Calls that are remembered; then all are forgotten."""
+
+Arguments = tuple[Hashable, ...]
+
+
+class Own:
+    """Says that a call goes to torch's own convolution as it came."""
+
+
+OWN: Final = Own()
+
+Decision = Plan | Own
+
+
+class Decisions:
+    """What was decided for calls by their facts.
+
+    Examples
+    --------
+    >>> decisions, image, weight = Decisions(), torch.zeros(1, 2, 5), torch.zeros(4, 2, 3)
+    >>> decisions.keep(OWN, image, weight, None, (1, 0, 1, 1))
+    >>> decisions.find(image, weight, None, (1, 0, 1, 1)) is OWN
+    True
+    >>> decisions.find(image, weight.double(), None, (1, 0, 1, 1)) is None
+    True
+    """
+
+    __slots__ = ("_made",)
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[Hashable, ...], Decision] = {}
+
+    def find(
+        self, input: Tensor, weight: Tensor, bias: Tensor | None, arguments: Arguments, *more: Hashable
+    ) -> Decision | None:
+        """Return what was decided for such a call; None if nothing was, or if the call cannot be told from others."""
+        try:
+            decision = self._made.get(_call_key(input, weight, bias, arguments, more))
+        except (AttributeError, TypeError):  # no tensors, a list as an argument, sizes that are symbols
+            return None
+        if decision is None or has_lost_threads():
+            return None
+        return decision if decision is OWN or _are_plain(arguments) else None
+
+    def keep(
+        self,
+        decision: Decision,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        arguments: Arguments,
+        *more: Hashable,
+    ) -> None:
+        """Remember what was decided for such a call, if it can be told from others."""
+        if len(self._made) >= MOST:
+            self.forget()
+        try:
+            self._made[_call_key(input, weight, bias, arguments, more)] = decision
+        except TypeError:
+            return
+
+    def forget(self) -> None:
+        """Drop all decisions."""
+        self._made.clear()
+
+
+def needs_gradient(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    """Return whether the result of these tensors is to be differentiated."""
+    asked = input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
+    return asked and torch.is_grad_enabled()
+
+
+def _call_key(
+    input: Tensor, weight: Tensor, bias: Tensor | None, arguments: Arguments, more: Arguments
+) -> tuple[Hashable, ...]:
+    return (
+        input.shape,
+        input.dtype,
+        input.device,
+        weight.shape,
+        weight.dtype,
+        weight.device,
+        None if bias is None else (bias.shape, bias.dtype, bias.device),
+        arguments,
+        needs_gradient(input, weight, bias),
+        torch.get_num_threads(),
+        torch._C._get_mkldnn_enabled(),
+        memory_limits(),
+        is_enabled(),
+        more,
+    )
+
+
+def _are_plain(arguments: Arguments) -> bool:
+    """Return whether the arguments are what they equal: torch refuses 1.0, which equals 1."""
+    return all(
+        type(one) in (int, str) or (type(one) is tuple and all(type(entry) is int for entry in one))
+        for one in arguments
+    )

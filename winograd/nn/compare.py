@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from winograd.conv.direct import direct_variants
 from winograd.conv.layout import as_channels_last
 from winograd.conv.plan import DEFAULT_TOLERANCE
+from winograd.conv.layout import as_channels_last
 from winograd.conv.timing import fastest, interleaved, median_ratio, race
 from winograd.nn.comparison import Comparison, LayerComparison, OutputComparison
 from winograd.nn.convert import convert_, freeze
@@ -212,7 +213,9 @@ def _time_networks(
     model: nn.Module, converted: nn.Module, clip: Tensor, repeats: int
 ) -> tuple[str, float, float, float]:
     """Return the better layout of the direct network, median times of direct and converted, and the median ratio."""
-    model_last = copy.deepcopy(model).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    model_last = copy.deepcopy(model)
+    for parameter in model_last.parameters():
+        parameter.data = as_channels_last(parameter.data)
     baselines = {
         "contiguous": _applied(model, clip.contiguous()),
         "channels_last_3d": _applied(model_last, clip),

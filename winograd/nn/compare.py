@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from winograd.conv.direct import direct_variants
 from winograd.conv.layout import as_channels_last
 from winograd.conv.plan import DEFAULT_TOLERANCE
-from winograd.conv.layout import as_channels_last
 from winograd.conv.timing import fastest, interleaved, median_ratio, race
 from winograd.nn.comparison import Comparison, LayerComparison, OutputComparison
 from winograd.nn.convert import convert_, freeze

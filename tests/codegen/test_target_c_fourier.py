@@ -32,7 +32,7 @@ def test_the_self_test_passes(tmp_path: Path, name: str, build: str) -> None:
     assert done.stdout.startswith("self-test passed")
 
 
-@pytest.mark.parametrize("name", TILES)
+@pytest.mark.parametrize("name", ["1D", "3D, few taps"])
 def test_ragged_sizes_under_the_sanitizers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     tile = TILES[name]
     flags = (*SANITIZED, "-O1", *flags_of("native"))
@@ -54,14 +54,20 @@ def test_a_kernel_that_is_wrong_is_noticed(tmp_path: Path, sound: str, broken: s
     assert self_test(source.replace(sound, broken, 1), tmp_path, "-O1", *flags_of("native")).returncode != 0
 
 
-def test_a_complex_product_beyond_its_planes_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complex_product_of_imaginary_parts_is_noticed(tmp_path: Path) -> None:
     source = emit_fft(TILES["2D, odd"]).source
-    sound, broken = "if ((position - winograd_REALS) % 2)\n        return;", ""
+    sound = "if ((position - winograd_REALS) % 2)\n        return;"
     assert source.count(sound) == 1
+    assert self_test(source.replace(sound, ""), tmp_path, "-O1", *flags_of("native")).returncode != 0
+
+
+def test_a_kernel_that_goes_astray_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tile = TILES["2D, odd"]
+    source, sound = emit_fft(tile).source, "m + start * winograd_PANEL + half, plan->m_stride"
+    assert source.count(sound) == 1
+    broken = source.replace(sound, "m + start * winograd_PANEL + half, 1000 * plan->m_stride")
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
-    flags = (*SANITIZED, "-O1", *flags_of("native"))
-    tile = cast(Any, TILES["2D, odd"])
-    built = program(tmp_path, tile, "float32", *flags, source=source.replace(sound, broken))
+    built = program(tmp_path, cast(Any, tile), "float32", "-O1", *flags_of("native"), source=broken)
     assert subprocess.run([str(built)], capture_output=True, check=False).returncode != 0
 
 

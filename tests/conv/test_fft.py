@@ -54,9 +54,7 @@ def taken_by(batch_sizes: Sequence[int], m: Sequence[int]) -> tuple[int, ...]:
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    cases(), st.sampled_from(FftForm), st.sampled_from([(4, 6, 6), (3, 2, 8)]), st.booleans(), st.booleans()
-)
+@given(cases(), st.sampled_from(FftForm), st.sampled_from([(4, 6, 6), (3, 2, 8)]), st.booleans(), st.booleans())
 def test_outputs_are_within_rounding_of_direct_convolution(case, form, outputs_of_tile, with_bias, last) -> None:
     sizes, outputs, padding, seed = case
     generator = torch.Generator().manual_seed(seed)

@@ -57,7 +57,7 @@ class Task:
         anew = timing.filters is Filters.LIVE
         filters = roofline.filter_ms(self.core, algorithm, self.terms.threads) if anew else 0.0
         once = (timing.milliseconds - filters) * self.phases.runs + filters * self.phases.groups
-        return once + 2 * self.phases.copied_bytes / (NOMINAL.plain_gbs * 1e6)
+        return once + self.phases.copied_bytes / (NOMINAL.plain_gbs * 1e6)
 
 
 def core_task(shape: ConvShape, terms: Terms) -> Task:

@@ -95,9 +95,12 @@ def test_networks_are_listed_by_pattern() -> None:
     assert list_networks() == sorted(list_networks())
 
 
-@pytest.mark.parametrize("name", ["C3D", "c3", "", "resnet"])
-def test_an_unknown_name_is_refused_in_one_line_that_names_known_ones(name: str) -> None:
-    with pytest.raises(UnknownNetworkError, match=r"(nearest|known): .*c3d") as caught:
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("c3", "c3d"), ("", "c3d"), ("resnet", "resnet3d_50"), ("r21d_18", "r2plus1d_18"), ("?", "r3d_18")],
+)
+def test_an_unknown_name_is_refused_in_one_line_that_names_known_ones(name: str, known: str) -> None:
+    with pytest.raises(UnknownNetworkError, match=rf"(nearest|known): .*{known}") as caught:
         create(name)
     assert "\n" not in str(caught.value)
 

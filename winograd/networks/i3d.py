@@ -61,6 +61,7 @@ class I3D(VideoNetwork):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Return the scores, shape (N, num_classes), of at least 9 frames of at least 193 x 193."""
+        check_channels(clips, self.input_shape[0])
         x = clips
         for name in self.body:
             x = getattr(self, name)(x)
@@ -84,13 +85,13 @@ class TwoStreamI3D(VideoNetwork):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Return the scores, shape (N, num_classes), of clips of shape (N, 5, frames, height, width)."""
-        check_channels(clips, 5)
+        check_channels(clips, self.input_shape[0])
         scores: Tensor = self.rgb(clips[:, :3]) + self.flow(clips[:, 3:])
         return scores
 
 
 def check_channels(clips: Tensor, channels: int) -> None:
-    """Refuse clips with another number of channels, which would be divided wrongly between streams.
+    """Refuse clips with another number of channels: those of another stream, or of one where there are two.
 
     Raises
     ------

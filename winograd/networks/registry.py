@@ -99,7 +99,7 @@ def create(name: str, *, num_classes: int = 400, **options: Any) -> VideoNetwork
     >>> create("r3d_19")
     Traceback (most recent call last):
     ...
-    winograd.networks.registry.UnknownNetworkError: network 'r3d_19' is unknown; nearest: r3d_18, r3d_10, r3d_34
+    winograd.networks.registry.UnknownNetworkError: network 'r3d_19' is unknown; nearest: r3d_18, r3d_10, p3d_199
     """
     if name not in _BUILDERS:
         nearest = get_close_matches(str(name), _BUILDERS, n=3, cutoff=0.4)

@@ -14,16 +14,19 @@ bench() {
 }
 
 for network in c3d i3d_rgb r3d_18 mc3_18 r2plus1d_18 ip_csn_50 p3d_63 eco_lite_conv3d vgg16 random; do
-    bench "$network" --suite "$network"
+    bench "whole_$network" --suite "$network"
 done
-bench stems_2e-6 --suite stems --tolerance 2e-6 --repeats 21
+bench stems --suite stems --tolerance 2e-6 --repeats 21
+bench c3d_stem --suite c3d --layer conv1 --tolerance 2e-6 --repeats 21
 for network in r3d_18 r2plus1d_18 i3d_rgb; do
-    bench "${network}_2e-6" --suite "$network" --only stride1 --tolerance 2e-6
+    bench "$network" --suite "$network" --only stride1 --tolerance 2e-6
 done
-for tolerance in 2e-6 1e-6; do
-    bench "c3d_stack_batch1_$tolerance" --suite c3d_stack --tolerance "$tolerance" --repeats 21
-    bench "c3d_stack_batch8_$tolerance" --suite c3d_stack --tolerance "$tolerance" --batch 8
-done
-THP_MEM_ALLOC_ENABLE=1 bench c3d_stack_batch8_large_pages --suite c3d_stack --tolerance 2e-6 --batch 8
+bench c3d_batch1 --suite c3d_stack --tolerance 2e-6 --repeats 21
+bench c3d_batch1_1e-6 --suite c3d_stack --tolerance 1e-6 --repeats 21
+bench c3d_batch8 --suite c3d_stack --tolerance 2e-6 --batch 8 --repeats 11
+bench c3d_batch8_1e-6 --suite c3d_stack --tolerance 1e-6 --batch 8 --repeats 9
+THP_MEM_ALLOC_ENABLE=1
+export THP_MEM_ALLOC_ENABLE
+bench c3d_batch8_large_pages --suite c3d_stack --tolerance 2e-6 --batch 8 --repeats 7
 
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from winograd.benching.tables import COVERAGE, layer_cells, layers_table, suites_table, with_layers, with_table
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks/results"
 PAGE = "docs/how-the-kernels-work.md"
@@ -34,27 +36,8 @@ def section(file: str, name: str) -> str:
     return text.partition(f"bench_{name}.json")[2].partition("bench_")[0].partition("\n## ")[0]
 
 
-def layer_row(layer: dict[str, Any]) -> str:
-    name = layer["layer"] + (f" (x{layer['count']})" if layer["count"] > 1 else "")
-    cells = (
-        name,
-        f"{layer['direct_ms']:.2f} ({layer['direct_error']:.1e})",
-        layer["algorithm"].removeprefix("native "),
-        f"{layer['ours_ms']:.2f} ({layer['measured_error']:.1e})",
-        f"{layer['ratio']['value']:.2f}",
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def stack_row(stack: dict[str, Any]) -> str:
-    ratio = stack["ratio"]
-    figures = f"{stack['direct_ms']:.1f} | | {stack['ours_ms']:.1f} ({stack['worst_error']:.1e} at most)"
-    return f"| all | {figures} | {ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}) |"
-
-
 def rows(name: str) -> list[str]:
-    found = result(name)
-    return [*map(layer_row, found["layers"]), stack_row(found["stack"])]
+    return layers_table(result(name)).splitlines()[2:]
 
 
 @pytest.mark.parametrize(("name", "file"), SUITES.items(), ids=SUITES)
@@ -83,4 +66,16 @@ def test_the_page_says_what_large_pages_change() -> None:
 
 def test_a_changed_figure_is_noticed() -> None:
     found = result("c3d_batch1")["layers"][0]
-    assert layer_row({**found, "ours_ms": found["ours_ms"] + 0.1}) != layer_row(found)
+    assert layer_cells({**found, "ours_ms": found["ours_ms"] + 0.1}) != layer_cells(found)
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_making_the_tables_anew_changes_no_page(page: Path) -> None:
+    text = made = page.read_text(encoding="utf-8")
+    results = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("bench_*.json"))}
+    for name, figures in results.items():
+        made = with_layers(made, name, figures)
+    whole = [figures for name, figures in results.items() if name.startswith("bench_whole_")]
+    assert (with_table(made, COVERAGE, suites_table(whole)) if whole else made) == text

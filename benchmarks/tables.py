@@ -1,0 +1,53 @@
+"""Tables of the README and the documentation from the JSON of benchmarks.
+
+    python benchmarks/tables.py [--pages] FILE...
+
+Prints a table of layers for each file, and one of all suites; files named bench_whole_*.json are those that are run on
+whole networks, and stand in the table "coverage" of the documentation. --pages puts them into README.md and docs/*.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from winograd.artefact import write_atomically
+from winograd.benching.tables import COVERAGE, layers_table, suites_table, with_layers, with_table
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Tables in Markdown from JSON of python -m winograd.bench")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--pages", action="store_true", help="put them into README.md and docs/*.md")
+    options = parser.parse_args()
+    results = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in options.files}
+    whole = [figures for name, figures in results.items() if name.startswith("bench_whole_")]
+    if options.pages:
+        for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+            _update(page, results, whole)
+        return 0
+    for name, figures in results.items():
+        print(f"{name}:\n\n{layers_table(figures)}\n")
+    if whole:
+        print(suites_table(whole))
+    return 0
+
+
+def _update(page: Path, results: dict[str, Any], whole: list[Any]) -> None:
+    before = after = page.read_text(encoding="utf-8")
+    for name, figures in results.items():
+        after = with_layers(after, name, figures)
+    if whole:
+        after = with_table(after, COVERAGE, suites_table(whole))
+    if after != before:
+        write_atomically(str(page), after.encode())
+        print(f"{page.relative_to(ROOT)}: tables made anew", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

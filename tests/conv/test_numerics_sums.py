@@ -16,7 +16,7 @@ from winograd.accuracy.bounding.adversarial import adversarial_signs
 from winograd.accuracy.model import predict_relative_l2
 from winograd.accuracy.protocol import Experiment, FilterRounding
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.benching.verification import check_tolerance, float64_reference, measured_errors
+from winograd.benching.verification import float64_reference, measured_errors
 from winograd.codegen.interpret import Contraction
 from winograd.codegen.targets.c import CHANNEL_BLOCK
 from winograd.conv.arguments import ConvArguments
@@ -176,7 +176,7 @@ def test_verification_of_a_benchmark_divides_by_no_zero(ndim: int) -> None:
     assert errors["zero"] == 0
     # Where the exact result is zero it is the norm of what came out, which is a number.
     assert errors["ours"] == float(torch.linalg.vector_norm(ours.double()))
-    check_tolerance("layer", "F(4,3)", errors, tolerance=errors["ours"])
+    assert math.isfinite(errors["ours"])
 
 
 class Cancelling(nn.Module):

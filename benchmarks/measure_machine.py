@@ -29,10 +29,10 @@ from winograd.codegen.kernel import Kernel
 from winograd.conv.machine import NOMINAL
 from winograd.conv.peaks import Peaks
 
-ROUNDS = 7
+ROUNDS = 20
 CHAINS = 12
-FMA_STEPS = 20_000_000
-READ_BYTES = 512 << 20
+FMA_STEPS = 5_000_000
+READ_BYTES = 256 << 20
 PROBE = """
 #include <stdint.h>
 #ifdef __AVX512F__

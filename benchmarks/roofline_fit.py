@@ -3,8 +3,9 @@
     python benchmarks/roofline_fit.py STUDY DIRECT PEAKS [--json FILE]
 
 STUDY is what `roofline_study.py measure` wrote, DIRECT what `direct_times.py` did, and PEAKS what `measure_machine.py`
-did. Every third layer of STUDY, and of DIRECT, is left out of the fit. The JSON is the machine
-whose fields `winograd.conv.machine.NOMINAL` has, rounded to three digits.
+did. Every third layer of STUDY, and of DIRECT, is left out of the fit. Direct convolution is fitted to its times among
+those of others too, where its weights are in no cache. The JSON is the machine whose fields
+`winograd.conv.machine.NOMINAL` has, rounded to three digits.
 """
 
 from __future__ import annotations
@@ -59,9 +60,20 @@ PHYSICAL = {
     "direct_core_gflops": 245.0,
     "direct_input_gbs": 45.0,
     "direct_output_gbs": 35.0,
-    "direct_weight_gbs": 45.0,
+    "direct_weight_gbs": 30.0,
+    "depthwise_core_gflops": 200.0,
+    "full_row": 30.0,
+    "full_outputs": 16.0,
+    "fresh_gbs": 6.0,
+    "direct_call_ms": 0.015,
+    "shared_data_ns": 10.0,
+    "shared_inverse_ns": 0.1,
+    "spilled_ns": 1.0,
+    "shared_held_bytes": 18e6,
+    "cache_bytes": 12e6,
 }
-"""Clock and width of the cores, latency and number of their units, bandwidths of the probe."""
+"""Where the fit begins: clock and width of the cores, latency and number of their units, bandwidths of the probe, and
+for the rest what earlier fits found."""
 NEAR = 4.0
 """Times of the best candidate of a layer; beyond, a candidate is never chosen and is not fitted."""
 
@@ -76,17 +88,19 @@ def main() -> int:
     parser.add_argument("peaks", type=Path)
     parser.add_argument("--json", type=Path, metavar="FILE", help="the fitted machine")
     options = parser.parse_args()
-    study = winograd_rows(json.loads(options.study.read_text())["layers"])
+    layers = json.loads(options.study.read_text())["layers"]
+    study, test = winograd_rows(layers), tested_layers()
     direct = direct_rows(json.loads(options.direct.read_text())["layers"])
     peaks = Peaks(**json.loads(options.peaks.read_text())["peaks"])
-    machine = replace(NOMINAL, peaks=Peaks(**{name: rounded(getattr(peaks, name)) for name in peaks.__slots__}))
-    names, test = list(study), tested_layers()
-    machine = _fitted(machine, DIRECT_FIELDS, [row for i, row in enumerate(direct) if i % 3 != 1], _direct)
-    seen = [row for name in names if name not in test for row in study[name]]
+    machine = replace(NOMINAL, peaks=peaks, **PHYSICAL)
+    alone = [row for index, row in enumerate(direct) if index % 3 != 1]
+    among_others = [(DENSE[name], None, None, layers[name]["direct_ms"]) for name in study if name not in test]
+    machine = _fitted(machine, DIRECT_FIELDS, alone + among_others, _direct)
+    seen = [row for name in study if name not in test for row in study[name]]
     machine = _fitted(machine, WINOGRAD_FIELDS, seen, _winograd)
     if options.json:
         write_atomically(options.json, machine.to_json().encode())
-    _print("direct, fitted", machine, [row for i, row in enumerate(direct) if i % 3 != 1], _direct)
+    _print("direct, fitted", machine, alone, _direct)
     _print("direct, tested", machine, direct[1::3], _direct)
     _print("winograd, fitted", machine, seen, _winograd)
     _print("winograd, tested", machine, [row for name in test for row in study[name]], _winograd)
@@ -135,14 +149,13 @@ def _fitted(machine: Machine, names: list[str], rows: list[Row], predict: Any) -
     """Return the machine with those fields that fit the times best, in logarithms, rounded."""
     measured = np.log([row[3] for row in rows])
     start = np.log([getattr(machine, name) for name in names])
-    prior = np.log([PHYSICAL.get(name, getattr(machine, name)) for name in names])
 
     def made(values: Array) -> Machine:
         return replace(machine, **dict(zip(names, np.exp(values).tolist(), strict=True)))
 
     def residuals(values: Array) -> Array:
         fit = np.log(predict(made(values), rows)) - measured
-        return np.concatenate([fit, PRIOR * (values - prior)])
+        return np.concatenate([fit, PRIOR * (values - start)])
 
     found = least_squares(
         residuals,

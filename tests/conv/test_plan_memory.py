@@ -30,7 +30,7 @@ C3D = [
 
 
 @pytest.mark.parametrize("shape", C3D, ids=str)
-@pytest.mark.parametrize("cap", [4 << 20, 16 << 20, 64 << 20])
+@pytest.mark.parametrize("cap", [5 << 20, 16 << 20, 64 << 20])
 def test_workspace_stays_under_its_cap(shape: ConvShape, cap: int) -> None:
     free = make_plan(shape, tolerance=2e-6, filters=Filters.FROZEN)
     plan = make_plan(shape, tolerance=2e-6, filters=Filters.FROZEN, workspace_cap=cap)

@@ -31,8 +31,8 @@ from winograd.conv.shape import ConvShape
 
 def only_operations() -> Machine:
     """Return the machine with memory and calls that cost nothing."""
-    speeds = dict.fromkeys(("direct_input_gbs", "direct_output_gbs", "direct_weight_gbs", "fresh_gbs"), 1000000000000.0)
-    return replace(NOMINAL, **speeds, direct_call_ms=1e-12)
+    names = ("direct_input_gbs", "direct_output_gbs", "direct_weight_gbs", "fresh_gbs", "core_cache_gbs")
+    return replace(NOMINAL, **dict.fromkeys(names, 1e12), direct_call_ms=1e-12)
 
 
 F43 = toom_cook(4, 3, "0,1,-1,2,-2,inf")
@@ -153,7 +153,7 @@ def test_every_constant_counts_and_none_makes_slower_what_is_faster(field: str) 
             (layer(256, 256, 8, 28, 28), F43_3D, Schedule(STAGED, 98)),
         ]
         runs += [(layers[1], F43_3D, Schedule(FUSED, 1))]
-        direct = (layer(3, 64, 8, 28, 28), layer(3, 64, 16, 112, 112), few, depthwise)
+        direct = (layer(3, 64, 8, 28, 28), layer(3, 64, 16, 112, 112), layers[1], few, depthwise)
         times = [winograd_ms(*run, 2, machine) for run in runs] + [direct_ms(shape, 2, machine) for shape in direct]
         return sum(times) + filter_ms(layers[0], F43_3D, 2, machine)
 

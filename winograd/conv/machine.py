@@ -48,7 +48,7 @@ class Machine:
         Input channels of a group times the last axis' taps and stride from which direct convolution over three axes
         reaches that rate, and output channels of a group; below, it falls in proportion.
     direct_input_gbs, direct_output_gbs, direct_weight_gbs : float
-        10^9 bytes per second for its input, output and weight.
+        10^9 bytes per second for its input, its output, and what of its weight is more than `cache_bytes`.
     fresh_bytes : float
         Outputs above this size are fresh memory, whose pages are touched first,
     fresh_gbs : float
@@ -75,7 +75,7 @@ class Machine:
     core_cache_gbs : float
         10^9 bytes per second at which a core reads filter and V from the shared cache.
     cache_bytes : float
-        As much of the transformed filter stays there.
+        As much of the transformed filter, or of the weight of direct convolution, stays there.
     stream_gbs : float
         10^9 bytes per second at which all cores together read the rest of it from memory.
     overlap : float
@@ -193,40 +193,40 @@ class Machine:
 
 NOMINAL: Final = Machine(
     peaks=Peaks(
-        core_gflops=262.0, own_bytes=1 << 20, own_gbs=211.0, shared_bytes=32 << 20, shared_gbs=101.0, memory_gbs=41.8
+        core_gflops=244.3, own_bytes=1 << 20, own_gbs=189.1, shared_bytes=32 << 20, shared_gbs=97.41, memory_gbs=59.71
     ),
-    direct_core_gflops=247.0,
-    depthwise_core_gflops=215.0,
-    full_row=29.6,
+    direct_core_gflops=236.0,
+    depthwise_core_gflops=200.0,
+    full_row=29.8,
     full_outputs=16.0,
-    direct_input_gbs=53.0,
-    direct_output_gbs=38.2,
-    direct_weight_gbs=56.7,
+    direct_input_gbs=55.6,
+    direct_output_gbs=38.6,
+    direct_weight_gbs=28.8,
     fresh_bytes=3.2e7,
-    fresh_gbs=6.8,
-    core_gflops=240.0,
-    least_rows=4.08,
+    fresh_gbs=6.1,
+    core_gflops=238.0,
+    least_rows=3.9,
     lost_rows=0.503,
-    sum_channels=6.98,
-    instruction_ns=0.15,
-    large_tile_share=0.302,
-    own_data_ns=0.401,
-    own_inverse_ns=0.41,
-    shared_data_ns=10.3,
+    sum_channels=7.7,
+    instruction_ns=0.144,
+    large_tile_share=0.299,
+    own_data_ns=0.397,
+    own_inverse_ns=0.409,
+    shared_data_ns=9.52,
     shared_inverse_ns=0.1,
-    spilled_ns=0.997,
-    own_held_bytes=1.59e6,
-    shared_held_bytes=1.85e7,
-    core_cache_gbs=95.4,
-    cache_bytes=1.24e7,
-    stream_gbs=51.8,
-    overlap=2.05,
-    plain_gbs=40.7,
-    output_gbs=13.3,
+    spilled_ns=1.0,
+    own_held_bytes=1.97e6,
+    shared_held_bytes=1.76e7,
+    core_cache_gbs=94.7,
+    cache_bytes=1.15e7,
+    stream_gbs=60.4,
+    overlap=1.82,
+    plain_gbs=42.3,
+    output_gbs=15.3,
     filter_core_gops=0.3,
-    direct_call_ms=0.016,
-    winograd_call_ms=0.0287,
-    wait_ms=0.00998,
+    direct_call_ms=0.0168,
+    winograd_call_ms=0.0279,
+    wait_ms=0.01,
 )
 """What plans assume, so that a plan depends on the shape only: cores with AVX-512, 1 MB L2 each, 32 MB L3 together.
 

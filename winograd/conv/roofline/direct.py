@@ -5,10 +5,12 @@ In: a `ConvShape` with any stride, dilation and groups. Out: a `StageCost`. Fitt
 
 from __future__ import annotations
 
+from math import prod
 from typing import Final
 
 from winograd.conv.machine import NOMINAL, Machine
 from winograd.conv.roofline.counts import (
+    FLOAT_BYTES,
     NOMINAL_THREADS,
     input_bytes,
     output_bytes,
@@ -19,9 +21,15 @@ from winograd.conv.roofline.counts import (
 from winograd.conv.roofline.stages import StageCost, Traffic, milliseconds_of, stage
 from winograd.conv.shape import ConvShape
 
-_RATES: Final = {"bfloat16": 2.0, "float16": 0.01, "float64": 0.1}
+_RATES: Final = {"bfloat16": 1.8, "float16": 0.01, "float64": 0.18}
 """Of direct convolution over that of float32: products of bfloat16 have instructions, float16 has no fast kernel, and
 float64 unfolds its input into a matrix first."""
+
+_UNFOLDING: Final = 0.4
+"""Speed of that unfolding over that of touching fresh memory."""
+
+_ONE_AXIS: Final = 0.67
+"""Rate over one axis, where no variant keeps channels last or the weight packed, over that of more."""
 
 
 def direct_ms(shape: ConvShape, threads: int = NOMINAL_THREADS, machine: Machine = NOMINAL) -> float:
@@ -41,16 +49,27 @@ def direct_ms(shape: ConvShape, threads: int = NOMINAL_THREADS, machine: Machine
 
 def direct_cost(shape: ConvShape, threads: int = NOMINAL_THREADS, machine: Machine = NOMINAL) -> StageCost:
     """Return the only stage of direct convolution."""
-    operations = 2.0 * shape.macs * unpadded(shape)
+    unfolded = _unfolded_bytes(shape)
+    operations = 2.0 * shape.macs * (1.0 if unfolded else unpadded(shape))
     computed = milliseconds_of(operations, threads * _core_gflops(shape, machine))
     moved = milliseconds_of(input_bytes(shape), machine.direct_input_gbs)
     moved += milliseconds_of(output_bytes(shape), machine.direct_output_gbs)
     moved += milliseconds_of(max(output_bytes(shape) - machine.fresh_bytes, 0), machine.fresh_gbs)
-    weight = milliseconds_of(weight_bytes(shape), machine.direct_weight_gbs)
-    everything = float(input_bytes(shape) + output_bytes(shape) + weight_bytes(shape))
+    moved += milliseconds_of(unfolded, _UNFOLDING * machine.fresh_gbs)
+    cached = min(weight_bytes(shape), machine.cache_bytes)
+    weight = milliseconds_of(cached, threads * machine.core_cache_gbs)
+    weight += milliseconds_of(weight_bytes(shape) - cached, machine.direct_weight_gbs)
+    everything = float(input_bytes(shape) + output_bytes(shape) + weight_bytes(shape) + 2 * unfolded)
     traffic = Traffic(everything, everything, everything)
     taken = computed + moved + weight + machine.direct_call_ms
     return stage("direct", operations, traffic, 0.0, taken, threads, machine)
+
+
+def _unfolded_bytes(shape: ConvShape) -> int:
+    """Return the bytes of the matrix that the input becomes, one column an output, where there is no kernel."""
+    if shape.dtype != "float64" or prod(shape.taps) == 1:
+        return 0
+    return value_bytes(shape) * shape.batch * shape.channels * prod(shape.taps) * prod(shape.output)
 
 
 def _core_gflops(shape: ConvShape, machine: Machine) -> float:
@@ -58,7 +77,8 @@ def _core_gflops(shape: ConvShape, machine: Machine) -> float:
     rate = machine.direct_core_gflops * _RATES.get(shape.dtype, 1.0)
     channels, outputs = shape.channels // shape.groups, shape.outputs // shape.groups
     if shape.groups > 1 and channels == outputs == 1:
-        return machine.depthwise_core_gflops * 4 / value_bytes(shape)
+        return machine.depthwise_core_gflops * FLOAT_BYTES / value_bytes(shape)
+    rate *= _ONE_AXIS if shape.ndim == 1 else 1.0
     row = channels * shape.taps[-1] * shape.stride[-1]
     narrow = min(1.0, row / machine.full_row) if shape.ndim == 3 and shape.taps[-1] > 1 else 1.0
     return rate * narrow * min(1.0, outputs / machine.full_outputs)

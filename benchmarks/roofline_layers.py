@@ -7,7 +7,7 @@ no algorithm or hardly gain by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -155,3 +155,13 @@ def candidates_of(shape: ConvShape) -> Iterator[Candidate]:
         m = tuple(map(int, nest_.split()))
         if all(count <= size for count, size in zip(m, shape.output, strict=True)):
             yield Candidate(tuple(axis_choice(*pair) for pair in zip(m, shape.taps, strict=True)))
+
+
+def candidate_of(shape: ConvShape, row: Mapping[str, Sequence[int]]) -> Candidate:
+    """Return the algorithm that a row of the study names by its outputs per axis."""
+    return Candidate(tuple(axis_choice(m, taps) for m, taps in zip(row["m"], shape.taps, strict=True)))
+
+
+def tested_layers() -> tuple[str, ...]:
+    """Return the layers that the fit does not see: every third one."""
+    return tuple(DENSE)[1::3]

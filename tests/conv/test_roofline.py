@@ -10,7 +10,6 @@ import pytest
 
 import winograd
 from winograd import nest, toom_cook
-from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.machine import NOMINAL, Machine
 from winograd.conv.roofline import (
@@ -28,6 +27,13 @@ from winograd.conv.roofline import (
 )
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.shape import ConvShape
+
+
+def only_operations() -> Machine:
+    """Return the machine with memory and calls that cost nothing."""
+    speeds = dict.fromkeys(("direct_input_gbs", "direct_output_gbs", "direct_weight_gbs", "fresh_gbs"), 1000000000000.0)
+    return replace(NOMINAL, **speeds, direct_call_ms=1e-12)
+
 
 F43 = toom_cook(4, 3, "0,1,-1,2,-2,inf")
 F43_2D, F43_3D = nest(F43, F43), nest(F43, F43, F43)
@@ -61,9 +67,9 @@ def test_taps_that_meet_padding_are_counted_out(stride: int, dilation: int, size
     shape = arguments.shape((1, 64, size, 64), (64, 64, taps, 3), dtype="float32")
     reads = [output * stride + tap * dilation - padding for output in range(shape.output[0]) for tap in range(taps)]
     real = sum(0 <= read < size for read in reads)
-    compute = replace(NOMINAL, plain_gbs=1e12, stream_gbs=1e12, direct_call_ms=0)
+    compute = only_operations()
     expected = 2 * shape.macs * real / len(reads) / (2 * NOMINAL.direct_core_gflops * 1e6)
-    assert direct_ms(shape, machine=compute) == pytest.approx(expected, rel=1e-6)
+    assert direct_ms(shape, machine=compute) == pytest.approx(expected, rel=1e-5)
 
 
 # Best direct variant of C3D's layers conv1 to conv5a at batch 1, which `make bench` measures, with torch 2.13.0 on two
@@ -116,13 +122,6 @@ def test_layers_rank_as_they_were_measured() -> None:
     assert predicted == sorted(FITTED, key=lambda row: row[1])
 
 
-@pytest.mark.parametrize(("shape", "algorithm", "schedule", "measured_ms"), WINOGRAD)
-def test_winograd_fits_what_it_was_fitted_to(
-    shape: ConvShape, algorithm: NestedAlgorithm, schedule: Schedule, measured_ms: float
-) -> None:
-    assert winograd_ms(shape, algorithm, schedule) == pytest.approx(measured_ms, rel=1 / 5)
-
-
 def test_the_model_ranks_as_was_measured() -> None:
     """Of two algorithms for one layer that differ by a fifth, the model names the faster one."""
     for first, second in combinations(WINOGRAD, 2):
@@ -138,14 +137,25 @@ def test_a_filter_that_must_be_streamed_bounds_a_layer_with_few_tiles() -> None:
     assert winograd_ms(shape, nest(*[toom_cook(2, 3)] * 3)) < winograd_ms(shape, F43_3D)
 
 
-@pytest.mark.parametrize("field", [field.name for field in fields(Machine)])
+FITTED_FIELDS = [field.name for field in fields(Machine) if field.name != "peaks"]
+
+
+@pytest.mark.parametrize("field", FITTED_FIELDS)
 def test_every_constant_counts_and_none_makes_slower_what_is_faster(field: str) -> None:
+    few = replace(layer(64, 4, 8, 28, 28), outputs=4)
+    depthwise = replace(layer(64, 64, 8, 28, 28), groups=64)
+
     def milliseconds(machine: Machine) -> float:
         layers = (layer(64, 64, 8, 28, 28), layer(512, 512, 4, 14, 14))
-        times = [winograd_ms(shape, F43_3D, Schedule(kind, 8), 2, machine) for shape in layers for kind in ScheduleKind]
-        large = winograd_ms(layers[0], nest(F4, F7, F7), Schedule(FUSED, 8), 2, machine)
-        direct = direct_ms(layer(3, 64, 8, 28, 28), 2, machine)
-        return sum(times) + large + filter_ms(layers[0], F43_3D, 2, machine) + direct
+        runs = [(shape, F43_3D, Schedule(kind, 8)) for shape in layers for kind in ScheduleKind]
+        runs += [
+            (layers[0], nest(F4, F7, F7), Schedule(FUSED, 8)),
+            (layer(256, 256, 8, 28, 28), F43_3D, Schedule(STAGED, 98)),
+        ]
+        runs += [(layers[1], F43_3D, Schedule(FUSED, 1))]
+        direct = (layer(3, 64, 8, 28, 28), layer(3, 64, 16, 112, 112), few, depthwise)
+        times = [winograd_ms(*run, 2, machine) for run in runs] + [direct_ms(shape, 2, machine) for shape in direct]
+        return sum(times) + filter_ms(layers[0], F43_3D, 2, machine)
 
     value = getattr(NOMINAL, field)
     is_speed = field.endswith(("gbs", "gflops", "gops", "bytes", "overlap"))
@@ -180,11 +190,13 @@ def test_more_threads_take_no_longer_and_the_filter_is_read_for_every_block() ->
 def test_direct_convolution_leaves_out_taps_that_meet_padding() -> None:
     thin, thick = layer(64, 64, 1, 64, 64), layer(64, 64, 64, 64, 64)
     # One plane meets one tap of three, 64 planes all but two in 192.
-    compute = replace(NOMINAL, plain_gbs=1e6, stream_gbs=1e6, direct_call_ms=0)
+    compute = only_operations()
     ratio = direct_ms(thick, machine=compute) / direct_ms(thin, machine=compute)
     assert ratio == pytest.approx(64 * (190 / 192) / (1 / 3), rel=0.01)
 
 
 def test_narrow_inputs_slow_direct_convolution_down() -> None:
     narrow, wide = layer(3, 64, 16, 56, 56), layer(12, 64, 16, 56, 56)
-    assert direct_ms(narrow) == pytest.approx(direct_ms(wide), rel=0.01)
+    compute = only_operations()
+    per_mac = [direct_ms(shape, machine=compute) / shape.macs for shape in (narrow, wide)]
+    assert per_mac[0] == pytest.approx(per_mac[1] * NOMINAL.full_row / 9)

@@ -34,7 +34,6 @@ class CopyShape(ctypes.Structure):
         ("output_phases", Triple),
         ("tap_phases", Triple),
         ("channels_first", ctypes.c_int64),
-        ("core_channels_first", ctypes.c_int64),
     )
 
 

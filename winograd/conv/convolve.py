@@ -14,6 +14,7 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments, IntOrSequence, Padding
 from winograd.conv.reference import convolve_reference
+from winograd.conv.reference_phases import convolve_reference_phases
 from winograd.conv.reference_plan import plan_reference
 from winograd.conv.switch import Direct
 from winograd.conv.taps import convolve_taps
@@ -178,6 +179,8 @@ def _convolve_arrays(
     batched = input if input.ndim == ndim + 2 else input[np.newaxis]
     if plan.algorithm is None:
         output = convolve_taps(batched, weight, bias, shape)
+    elif plan.phases is not None:
+        output = convolve_reference_phases(batched, weight, bias, algorithm=plan.algorithm, phases=plan.phases)
     else:
         output = convolve_reference(batched, weight, bias, algorithm=plan.algorithm, padding=shape.padding)
     return output if input.ndim == ndim + 2 else output[0]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 from functools import lru_cache
 from math import prod
-from typing import Final
 
 import torch
 
@@ -19,10 +18,6 @@ from winograd.codegen.kernel_shape import Triple
 from winograd.conv.layout import Layout
 from winograd.conv.native import scratch
 from winograd.conv.phases import Phases
-
-TURNED_CHANNELS: Final = 64
-"""Up to so many channels of the dense convolution its input is written channels last, whatever the layout of x: reading
-few channels that way is faster than the turning costs."""
 
 
 class Copier:
@@ -52,8 +47,7 @@ class Copier:
         channels = shape.channels // shape.groups
         images = input.shape[0] * self._phases.output_phases
         first = layout is Layout.CHANNELS_FIRST
-        turned = Layout.CHANNELS_LAST if self._core.channels <= TURNED_CHANNELS else layout
-        samples = scratch("samples", (images, self._core.channels, *self._core.sizes), input.dtype, turned)
+        samples = scratch("samples", (images, self._core.channels, *self._core.sizes), input.dtype, layout)
         steps = CopyShape(
             input.element_size(),
             input.shape[0],
@@ -68,7 +62,6 @@ class Copier:
             _triple([axis.output_phases for axis in axes], 1),
             _triple([axis.tap_phases for axis in axes], 1),
             first,
-            turned is Layout.CHANNELS_FIRST,
         )
         skipped = group * channels * (prod(shape.sizes) if first else 1)
         source = input.data_ptr() + skipped * input.element_size()
@@ -110,7 +103,6 @@ class Copier:
             output_phases=_triple([axis.output_phases for axis in axes], 1),
             tap_phases=_triple([1] * len(axes), 1),
             channels_first=first,
-            core_channels_first=first,
         )
         threads = torch.get_num_threads()
         _check(self._library.winograd_join(ctypes.byref(steps), dense.data_ptr(), whole.data_ptr(), threads))

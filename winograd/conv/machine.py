@@ -7,49 +7,25 @@ missing fields, numbers that are not finite and above 0. See `winograd.conv.roof
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Final
+from typing import Final
 
+from winograd.conv.peaks import Peaks, check_number, checked_fields, checked_object, parsed_object
 
-@dataclass(frozen=True, slots=True)
-class Peaks:
-    """What a machine can do at most, all cores busy: `benchmarks/measure_machine.py` measures it.
-
-    Parameters
-    ----------
-    core_gflops : float
-        Of a core in float32, an FMA counted as two.
-    own_bytes, own_gbs : float
-        Size of a core's own cache, and 10^9 bytes per second at which a core reads it.
-    shared_bytes, shared_gbs : float
-        Size of the cache that all cores share, and 10^9 bytes per second at which each core reads it.
-    memory_gbs : float
-        10^9 bytes per second of memory, all cores together.
-    """
-
-    core_gflops: float
-    own_bytes: float
-    own_gbs: float
-    shared_bytes: float
-    shared_gbs: float
-    memory_gbs: float
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-
-_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+_SPEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "core_gflops": ("direct_core_gflops", "depthwise_core_gflops", "core_gflops", "filter_core_gops"),
     "own_bytes": ("own_held_bytes",),
     "shared_bytes": ("shared_held_bytes", "cache_bytes"),
     "shared_gbs": ("core_cache_gbs",),
-    "memory_gbs": ("stream_gbs", "plain_gbs", "output_gbs", "direct_input_gbs", "direct_output_gbs", "fresh_gbs"),
+    "memory_gbs": (
+        *("stream_gbs", "plain_gbs", "output_gbs"),
+        *("direct_input_gbs", "direct_output_gbs", "direct_weight_gbs", "fresh_gbs"),
+    ),
 }
 """Which fitted speeds grow in proportion to a peak."""
 
-_INVERSE: Final[Mapping[str, tuple[str, ...]]] = {
+_TIMES: Final[Mapping[str, tuple[str, ...]]] = {
     "core_gflops": ("instruction_ns",),
     "own_gbs": ("own_data_ns", "own_inverse_ns"),
     "shared_gbs": ("shared_data_ns", "shared_inverse_ns"),
@@ -71,8 +47,8 @@ class Machine:
     full_row, full_outputs : float
         Input channels of a group times the last axis' taps and stride from which direct convolution over three axes
         reaches that rate, and output channels of a group; below, it falls in proportion.
-    direct_input_gbs, direct_output_gbs : float
-        10^9 bytes per second for its input and output.
+    direct_input_gbs, direct_output_gbs, direct_weight_gbs : float
+        10^9 bytes per second for its input, output and weight.
     fresh_bytes : float
         Outputs above this size are fresh memory, whose pages are touched first,
     fresh_gbs : float
@@ -126,6 +102,7 @@ class Machine:
     full_outputs: float
     direct_input_gbs: float
     direct_output_gbs: float
+    direct_weight_gbs: float
     fresh_bytes: float
     fresh_gbs: float
     core_gflops: float
@@ -153,7 +130,9 @@ class Machine:
     wait_ms: float
 
     def __post_init__(self) -> None:
-        _check(self)
+        for field in fields(self):
+            if field.name != "peaks":
+                check_number(field.name, getattr(self, field.name))
 
     @property
     def flops_per_byte(self) -> float:
@@ -172,8 +151,8 @@ class Machine:
         changes: dict[str, float] = {}
         for peak in (field.name for field in fields(Peaks)):
             factor = getattr(peaks, peak) / getattr(self.peaks, peak)
-            changes |= {name: getattr(self, name) * factor for name in _GROUPS.get(peak, ())}
-            changes |= {name: getattr(self, name) / factor for name in _INVERSE.get(peak, ())}
+            changes |= {name: getattr(self, name) * factor for name in _SPEEDS.get(peak, ())}
+            changes |= {name: getattr(self, name) / factor for name in _TIMES.get(peak, ())}
         return replace(self, peaks=peaks, **changes)
 
     def with_ratio(self, flops_per_byte: float) -> Machine:
@@ -184,7 +163,7 @@ class Machine:
         >>> NOMINAL.with_ratio(2 * NOMINAL.flops_per_byte).stream_gbs == NOMINAL.stream_gbs / 2
         True
         """
-        _check_number("flops_per_byte", flops_per_byte)
+        check_number("flops_per_byte", flops_per_byte)
         return self.with_peaks(replace(self.peaks, memory_gbs=self.peaks.core_gflops / flops_per_byte))
 
     def to_json(self) -> str:
@@ -205,88 +184,49 @@ class Machine:
         >>> Machine.from_json(NOMINAL.to_json()) == NOMINAL
         True
         """
-        found = _object("machine", _parsed(text))
-        if "peaks" not in found:
-            raise ValueError(f"machine has no field 'peaks', needed are {_names(Peaks)}")
-        peaks = Peaks(**_checked_fields("peaks", _object("peaks", found["peaks"]), Peaks))
-        if set(found) == {"peaks"}:
-            return NOMINAL.with_peaks(peaks)
-        return cls(**{**_checked_fields("machine", found, cls), "peaks": peaks})
-
-
-def _parsed(text: str | bytes) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"machine is no JSON: {str(error)[:80]}") from None
-
-
-def _object(name: str, found: object) -> dict[str, Any]:
-    if not isinstance(found, dict):
-        raise TypeError(f"{name} is {type(found).__name__}, must be a JSON object")
-    return found
-
-
-def _checked_fields(name: str, found: dict[str, Any], described: type) -> dict[str, Any]:
-    known = {field.name for field in fields(described)}
-    for wrong, word in ((found.keys() - known, "unknown"), (known - found.keys(), "missing")):
-        if wrong:
-            raise ValueError(f"{name} has {word} field {sorted(wrong)[0][:40]!a}, fields are {_names(described)}")
-    return found
-
-
-def _names(described: type) -> str:
-    return ", ".join(field.name for field in fields(described))
-
-
-def _check(record: Peaks | Machine) -> None:
-    for field in fields(record):
-        if field.name != "peaks":
-            _check_number(field.name, getattr(record, field.name))
-
-
-def _check_number(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} is {str(value)[:40]!a}, must be a number")
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} is {value}, must be finite and above 0")
+        found = parsed_object(text)
+        if set(found) != {"peaks"}:
+            checked_fields("machine", found, cls)
+        peaks = Peaks(**checked_fields("peaks", checked_object("peaks", found["peaks"]), Peaks))
+        return NOMINAL.with_peaks(peaks) if set(found) == {"peaks"} else cls(**{**found, "peaks": peaks})
 
 
 NOMINAL: Final = Machine(
     peaks=Peaks(
-        core_gflops=260.0, own_bytes=1 << 20, own_gbs=200.0, shared_bytes=32 << 20, shared_gbs=90.0, memory_gbs=50.0
+        core_gflops=262.0, own_bytes=1 << 20, own_gbs=211.0, shared_bytes=32 << 20, shared_gbs=101.0, memory_gbs=41.8
     ),
-    direct_core_gflops=239.0,
-    depthwise_core_gflops=206.0,
-    full_row=17.0,
+    direct_core_gflops=241.0,
+    depthwise_core_gflops=216.0,
+    full_row=29.0,
     full_outputs=16.0,
-    direct_input_gbs=50.0,
-    direct_output_gbs=28.0,
-    fresh_bytes=32e6,
-    fresh_gbs=5.8,
-    core_gflops=250.0,
-    least_rows=4.0,
-    lost_rows=0.2,
-    sum_channels=4.5,
-    instruction_ns=0.145,
-    large_tile_share=0.19,
-    own_data_ns=0.5,
-    own_inverse_ns=1.2,
-    shared_data_ns=5.9,
+    direct_input_gbs=50.6,
+    direct_output_gbs=33.8,
+    direct_weight_gbs=49.0,
+    fresh_bytes=3.2e7,
+    fresh_gbs=6.74,
+    core_gflops=277.0,
+    least_rows=4.9,
+    lost_rows=0.568,
+    sum_channels=13.8,
+    instruction_ns=0.143,
+    large_tile_share=0.353,
+    own_data_ns=0.573,
+    own_inverse_ns=0.394,
+    shared_data_ns=13.4,
     shared_inverse_ns=0.1,
-    spilled_ns=1.0,
-    own_held_bytes=800e3,
-    shared_held_bytes=24e6,
-    core_cache_gbs=92.0,
-    cache_bytes=16e6,
-    stream_gbs=49.0,
-    overlap=5.5,
-    plain_gbs=45.0,
-    output_gbs=45.0,
+    spilled_ns=0.995,
+    own_held_bytes=2.46e6,
+    shared_held_bytes=1.89e7,
+    core_cache_gbs=86.1,
+    cache_bytes=1.25e7,
+    stream_gbs=68.7,
+    overlap=1.43,
+    plain_gbs=37.1,
+    output_gbs=17.5,
     filter_core_gops=0.3,
-    direct_call_ms=0.022,
-    winograd_call_ms=0.07,
-    wait_ms=0.005,
+    direct_call_ms=0.0167,
+    winograd_call_ms=0.0251,
+    wait_ms=0.00991,
 )
 """What plans assume, so that a plan depends on the shape only: cores with AVX-512, 1 MB L2 each, 32 MB L3 together.
 

@@ -204,8 +204,8 @@ class Phases:
 
     @property
     def copied_bytes(self) -> int:
-        """Bytes that are copied in all, each counted once."""
-        return self.runs * self.held_bytes
+        """Bytes that copying reads and writes in all: as many are read as are written."""
+        return 2 * self.runs * self.held_bytes
 
     @property
     def label(self) -> str:

@@ -1,7 +1,7 @@
 """`Plan`: what was chosen for one shape, why, and what it is predicted to cost, as data.
 
 In: the choice, made elsewhere. Out: a record that says all of it. Refused: direct convolution with an algorithm, others
-without one, and schedules or phases for other backends than the native one.
+without one, and schedules for other backends than the native one.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class Plan:
             raise ValueError(f"backend {self.backend.value} with algorithm {self.algorithm}, only direct has none")
         if self.schedule is not None and self.backend is not Backend.NATIVE:
             raise ValueError(f"backend {self.backend.value} with schedule {self.schedule}, only native has one")
-        if self.phases is not None and self.backend is not Backend.NATIVE:
-            raise ValueError(f"backend {self.backend.value} with {self.phases.label}, only native has phases")
+        if self.phases is not None and self.backend not in {Backend.NATIVE, Backend.REFERENCE}:
+            raise ValueError(f"backend {self.backend.value} with {self.phases.label}, native and reference have phases")
 
     @property
     def core(self) -> ConvShape:

@@ -6,6 +6,7 @@ is for studies.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 
@@ -13,6 +14,7 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.conv import roofline
+from winograd.conv.phases import phases_of
 from winograd.conv.plan import Backend, Plan, checked_algorithm, composed_plan, stride_obstacle
 from winograd.conv.prediction import WORKING, checked_tolerance, predicted_error, rounded_to
 from winograd.conv.shape import ConvShape
@@ -32,8 +34,16 @@ def plan_reference(
     if off is not None:
         return Plan(shape, Backend.DIRECT, None, off)
     if forced is not None:
-        return composed_plan(shape, forced, "algorithm given", Backend.REFERENCE)
+        return _forced_plan(shape, forced)
     return _plan_reference(shape, allowed)
+
+
+def _forced_plan(shape: ConvShape, algorithm: NestedAlgorithm) -> Plan:
+    phases = phases_of(shape)
+    if phases is None:
+        return composed_plan(shape, algorithm, "algorithm given", Backend.REFERENCE)
+    plan = composed_plan(phases.core, algorithm, f"algorithm given, {phases.label}", Backend.REFERENCE)
+    return replace(plan, shape=shape, phases=phases)
 
 
 @lru_cache(maxsize=4096)

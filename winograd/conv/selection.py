@@ -103,6 +103,7 @@ def allowed_schedules(
         outputs=shape.outputs,
         rank=algorithm.rank,
         threads=threads,
+        number_bytes=roofline.footprint(shape, algorithm).number_bytes,
     )
     if workspace_cap is None:
         return found

@@ -26,9 +26,11 @@ from winograd.conv.roofline.counts import (
 from winograd.conv.roofline.direct import direct_cost, direct_ms
 from winograd.conv.roofline.filters import filter_cost, filter_ms, filter_ms_of
 from winograd.conv.roofline.stages import LIMITS, StageCost, bound_ms, copies_cost, copies_ms, total_ms
+from winograd.conv.roofline.table import HEADER, stage_rows
 from winograd.conv.roofline.winograd import stage_costs, winograd_ms
 
 __all__ = [
+    "HEADER",
     "LIMITS",
     "NOMINAL_THREADS",
     "Algorithm",
@@ -53,6 +55,7 @@ __all__ = [
     "multiplications",
     "native_filter_bytes",
     "stage_costs",
+    "stage_rows",
     "tile_count",
     "tiling_of",
     "total_ms",

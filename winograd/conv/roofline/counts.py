@@ -71,9 +71,9 @@ class Reals:
 
 
 def reals_of(algorithm: Algorithm) -> Reals:
-    """Return the numbers of a tile; an algorithm whose products are complex has an attribute ``reals``."""
+    """Return the numbers of a tile; complex products say theirs by an attribute ``reals``."""
     found = getattr(algorithm, "reals", None)
-    return found if isinstance(found, Reals) else Reals(*(algorithm.rank,) * 3)
+    return Reals(*(algorithm.rank,) * 3) if found is None else Reals(found.filter, found.data, found.products)
 
 
 def multiplications(shape: ConvShape, algorithm: Algorithm) -> int:
@@ -98,7 +98,9 @@ def filter_bytes_of(shape: ConvShape, rank: int) -> int:
 
 def footprint(shape: ConvShape, algorithm: Algorithm) -> Footprint:
     """Return what the native backend takes in memory for a layer."""
-    return Footprint(shape.channels, shape.outputs, algorithm.rank, algorithm.m, algorithm.tile)
+    each = value_bytes(shape)
+    panel = NOMINAL_PANEL * FLOAT_BYTES // each
+    return Footprint(shape.channels, shape.outputs, algorithm.rank, algorithm.m, algorithm.tile, panel, each)
 
 
 def transformed_bytes(shape: ConvShape, algorithm: Algorithm) -> int:

@@ -26,8 +26,6 @@ const char *NAME_join(const NAME_copy *shape, const void *core, void *y, int64_t
     const char *wrong = NAME_wrong(shape);
     if (wrong)
         return wrong;
-    if (shape->channels_first != shape->core_channels_first)
-        return "core_channels_first must be channels_first";
     for (int axis = 0; axis < 3; ++axis)
         if (shape->tap_phases[axis] != 1 || (shape->size[axis] - 1) / shape->output_phases[axis] >= shape->core[axis])
             return "tap_phases must be 1, and core have all outputs";

@@ -49,29 +49,23 @@ static void NAME_zeros_ELEMENT(ELEMENT *to, int64_t to_step, int64_t count, int6
         memset(to + k * to_step, 0, (size_t)run * sizeof *to);
 }
 
-/* Samples first ... first + count - 1 of one row whose sample 0 is at `place`; NULL is a row of zeros. */
-static void NAME_gather_ELEMENT(ELEMENT *to, const ELEMENT *row, int64_t place, int64_t period, int64_t size,
-                                int64_t count)
+/* Samples of one row from sample 0 at `place` on; those that are not inside are zeros, all of them where row is NULL. */
+static inline void NAME_gather_ELEMENT(ELEMENT *restrict to, const ELEMENT *restrict row, int64_t place, int64_t period,
+                                       NAME_range inside, int64_t count)
 {
-    if (row == NULL) {
-        memset(to, 0, (size_t)count * sizeof *to);
-        return;
-    }
-    const NAME_range inside = NAME_inside(place, period, size, count);
+    if (row == NULL)
+        inside = (NAME_range){0, 0};
     for (int64_t k = 0; k < inside.begin; ++k)
         to[k] = 0;
-    const int64_t whole = inside.end - inside.begin;
-    if (whole > 0) {
-        const ELEMENT *from = row + place + period * inside.begin;
-        if (period == 1)
-            memcpy(to + inside.begin, from, (size_t)whole * sizeof *to);
-        else if (period == 2)
-            for (int64_t k = 0; k < whole; ++k)
-                to[inside.begin + k] = from[2 * k];
-        else
-            for (int64_t k = 0; k < whole; ++k)
-                to[inside.begin + k] = from[period * k];
-    }
+    if (period == 1)
+        for (int64_t k = inside.begin; k < inside.end; ++k)
+            to[k] = row[place + k];
+    else if (period == 2)
+        for (int64_t k = inside.begin; k < inside.end; ++k)
+            to[k] = row[place + 2 * k];
+    else
+        for (int64_t k = inside.begin; k < inside.end; ++k)
+            to[k] = row[place + period * k];
     for (int64_t k = inside.end; k < count; ++k)
         to[k] = 0;
 }
@@ -87,15 +81,6 @@ static const ELEMENT *NAME_row_ELEMENT(const NAME_copy *shape, const ELEMENT *x,
     if (shape->channels_first)
         return x + (((image * shape->stride + c) * shape->size[0] + d) * shape->size[1] + h) * shape->size[2];
     return x + ((image * shape->size[0] + d) * shape->size[1] + h) * shape->size[2] * shape->stride + c;
-}
-
-/* The phases of a number, the last axis fastest. */
-static void NAME_phases_ELEMENT(int64_t number, const int64_t *phases, int64_t *each)
-{
-    for (int axis = 2; axis >= 0; --axis) {
-        each[axis] = number % phases[axis];
-        number /= phases[axis];
-    }
 }
 
 /* One row of the dense tensor from channels last: the phases of the width that follow each other are one run. */
@@ -146,61 +131,38 @@ static void NAME_row_last_ELEMENT(const NAME_copy *shape, const ELEMENT *x, ELEM
         }
 }
 
-enum { NAME_BLOCK_ELEMENT = 16, NAME_SPAN_ELEMENT = 64 };
-
-/* One row of the dense tensor, channels last, from channels first: some channels of some samples at a time. */
-static void NAME_row_turned_ELEMENT(const NAME_copy *shape, const ELEMENT *x, ELEMENT *to, int64_t image,
-                                    const int64_t *p, int64_t i, int64_t j)
+/* The rows of a plane of the dense tensor, both channels first. */
+static void NAME_rows_first_ELEMENT(const NAME_copy *shape, const ELEMENT *x, ELEMENT *to, int64_t image, int64_t c,
+                                    const int64_t *p, const int64_t *t, int64_t i)
 {
-    ELEMENT rows[NAME_BLOCK_ELEMENT][NAME_SPAN_ELEMENT];
-    const int64_t step = NAME_core_channels(shape), width = shape->core[2];
-    for (int64_t first = 0; first < width; first += NAME_SPAN_ELEMENT)
-        for (int64_t c = 0; c < step; c += NAME_BLOCK_ELEMENT) {
-            const int64_t count = NAME_min(width - first, NAME_SPAN_ELEMENT), held = NAME_min(step - c, NAME_BLOCK_ELEMENT);
-            for (int64_t q = 0; q < held; ++q) {
-                int64_t t[3];
-                NAME_phases_ELEMENT((c + q) / shape->channels, shape->tap_phases, t);
-                const ELEMENT *row = NAME_row_ELEMENT(shape, x, image, (c + q) % shape->channels, p, t, i, j);
-                const int64_t place = NAME_place(shape, 2, p[2], t[2]) + shape->period[2] * first;
-                NAME_gather_ELEMENT(rows[q], row, place, shape->period[2], shape->size[2], count);
-            }
-            ELEMENT *target = to + first * step + c;
-            if (held == NAME_BLOCK_ELEMENT)
-                for (int64_t k = 0; k < count; ++k)
-                    for (int64_t q = 0; q < NAME_BLOCK_ELEMENT; ++q)
-                        target[k * step + q] = rows[q][k];
-            else
-                for (int64_t k = 0; k < count; ++k)
-                    for (int64_t q = 0; q < held; ++q)
-                        target[k * step + q] = rows[q][k];
-        }
+    const int64_t place = NAME_place(shape, 2, p[2], t[2]), width = shape->core[2];
+    const NAME_range inside = NAME_inside(place, shape->period[2], shape->size[2], width);
+    for (int64_t j = 0; j < shape->core[1]; ++j)
+        NAME_gather_ELEMENT(to + j * width, NAME_row_ELEMENT(shape, x, image, c, p, t, i, j), place, shape->period[2],
+                            inside, width);
 }
 
 static void NAME_split_ELEMENT(const NAME_copy *shape, const ELEMENT *x, ELEMENT *core, int64_t threads)
 {
     const int64_t channels = NAME_core_channels(shape), bytes = NAME_core_numbers(shape) * shape->element;
-    const int64_t phases = NAME_volume(shape->output_phases), images = shape->images * phases;
-    const int64_t planes = shape->core_channels_first ? images * channels : images;
-    const int64_t rows = planes * shape->core[0] * shape->core[1];
+    const int64_t phases = NAME_volume(shape->output_phases), first = shape->channels_first;
+    const int64_t images = shape->images * phases, height = first ? 1 : shape->core[1];
+    const int64_t pieces = images * (first ? channels : 1) * shape->core[0] * height;
+    const int64_t numbers = shape->core[2] * (first ? shape->core[1] : channels);
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static) num_threads(NAME_team(threads, bytes))
 #endif
-    for (int64_t row = 0; row < rows; ++row) {
-        const int64_t j = row % shape->core[1], i = row / shape->core[1] % shape->core[0];
-        const int64_t plane = row / shape->core[1] / shape->core[0];
-        const int64_t number = shape->core_channels_first ? plane / channels : plane;
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+        const int64_t j = piece % height, i = piece / height % shape->core[0], plane = piece / height / shape->core[0];
+        const int64_t number = first ? plane / channels : plane, c = first ? plane % channels : 0;
+        ELEMENT *to = core + piece * numbers;
         int64_t p[3], t[3];
-        NAME_phases_ELEMENT(number % phases, shape->output_phases, p);
-        if (shape->core_channels_first) {
-            const int64_t c = plane % channels;
-            NAME_phases_ELEMENT(c / shape->channels, shape->tap_phases, t);
-            const ELEMENT *from = NAME_row_ELEMENT(shape, x, number / phases, c % shape->channels, p, t, i, j);
-            NAME_gather_ELEMENT(core + row * shape->core[2], from, NAME_place(shape, 2, p[2], t[2]), shape->period[2],
-                                shape->size[2], shape->core[2]);
-        } else if (shape->channels_first)
-            NAME_row_turned_ELEMENT(shape, x, core + row * shape->core[2] * channels, number / phases, p, i, j);
+        NAME_phases(number % phases, shape->output_phases, p);
+        NAME_phases(c / shape->channels, shape->tap_phases, t);
+        if (first)
+            NAME_rows_first_ELEMENT(shape, x, to, number / phases, c % shape->channels, p, t, i);
         else
-            NAME_row_last_ELEMENT(shape, x, core + row * shape->core[2] * channels, number / phases, p, i, j);
+            NAME_row_last_ELEMENT(shape, x, to, number / phases, p, i, j);
     }
     (void)threads, (void)bytes;
 }

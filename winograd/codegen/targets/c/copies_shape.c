@@ -22,7 +22,7 @@ typedef struct {
     int64_t core[3]; /* of the dense tensor */
     int64_t low[3], period[3], output_step[3], tap_step[3]; /* where samples are; for outputs, unused */
     int64_t output_phases[3], tap_phases[3]; /* numbers of p and t; for outputs there is one t */
-    int64_t channels_first, core_channels_first; /* 1 or 0; where the second is 1, so must be the first */
+    int64_t channels_first; /* of both tensors, 1 or 0 */
 } NAME_copy;
 
 #define NAME_LARGEST (PTRDIFF_MAX / 16)
@@ -77,8 +77,6 @@ static const char *NAME_wrong(const NAME_copy *shape)
         return "element is not 2, 4 or 8";
     if (shape->images < 1 || shape->channels < 1 || shape->stride < shape->channels)
         return "images and channels must be at least 1, stride at least channels";
-    if (shape->core_channels_first && !shape->channels_first)
-        return "core_channels_first is 1, must be 0 where channels_first is 0";
     for (int axis = 0; axis < 3; ++axis) {
         if (shape->size[axis] < 1 || shape->core[axis] < 1 || shape->output_phases[axis] < 1 || shape->tap_phases[axis] < 1)
             return "size, core, output_phases and tap_phases must be at least 1";
@@ -104,10 +102,23 @@ typedef struct {
     int64_t begin, end;
 } NAME_range;
 
+static int64_t NAME_parts(int64_t a, int64_t size)
+{
+    return size == 1 ? a : size == 2 ? (a + 1) >> 1 : (a + size - 1) / size; /* divisions take long */
+}
+
 static NAME_range NAME_inside(int64_t place, int64_t period, int64_t size, int64_t count)
 {
-    const int64_t begin = place >= 0 ? 0 : (-place + period - 1) / period;
-    const int64_t end = place >= size ? 0 : (size - 1 - place) / period + 1;
-    const int64_t last = NAME_min(end, count);
+    const int64_t begin = place >= 0 ? 0 : NAME_parts(-place, period);
+    const int64_t last = place >= size ? 0 : NAME_min(NAME_parts(size - place, period), count);
     return (NAME_range){NAME_min(begin, last), last};
+}
+
+/* The phases of a number, the last axis fastest. */
+static void NAME_phases(int64_t number, const int64_t *phases, int64_t *each)
+{
+    for (int axis = 2; axis >= 0; --axis) {
+        each[axis] = number % phases[axis];
+        number /= phases[axis];
+    }
 }

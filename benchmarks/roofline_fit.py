@@ -1,0 +1,172 @@
+"""Fit the constants of the cost model to measured times, and test them on layers that the fit does not see.
+
+    python benchmarks/roofline_fit.py STUDY DIRECT PEAKS [--json FILE]
+
+STUDY is what `roofline_study.py measure` wrote, DIRECT has times of direct convolution of many layers, and PEAKS what
+`measure_machine.py` wrote. Every third layer of STUDY, and of DIRECT, is left out of the fit. The JSON is the machine
+whose fields `winograd.conv.machine.NOMINAL` has, rounded to three digits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from roofline_layers import DENSE, candidate_of, tested_layers
+from scipy.optimize import least_squares
+
+from winograd.conv import roofline
+from winograd.conv.machine import NOMINAL, Machine
+from winograd.conv.peaks import Peaks
+from winograd.conv.schedule import Schedule, ScheduleKind
+from winograd.conv.shape import ConvShape
+
+DIRECT_FIELDS = [
+    *("direct_core_gflops", "depthwise_core_gflops", "full_row", "full_outputs"),
+    *("direct_input_gbs", "direct_output_gbs", "direct_weight_gbs", "fresh_gbs", "direct_call_ms"),
+]
+KEPT = ("peaks", "fresh_bytes", "filter_core_gops")
+WINOGRAD_FIELDS = [field.name for field in fields(Machine) if field.name not in (*KEPT, *DIRECT_FIELDS)]
+TIMES_OFF = 0.1
+"""Logarithms of ratios beyond this count less than by their squares: some times were disturbed."""
+PRIOR = 0.25
+"""How much a constant is held to what is known of it: so much times the logarithm of the ratio counts as one time."""
+PHYSICAL = {
+    "core_gflops": 255.0,
+    "instruction_ns": 0.15,
+    "least_rows": 4.0,
+    "lost_rows": 0.5,
+    "sum_channels": 6.0,
+    "own_data_ns": 0.4,
+    "own_inverse_ns": 0.4,
+    "own_held_bytes": 1.5e6,
+    "core_cache_gbs": 95.0,
+    "stream_gbs": 45.0,
+    "plain_gbs": 40.0,
+    "output_gbs": 35.0,
+    "winograd_call_ms": 0.03,
+    "wait_ms": 0.01,
+    "large_tile_share": 0.3,
+    "overlap": 2.0,
+}
+"""Clock and width of the cores, latency and number of their units, bandwidths of the probe."""
+NEAR = 4.0
+"""Times of the best candidate of a layer; beyond, a candidate is never chosen and is not fitted."""
+
+Row = tuple[ConvShape, Any, Schedule, float]
+Array = NDArray[np.float64]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("study", type=Path)
+    parser.add_argument("direct", type=Path)
+    parser.add_argument("peaks", type=Path)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the fitted machine")
+    options = parser.parse_args()
+    study = winograd_rows(json.loads(options.study.read_text())["layers"])
+    direct = direct_rows(json.loads(options.direct.read_text()))
+    peaks = Peaks(**json.loads(options.peaks.read_text())["peaks"])
+    machine = replace(NOMINAL, peaks=Peaks(**{name: rounded(getattr(peaks, name)) for name in peaks.__slots__}))
+    names, test = list(study), tested_layers()
+    machine = _fitted(machine, DIRECT_FIELDS, [row for i, row in enumerate(direct) if i % 3 != 1], _direct)
+    seen = [row for name in names if name not in test for row in study[name]]
+    machine = _fitted(machine, WINOGRAD_FIELDS, seen, _winograd)
+    _print("direct, fitted", machine, [row for i, row in enumerate(direct) if i % 3 != 1], _direct)
+    _print("direct, tested", machine, direct[1::3], _direct)
+    _print("winograd, fitted", machine, seen, _winograd)
+    _print("winograd, tested", machine, [row for name in test for row in study[name]], _winograd)
+    print("tested layers:", ", ".join(test))
+    for field in (*DIRECT_FIELDS, *WINOGRAD_FIELDS):
+        print(f"    {field}={getattr(machine, field):g},")
+    if options.json:
+        options.json.write_text(machine.to_json())
+    return 0
+
+
+def winograd_rows(layers: dict[str, Any]) -> dict[str, list[Row]]:
+    """Return shape, algorithm, schedule and milliseconds of the candidates of each layer that are worth fitting."""
+    found: dict[str, list[Row]] = {}
+    for name in DENSE:
+        rows = layers.get(name, {}).get("candidates", [])
+        limit = NEAR * min((row["ms"] for row in rows), default=0)
+        found[name] = [_row(DENSE[name], row) for row in rows if row["ms"] <= limit]
+    return found
+
+
+def _row(shape: ConvShape, row: dict[str, Any]) -> Row:
+    kind, block = row["schedule"]
+    return shape, candidate_of(shape, row), Schedule(ScheduleKind[kind], block), row["ms"]
+
+
+def direct_rows(layers: list[dict[str, Any]]) -> list[Row]:
+    """Return shapes and milliseconds of the best variant of direct convolution."""
+    found = []
+    for row in layers:
+        layer = row["layer"]
+        shape = ConvShape(
+            *(layer[name] for name in ("batch", "channels", "outputs")),
+            *(tuple(layer[name]) for name in ("sizes", "taps", "stride")),
+            dilation=(1,) * len(layer["sizes"]),
+            padding=tuple((low, high) for low, high in layer["padding"]),
+            groups=layer["groups"],
+            dtype="float32",
+        )
+        found.append((shape, None, None, row["ms"]))
+    return found
+
+
+def _direct(machine: Machine, rows: list[Row]) -> Array:
+    return np.array([roofline.direct_ms(row[0], 2, machine) for row in rows])
+
+
+def _winograd(machine: Machine, rows: list[Row]) -> Array:
+    return np.array([roofline.winograd_ms(*row[:3], 2, machine) for row in rows])
+
+
+def _fitted(machine: Machine, names: list[str], rows: list[Row], predict: Any) -> Machine:
+    """Return the machine with those fields that fit the times best, in logarithms, rounded."""
+    measured = np.log([row[3] for row in rows])
+    start = np.log([getattr(machine, name) for name in names])
+    prior = np.log([PHYSICAL.get(name, getattr(machine, name)) for name in names])
+
+    def made(values: Array) -> Machine:
+        return replace(machine, **dict(zip(names, np.exp(values).tolist(), strict=True)))
+
+    def residuals(values: Array) -> Array:
+        fit = np.log(predict(made(values), rows)) - measured
+        return np.concatenate([fit, PRIOR * (values - prior)])
+
+    found = least_squares(
+        residuals,
+        start,
+        bounds=(start - 3, start + 3),
+        loss="soft_l1",
+        f_scale=TIMES_OFF,
+        diff_step=1e-3,
+        max_nfev=60,
+    )
+    return replace(machine, **{name: rounded(value) for name, value in zip(names, np.exp(found.x), strict=True)})
+
+
+def rounded(value: float) -> float:
+    """Return a number with three digits."""
+    return float(f"{value:.3g}")
+
+
+def _print(name: str, machine: Machine, rows: list[Row], predict: Any) -> None:
+    ratios = predict(machine, rows) / np.array([row[3] for row in rows])
+    off = np.abs(np.log(ratios))
+    within = float(np.mean((ratios <= 1.3) & (ratios >= 1 / 1.3)))
+    print(f"{name}: {len(rows)} times, median off by {median(np.exp(off)) - 1:.1%}, {within:.0%} within 30 %")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,8 +2,9 @@
 
     python benchmarks/roofline_fit.py STUDY DIRECT PEAKS [--json FILE]
 
-STUDY is what `roofline_study.py measure` wrote, DIRECT has times of direct convolution of many layers, and PEAKS what
-`measure_machine.py` wrote. Every third layer of STUDY, and of DIRECT, is left out of the fit. The JSON is the machine
+STUDY is what `roofline_study.py measure` wrote, DIRECT what `direct_times.py` did, and PEAKS what `measure_machine.py`
+did. Every third layer of STUDY, and of DIRECT, is left out of the fit; direct
+convolution is fitted to its times among those of others too, where its weights are in no cache. The JSON is the machine
 whose fields `winograd.conv.machine.NOMINAL` has, rounded to three digits.
 """
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from roofline_layers import DENSE, candidate_of, tested_layers
 from scipy.optimize import least_squares
 
+from winograd.artefact import write_atomically
 from winograd.conv import roofline
 from winograd.conv.machine import NOMINAL, Machine
 from winograd.conv.peaks import Peaks
@@ -36,7 +38,7 @@ KEPT = ("peaks", "fresh_bytes", "filter_core_gops")
 WINOGRAD_FIELDS = [field.name for field in fields(Machine) if field.name not in (*KEPT, *DIRECT_FIELDS)]
 TIMES_OFF = 0.1
 """Logarithms of ratios beyond this count less than by their squares: some times were disturbed."""
-PRIOR = 0.25
+PRIOR = 1.0
 """How much a constant is held to what is known of it: so much times the logarithm of the ratio counts as one time."""
 PHYSICAL = {
     "core_gflops": 255.0,
@@ -55,6 +57,10 @@ PHYSICAL = {
     "wait_ms": 0.01,
     "large_tile_share": 0.3,
     "overlap": 2.0,
+    "direct_core_gflops": 245.0,
+    "direct_input_gbs": 45.0,
+    "direct_output_gbs": 35.0,
+    "direct_weight_gbs": 45.0,
 }
 """Clock and width of the cores, latency and number of their units, bandwidths of the probe."""
 NEAR = 4.0
@@ -71,23 +77,25 @@ def main() -> int:
     parser.add_argument("peaks", type=Path)
     parser.add_argument("--json", type=Path, metavar="FILE", help="the fitted machine")
     options = parser.parse_args()
-    study = winograd_rows(json.loads(options.study.read_text())["layers"])
-    direct = direct_rows(json.loads(options.direct.read_text()))
+    layers = json.loads(options.study.read_text())["layers"]
+    study, test = winograd_rows(layers), tested_layers()
+    direct = direct_rows(json.loads(options.direct.read_text())["layers"])
     peaks = Peaks(**json.loads(options.peaks.read_text())["peaks"])
     machine = replace(NOMINAL, peaks=Peaks(**{name: rounded(getattr(peaks, name)) for name in peaks.__slots__}))
-    names, test = list(study), tested_layers()
-    machine = _fitted(machine, DIRECT_FIELDS, [row for i, row in enumerate(direct) if i % 3 != 1], _direct)
-    seen = [row for name in names if name not in test for row in study[name]]
+    alone = [row for index, row in enumerate(direct) if index % 3 != 1]
+    among_others = [(DENSE[name], None, None, layers[name]["direct_ms"]) for name in study if name not in test]
+    machine = _fitted(machine, DIRECT_FIELDS, alone + among_others, _direct)
+    seen = [row for name in study if name not in test for row in study[name]]
     machine = _fitted(machine, WINOGRAD_FIELDS, seen, _winograd)
-    _print("direct, fitted", machine, [row for i, row in enumerate(direct) if i % 3 != 1], _direct)
+    if options.json:
+        write_atomically(options.json, machine.to_json().encode())
+    _print("direct, fitted", machine, alone, _direct)
     _print("direct, tested", machine, direct[1::3], _direct)
     _print("winograd, fitted", machine, seen, _winograd)
     _print("winograd, tested", machine, [row for name in test for row in study[name]], _winograd)
     print("tested layers:", ", ".join(test))
     for field in (*DIRECT_FIELDS, *WINOGRAD_FIELDS):
         print(f"    {field}={getattr(machine, field):g},")
-    if options.json:
-        options.json.write_text(machine.to_json())
     return 0
 
 
@@ -108,19 +116,14 @@ def _row(shape: ConvShape, row: dict[str, Any]) -> Row:
 
 def direct_rows(layers: list[dict[str, Any]]) -> list[Row]:
     """Return shapes and milliseconds of the best variant of direct convolution."""
-    found = []
-    for row in layers:
-        layer = row["layer"]
-        shape = ConvShape(
-            *(layer[name] for name in ("batch", "channels", "outputs")),
-            *(tuple(layer[name]) for name in ("sizes", "taps", "stride")),
-            dilation=(1,) * len(layer["sizes"]),
-            padding=tuple((low, high) for low, high in layer["padding"]),
-            groups=layer["groups"],
-            dtype="float32",
-        )
-        found.append((shape, None, None, row["ms"]))
-    return found
+    return [(shape_of(row["shape"]), None, None, row["ms"]) for row in layers]
+
+
+def shape_of(fields_: dict[str, Any]) -> ConvShape:
+    """Return the shape that JSON describes."""
+    pairs = {"padding": tuple(map(tuple, fields_["padding"]))}
+    tuples = {name: tuple(fields_[name]) for name in ("sizes", "taps", "stride", "dilation")}
+    return ConvShape(**{**fields_, **tuples, **pairs})
 
 
 def _direct(machine: Machine, rows: list[Row]) -> Array:

@@ -107,7 +107,7 @@ def _measured(name: str, shape: ConvShape, options: argparse.Namespace) -> dict[
     torch.manual_seed(options.seed)
     with torch.inference_mode():
         input, weight = torch.randn(shape.batch, shape.channels, *shape.sizes), torch.randn(shape.weight_sizes)
-        direct = _direct_ms(input, weight, shape, options.seconds)
+        direct = direct_times(input, weight, shape, options.seconds / 2)
         best = min(direct, key=direct.__getitem__)
         runs: dict[Any, Callable[[], object]] = {"direct": direct_variants(input, weight, None, shape)[best]}
         last, packed = as_channels_last(input), {}
@@ -138,9 +138,10 @@ def quiet_ms(times: list[float]) -> float:
     return sorted(times)[len(times) // 4]
 
 
-def _direct_ms(input: torch.Tensor, weight: torch.Tensor, shape: ConvShape, seconds: float) -> dict[str, float]:
+def direct_times(input: torch.Tensor, weight: torch.Tensor, shape: ConvShape, seconds: float) -> dict[str, float]:
+    """Return the milliseconds of each variant of direct convolution, timed for about so long."""
     variants = direct_variants(input, weight, None, shape)
-    return {name: quiet_ms(values) for name, values in _timed(variants, seconds / 2).items()}
+    return {name: quiet_ms(values) for name, values in _timed(variants, seconds).items()}
 
 
 def _timed(runs: dict[Any, Callable[[], object]], seconds: float) -> dict[Any, list[float]]:

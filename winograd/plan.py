@@ -73,9 +73,8 @@ def _parser() -> LineParser:
     parser.add_argument(
         "--tolerance",
         type=positive,
-        default=DEFAULT_TOLERANCE,
         metavar="T",
-        help=f"relative L2 error allowed, as predicted (default: {DEFAULT_TOLERANCE:g})",
+        help=f"relative L2 error allowed, as predicted (default: {DEFAULT_TOLERANCE:g}, less for float64)",
     )
     parser.add_argument(
         "--tuning",

@@ -19,7 +19,7 @@ from winograd.conv.switch import set_enabled
 from winograd.nn import Conv3d
 
 IMAGE, WEIGHT, BIAS = torch.randn(1, 4, 4, 6, 6), torch.randn(4, 4, 3, 3, 3), torch.randn(4)
-LARGE = torch.randn(1, 64, 8, 20, 20), torch.randn(64, 64, 3, 3, 3)
+LARGE = torch.randn(1, 64, 12, 32, 32), torch.randn(64, 64, 3, 3, 3)
 
 
 @pytest.fixture(autouse=True)

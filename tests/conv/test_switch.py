@@ -21,9 +21,9 @@ from winograd.conv.switch import ASKED_FOR, SWITCHED_OFF, is_enabled, set_enable
 from winograd.nn import Conv3d
 
 F23 = winograd.nest(*[winograd.toom_cook(2, 3)] * 3)
-IMAGE = torch.randn(1, 64, 8, 20, 20, generator=torch.Generator().manual_seed(0))
+IMAGE = torch.randn(1, 64, 12, 32, 32, generator=torch.Generator().manual_seed(0))
 WEIGHT = torch.randn(64, 64, 3, 3, 3, generator=torch.Generator().manual_seed(1))
-SHAPE = ConvShape(1, 64, 64, (8, 20, 20), (3, 3, 3), (1, 1, 1), (1, 1, 1), ((1, 1),) * 3, 1, "float32")
+SHAPE = ConvShape(1, 64, 64, (12, 32, 32), (3, 3, 3), (1, 1, 1), (1, 1, 1), ((1, 1),) * 3, 1, "float32")
 
 
 def ran(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> list[Backend]:

@@ -114,6 +114,7 @@ class LayerState:
     ) -> None:
         self.tuning = checked_tuning(tuning)
         self.tolerance = checked_tolerance(tolerance)
+        self.has_default = tolerance is None
         self.algorithm = algorithm
         self.original = original
         self.filters = filters
@@ -125,12 +126,17 @@ class LayerState:
 
     def __reduce__(self) -> tuple[Any, ...]:
         caps = (self.workspace_cap, self.filter_cap)
-        return LayerState, (self.tolerance, self.algorithm, self.original, self.filters, *caps, self.tuning)
+        return LayerState, (self._asked, self.algorithm, self.original, self.filters, *caps, self.tuning)
 
     @property
     def plans(self) -> tuple[Plan, ...]:
         """The plans made so far, oldest first."""
         return tuple(use.plan for use in self._uses.values())
+
+    @property
+    def _asked(self) -> float | None:
+        """The tolerance that was asked for; None takes the default one of the dtype."""
+        return None if self.has_default else self.tolerance
 
     @property
     def packed_bytes(self) -> int:
@@ -153,7 +159,8 @@ class LayerState:
         tuning: Tuning | None = None,
     ) -> None:
         """Take new settings, those that are not None, and drop what was planned and transformed under the old ones."""
-        self.tolerance = self.tolerance if tolerance is None else checked_tolerance(tolerance)
+        if tolerance is not None:
+            self.tolerance, self.has_default = checked_tolerance(tolerance), False
         self.algorithm = self.algorithm if algorithm is None else algorithm
         self.filters = self.filters if filters is None else filters
         self.tuning = self.tuning if tuning is None else tuning
@@ -193,10 +200,10 @@ class LayerState:
         """Return the plan for a shape, measured where that was asked for and can be done."""
         caps = {"workspace_cap": self.workspace_cap, "filter_cap": self.filter_cap}
         if self.tuning is Tuning.MEASURE and self.algorithm is None and obstacle is None:
-            return tuned_plan(shape, tolerance=self.tolerance, filters=filters, **caps)
+            return tuned_plan(shape, tolerance=self._asked, filters=filters, **caps)
         return runnable_plan(
             shape,
-            tolerance=self.tolerance,
+            tolerance=self._asked,
             algorithm=self.algorithm,
             filters=filters,
             obstacle=obstacle,

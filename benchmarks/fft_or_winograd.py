@@ -52,7 +52,7 @@ SCREENING = 3
 WINOGRAD = range(2, 9)
 LENGTHS = (4, 5, 6, 7, 8, 9, 10, 12, 14, 16)
 MOST_PLANES = 3000
-"""Numbers of a transformed tile at most: beyond, V of 64 channels is larger than a core's own cache of 1 MB by far."""
+"""Numbers of a transformed tile at most: V of 64 channels of one such tile fills most of a core's own cache of 1 MB."""
 VGG = (
     (3, 64, 224),
     (64, 64, 224),

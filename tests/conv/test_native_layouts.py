@@ -168,7 +168,9 @@ def test_stated_bytes_are_what_is_taken_in_every_layout(source: Layout, target: 
 
 
 def test_other_dtypes_are_refused() -> None:
-    with pytest.raises(ValueError, match="dtype 'complex64', the native backend has float32, float16, bfloat16, float64"):
+    with pytest.raises(
+        ValueError, match="dtype 'complex64', the native backend has float32, float16, bfloat16, float64"
+    ):
         NativeConvolution(F2_3D, "complex64")
     half = native_convolution(F2_3D, "bfloat16")
     input = torch.zeros(1, 2, 4, 4, 4, dtype=torch.bfloat16)

@@ -43,7 +43,9 @@ def shapes(draw: st.DrawFn, dtype: str = "object") -> ConvShape:
         stride = (2, *stride[1:])
     padding = tuple((draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(ndim))
     spans = [step * (count - 1) + 1 for step, count in zip(dilation, taps, strict=True)]
-    sizes = tuple(max(span - low - high, 1) + draw(st.integers(0, 4)) for span, (low, high) in zip(spans, padding, strict=True))
+    sizes = tuple(
+        max(span - low - high, 1) + draw(st.integers(0, 4)) for span, (low, high) in zip(spans, padding, strict=True)
+    )
     channels, outputs = groups * draw(few), groups * draw(few)
     return ConvShape(draw(few), channels, outputs, sizes, taps, stride, dilation, padding, groups, dtype)
 

@@ -3,7 +3,8 @@
     python benchmarks/roofline_fit.py STUDY DIRECT PEAKS [--json FILE]
 
 STUDY is what `roofline_study.py measure` wrote, DIRECT what `direct_times.py` did, and PEAKS what `measure_machine.py`
-did. Every third layer of STUDY, and of DIRECT, is left out of the fit. The JSON is the machine
+did. Every third layer of STUDY, and of DIRECT, is left out of the fit; direct
+convolution is fitted to its times among those of others too, where its weights are in no cache. The JSON is the machine
 whose fields `winograd.conv.machine.NOMINAL` has, rounded to three digits.
 """
 
@@ -76,17 +77,19 @@ def main() -> int:
     parser.add_argument("peaks", type=Path)
     parser.add_argument("--json", type=Path, metavar="FILE", help="the fitted machine")
     options = parser.parse_args()
-    study = winograd_rows(json.loads(options.study.read_text())["layers"])
+    layers = json.loads(options.study.read_text())["layers"]
+    study, test = winograd_rows(layers), tested_layers()
     direct = direct_rows(json.loads(options.direct.read_text())["layers"])
     peaks = Peaks(**json.loads(options.peaks.read_text())["peaks"])
     machine = replace(NOMINAL, peaks=Peaks(**{name: rounded(getattr(peaks, name)) for name in peaks.__slots__}))
-    names, test = list(study), tested_layers()
-    machine = _fitted(machine, DIRECT_FIELDS, [row for i, row in enumerate(direct) if i % 3 != 1], _direct)
-    seen = [row for name in names if name not in test for row in study[name]]
+    alone = [row for index, row in enumerate(direct) if index % 3 != 1]
+    among_others = [(DENSE[name], None, None, layers[name]["direct_ms"]) for name in study if name not in test]
+    machine = _fitted(machine, DIRECT_FIELDS, alone + among_others, _direct)
+    seen = [row for name in study if name not in test for row in study[name]]
     machine = _fitted(machine, WINOGRAD_FIELDS, seen, _winograd)
     if options.json:
         write_atomically(options.json, machine.to_json().encode())
-    _print("direct, fitted", machine, [row for i, row in enumerate(direct) if i % 3 != 1], _direct)
+    _print("direct, fitted", machine, alone, _direct)
     _print("direct, tested", machine, direct[1::3], _direct)
     _print("winograd, fitted", machine, seen, _winograd)
     _print("winograd, tested", machine, [row for name in test for row in study[name]], _winograd)

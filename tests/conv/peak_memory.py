@@ -1,7 +1,8 @@
 """The memory that convolutions add to a process, in bytes: a program for a fresh one; it prints JSON.
 
 Arguments, as JSON: sizes (channels, outputs, depth, height, width), outputs of a tile per axis, "first" or "last" for
-the channels of the input, and a schedule (kind, block), or null for a run of the plan as users get it.
+the channels of the input, and a schedule (kind, block), or null for a run of the plan as users get it; then, perhaps,
+stride, dilation, groups and images of the batch.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ import torch
 from winograd import nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.tiling import tile_axes
+from winograd.codegen.build import load
+from winograd.codegen.copies import copies
+from winograd.conv.arguments import ConvArguments
 from winograd.conv.native import NativeConvolution, native_convolution, release_workspace
 from winograd.conv.operator import pack_for_plan, run_plan
+from winograd.conv.phases import phases_of
 from winograd.conv.plan import Filters, make_plan
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.shape import ConvShape
-
-PADDING = ((1, 1),) * 3
-ONES = (1, 1, 1)
 
 
 def resident(name: str) -> int:
@@ -44,16 +46,17 @@ class Peak:
         return resident("VmHWM") - self._before
 
 
-def filled(channels: int, sizes: tuple[int, ...], place: str) -> torch.Tensor:
+def filled(channels: int, sizes: tuple[int, ...], place: str, batch: int = 1) -> torch.Tensor:
     """Return an input written in place, so that making it takes no more than it does."""
     if place == "last":
-        return torch.empty(1, *sizes, channels).normal_().movedim(-1, 1)
-    return torch.empty(1, channels, *sizes).normal_()
+        return torch.empty(batch, *sizes, channels).normal_().movedim(-1, 1)
+    return torch.empty(batch, channels, *sizes).normal_()
 
 
 def warm(convolution: NativeConvolution) -> None:
     """Start the threads, and touch what is made once for a process."""
-    convolution.convolve(torch.zeros(1, 16, 9, 9, 9), convolution.pack(torch.zeros(16, 16, 3, 3, 3)))
+    convolution.convolve(torch.zeros(1, 16, 9, 9, 9), convolution.pack(torch.zeros(16, 16, *convolution.algorithm.r)))
+    load(copies())
     release_workspace()
 
 
@@ -78,7 +81,7 @@ def by_schedule(algorithm: NestedAlgorithm, shape: ConvShape, place: str, schedu
 def by_plan(algorithm: NestedAlgorithm, shape: ConvShape, place: str) -> dict[str, int]:
     """Run the plan of a forced algorithm; return what it took and what the plan states."""
     plan = make_plan(shape, algorithm=algorithm, filters=Filters.FROZEN)
-    weight, input = torch.zeros(shape.weight_sizes), filled(shape.channels, shape.sizes, place)
+    weight, input = torch.zeros(shape.weight_sizes), filled(shape.channels, shape.sizes, place, shape.batch)
     packing = Peak()
     packed = pack_for_plan(plan, weight)
     packed_bytes, convolving = packing.bytes, Peak()
@@ -94,10 +97,14 @@ def by_plan(algorithm: NestedAlgorithm, shape: ConvShape, place: str) -> dict[st
 
 def main() -> None:
     """Run what the argument says."""
-    (channels, outputs, *sizes), outputs_of_tile, place, schedule = json.loads(sys.argv[1])
+    (channels, outputs, *sizes), outputs_of_tile, place, schedule, *rest = json.loads(sys.argv[1])
     torch.set_num_threads(2)
-    algorithm = nest(*(toom_cook(m, 3) for m in outputs_of_tile))
-    shape = ConvShape(1, channels, outputs, tuple(sizes), (3, 3, 3), ONES, ONES, PADDING, 1, "float32")
+    stride, dilation, groups, batch = rest or (1, 1, 1, 1)
+    arguments = ConvArguments(stride=stride, padding=1, dilation=dilation, groups=groups)
+    shape = arguments.shape((batch, channels, *sizes), (outputs, channels // groups, 3, 3, 3), dtype="float32")
+    phases = phases_of(shape)
+    core = shape if phases is None else phases.core
+    algorithm = nest(*map(toom_cook, outputs_of_tile, core.taps))
     warm(native_convolution(algorithm))
     if schedule is None:
         found = by_plan(algorithm, shape, place)

@@ -81,3 +81,14 @@ def test_memory_that_is_not_stated_is_noticed() -> None:
     half = {**found, "workspace": found["workspace"] // 2}
     with pytest.raises(AssertionError):
         check(half)
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize(
+    ("stride", "dilation", "groups"), [(2, 1, 1), (1, 2, 2)], ids=["stride", "dilation and groups"]
+)
+def test_plans_by_phases_take_what_they_state(stride: int, dilation: int, groups: int, place: str) -> None:
+    found = peaks([64, 64, 32, 56, 56], [4, 4, 4], place, None, stride, dilation, groups, 3)
+    stated = found["workspace"] + found["output"]
+    assert found["packing"] <= BEYOND * found["filter"] + (1 << 20)  # small here, beside what torch takes to slice it
+    assert LEAST * stated <= found["convolving"] <= BEYOND * stated

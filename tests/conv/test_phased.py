@@ -16,7 +16,8 @@ from winograd.conv import native  # noqa: E402
 from winograd.conv.arguments import ConvArguments  # noqa: E402
 from winograd.conv.convolve import conv2d, conv3d  # noqa: E402
 from winograd.conv.copying import Copier  # noqa: E402
-from winograd.conv.layout import Layout, dense_layout, in_layout  # noqa: E402
+from winograd.conv.layout import Layout, in_layout, is_dense_in, torchs_layout  # noqa: E402
+from winograd.conv.limits import memory_limits  # noqa: E402
 from winograd.conv.operator import pack_for_plan, run_plan  # noqa: E402
 from winograd.conv.phased import core_weights  # noqa: E402
 from winograd.conv.phases import phases_of  # noqa: E402
@@ -97,9 +98,7 @@ def test_forced_plans_err_as_predicted(number: int) -> None:
     packed = pack_for_plan(plan, weight)
     output = run_plan(plan, input, weight, bias, packed=packed)
     assert output.shape == exact.shape
-    assert dense_layout(output) is dense_layout(
-        DIRECT[shape.ndim](input, weight, bias, shape.stride, shape.taps, shape.dilation, shape.groups)
-    ) or 1 in (shape.outputs, math.prod(shape.output))
+    assert is_dense_in(output, torchs_layout(input, weight))
     assert torch.equal(run_plan(plan, input, weight, bias), output)
     error = float((output.double() - exact).norm() / exact.norm())
     assert error <= 3 * plan.predicted_error  # few tiles and few channels: norms scatter
@@ -150,8 +149,21 @@ def test_parts_of_a_batch_give_the_same_bits_and_take_less_workspace() -> None:
     assert whole.phases.runs == 1 < parts.phases.runs
     assert parts.workspace_bytes <= 1 << 18 < whole.workspace_bytes
     assert torch.equal(run_plan(whole, input, weight), run_plan(parts, input, weight))
-    with pytest.raises(ValueError, match="workspace is capped at 20000 bytes"):
+    with pytest.raises(ValueError, match=r"capped at 20000 bytes, .* for one tile and the copies of one image"):
         make_plan(shape, algorithm=algorithm, workspace_cap=20000)
+
+
+def test_large_batches_of_a_stem_are_taken_in_parts() -> None:
+    shape = ConvArguments(stride=2, padding=3).shape((8, 3, 64, 224, 224), (64, 3, 7, 7, 7), dtype="float32")
+    plan = make_plan(shape, filters=Filters.FROZEN)
+    assert plan.backend is Backend.NATIVE
+    assert plan.phases.runs == 8
+    assert plan.workspace_bytes <= memory_limits().workspace
+    wide = ConvArguments(dilation=2, padding=2).shape((16, 64, 16, 56, 56), (64, 64, 3, 3, 3), dtype="float32")
+    plan = make_plan(wide, filters=Filters.FROZEN)
+    assert plan.backend is Backend.NATIVE
+    assert plan.phases.runs > 1
+    assert plan.workspace_bytes <= memory_limits().workspace
 
 
 def test_copies_are_kept_by_the_thread_until_they_are_released() -> None:

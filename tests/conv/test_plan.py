@@ -77,7 +77,7 @@ def test_live_filters_cost_their_transform_in_every_call() -> None:
         (layer(64, 64, 8, 28, 28, groups=64), "1 channels per group, the native backend needs 8"),
         (layer(64, 32, 8, 28, 28, groups=8, stride=2), "4 outputs per group, the native backend needs 8"),
         (layer(64, 64, 8, 28, 28, padding=0, stride=3), "taps (1, 1, 1) of stride (3, 3, 3) by 27 phases"),
-        (layer(64, 64, 8, 28, 28, dtype="float64"), "dtype float64"),
+        (layer(64, 64, 8, 28, 28, dtype="complex64"), "dtype complex64"),
         (layer(64, 64, 1, 1), "one on every axis"),
         (ConvArguments().shape((1, 64, 8, 28, 28), (64, 64, 1, 1, 1), dtype="float32"), "taps (1, 1, 1)"),
         (ConvArguments().shape((1, 64, 18, 28, 28), (64, 64, 9, 3, 3), dtype="float32"), "taps (9, 3, 3)"),

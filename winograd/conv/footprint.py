@@ -13,9 +13,8 @@ from typing import Final
 
 from winograd.conv.schedule import NOMINAL_PANEL, Schedule, ScheduleKind
 
-_FLOAT_BYTES: Final = 4
-_LINE: Final = 64 // _FLOAT_BYTES
-_POINTER: Final = 8 // _FLOAT_BYTES
+_LINE_BYTES: Final = 64
+_POINTER_BYTES: Final = 8
 _MOST_THREADS: Final = 1024
 
 
@@ -32,7 +31,9 @@ class Footprint:
     m, tile : tuple of int
         Outputs and inputs of one tile per axis.
     panel : int
-        Outputs that are summed at a time: 32, 16 or 8, by the width of the vectors.
+        Outputs that are summed at a time: 32, 16 or 8, by the width of the vectors; half of that for float64.
+    number_bytes : int
+        Of a number that is computed with: 4, or 8 for float64.
 
     Examples
     --------
@@ -48,6 +49,7 @@ class Footprint:
     m: tuple[int, ...]
     tile: tuple[int, ...]
     panel: int = NOMINAL_PANEL
+    number_bytes: int = 4
 
     @property
     def _padded(self) -> int:
@@ -56,7 +58,7 @@ class Footprint:
     @property
     def filter_bytes(self) -> int:
         """Bytes of the packed filter: outputs are filled up to whole panels."""
-        return _FLOAT_BYTES * self.rank * self.channels * self._padded
+        return self.number_bytes * self.rank * self.channels * self._padded
 
     def workspace_bytes(self, schedule: Schedule, threads: int, first: str = "xy") -> int:
         """Return the bytes of one call: zeros, V and M, and for every thread the vectors, addresses and rows of tiles.
@@ -68,20 +70,20 @@ class Footprint:
         first : str
             Which of the input "x" and the output "y" have their channels first; both take the most.
         """
-        held, own = self._held(schedule), self._scratch + _lines(self._rows(first)) + _LINE
+        held, own = self._held(schedule), self._scratch + self._lines(self._rows(first)) + self._line
         team = max(min(threads, _MOST_THREADS), 1)
-        shared = _lines(self.channels + self._lanes)
+        shared = self._lines(self.channels + self._lanes)
         if schedule.kind is ScheduleKind.FUSED:
             own += held
         else:
             shared += held
-        return _FLOAT_BYTES * (shared + team * own)
+        return self.number_bytes * (shared + team * own)
 
     def largest_block(self, kind: ScheduleKind, threads: int, limit: int) -> int:
         """Return how many tiles may be held at a time within so many bytes of workspace; 0 if not even one."""
         if self.workspace_bytes(Schedule(kind, 1), threads) > limit:
             return 0
-        low, high = 1, max(limit // (_FLOAT_BYTES * self.rank), 1)
+        low, high = 1, max(limit // (self.number_bytes * self.rank), 1)
         while low < high:
             middle = (low + high + 1) // 2
             fits = self.workspace_bytes(Schedule(kind, middle), threads) <= limit
@@ -91,11 +93,11 @@ class Footprint:
     def _held(self, schedule: Schedule) -> int:
         """Return how many numbers V and M of a block have."""
         width = self.panel if schedule.kind is ScheduleKind.FUSED else self._padded
-        return self.rank * (_lines(schedule.block * self.channels) + schedule.block * width + 2 * _LINE)
+        return self.rank * (self._lines(schedule.block * self.channels) + schedule.block * width + 2 * self._line)
 
     @property
     def _scratch(self) -> int:
-        return _lines(self.rank * self._lanes) + _lines(prod(self.tile) * _POINTER)
+        return self._lines(self.rank * self._lanes) + self._lines(prod(self.tile) * _POINTER_BYTES // self.number_bytes)
 
     @property
     def _lanes(self) -> int:
@@ -110,7 +112,10 @@ class Footprint:
         spread = prod(self.m[:-1]) * run_out * step * self._lanes
         return max(gathered if "x" in first else 0, spread if "y" in first else 0)
 
+    @property
+    def _line(self) -> int:
+        return _LINE_BYTES // self.number_bytes
 
-def _lines(numbers: int) -> int:
-    """Return the numbers of whole cache lines that hold these."""
-    return -(-numbers // _LINE) * _LINE
+    def _lines(self, numbers: int) -> int:
+        """Return the numbers of whole cache lines that hold these."""
+        return -(-numbers // self._line) * self._line

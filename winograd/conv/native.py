@@ -275,6 +275,7 @@ class NativeConvolution:
             rank=self.algorithm.rank,
             threads=threads,
             panel=self._panel,
+            number_bytes=self.working.itemsize,
         )
         return KernelShape(
             batch,

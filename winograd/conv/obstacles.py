@@ -15,8 +15,8 @@ from winograd.conv.phases import Phases, phases_of
 from winograd.conv.prediction import WORKING
 from winograd.conv.shape import ConvShape
 
-NATIVE_DTYPES: Final = ("float32", "float16", "bfloat16")
-"""What the native backend reads and writes; inside it computes in float32."""
+NATIVE_DTYPES: Final = ("float32", "float16", "bfloat16", "float64")
+"""What the native backend reads and writes; inside it computes in float32, or float64 for that."""
 
 TRANSFORMED_DTYPES: Final = (*WORKING, "complex64", "complex128")
 """Of tensors that an algorithm can be forced on."""

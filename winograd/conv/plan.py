@@ -23,7 +23,7 @@ from winograd.conv.obstacles import (
     stride_obstacle,
 )
 from winograd.conv.plan_record import Backend, Plan
-from winograd.conv.prediction import DEFAULT_TOLERANCE, checked_tolerance, predicted_error
+from winograd.conv.prediction import DEFAULT_TOLERANCE, checked_tolerance, default_tolerance, predicted_error
 from winograd.conv.roofline import NOMINAL_THREADS, Algorithm
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.selection import Filters, Selection, best_timing, is_filter_capped, least_error, select
@@ -64,7 +64,7 @@ def make_plan(
     ----------
     shape : ConvShape
     tolerance : float, optional
-        Allowed relative L2 error, above 0 (default `DEFAULT_TOLERANCE`), the rounding of a 16-bit output left out; a
+        Allowed relative L2 error, above 0 (default `default_tolerance`), the rounding of a 16-bit output left out; a
         forced algorithm ignores it.
     algorithm : BilinearAlgorithm or NestedAlgorithm, optional
         Forces this one, whatever its error and speed.
@@ -104,7 +104,8 @@ def make_plan(
             f"dtype {shape.dtype}, {forced.label} needs one of {', '.join(TRANSFORMED_DTYPES)}; leave algorithm out"
         )
     limits = limits_or_default(workspace_cap, filter_cap)
-    terms = Terms(checked_tolerance(tolerance), filters, limits, checked_size("threads", threads))
+    allowed = checked_tolerance(default_tolerance(shape.dtype) if tolerance is None else tolerance)
+    terms = Terms(allowed, filters, limits, checked_size("threads", threads))
     return _make_plan(shape, forced, obstacle, terms)
 
 
@@ -169,9 +170,9 @@ def _native_plan(task: Task, algorithm: NestedAlgorithm, reason: str) -> Plan:
     footprint = roofline.footprint(core, algorithm)
     if timing is None:
         least = min(footprint.workspace_bytes(Schedule(kind, 1), terms.threads) for kind in ScheduleKind)
-        assert terms.limits.workspace is not None  # without a cap there is a schedule
-        cap, needed = terms.limits.workspace + task.held_bytes, least + task.held_bytes
-        raise ValueError(f"workspace is capped at {cap} bytes, {algorithm.label} needs {needed} for one tile")
+        needed = f"{algorithm.label} needs {least + task.held_bytes} for one tile"
+        copies = "" if task.phases is None else " and the copies of one image"
+        raise ValueError(f"workspace is capped at {task.workspace_cap} bytes, {needed}{copies}")
     return Plan(
         task.shape,
         Backend.NATIVE,

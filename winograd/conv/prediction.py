@@ -19,7 +19,11 @@ from winograd.conv.shape import ConvShape
 DEFAULT_TOLERANCE: Final = 1e-5
 """Allowed relative L2 error of one layer, as predicted for independent zero-mean inputs.
 
-With 16-bit dtypes it is that of the float32 result, whose rounding to the output no algorithm avoids."""
+With 16-bit dtypes it is that of the float32 result, whose rounding to the output no algorithm avoids. With float64 it
+is `FLOAT64_SHARE` of this: the same algorithms are tolerated."""
+
+FLOAT64_SHARE: Final = 2.0**-29
+"""The unit roundoff of float64 over that of float32."""
 
 _MARGINS: Final = ((16, 1.2), (48, 1.1), (64, 1.055))
 """What measured errors may be above predicted ones, up to so many channels; `MODEL_MARGIN` with more.
@@ -47,8 +51,7 @@ def predicted_error(shape: ConvShape, algorithm: NestedAlgorithm) -> float | Non
     if shape.dtype not in WORKING:
         return None
     if shape.dtype == "float64":
-        whole = predict_relative_l2(algorithm, dtype="float64", channels=max(shape.channels, 1))
-        return whole * edge_factor(shape, algorithm)
+        return FLOAT64_SHARE * float32_error(shape, algorithm)
     return rounded_to(shape.dtype, float32_error(shape, algorithm))
 
 
@@ -64,22 +67,38 @@ def rounded_to(dtype: str, error: float) -> float:
 
 
 def float32_error(shape: ConvShape, algorithm: NestedAlgorithm) -> float:
-    """Return the predicted error of the native backend before its output is rounded to another dtype."""
-    return _whole_tiles(algorithm, max(shape.channels, 1)) * edge_factor(shape, algorithm)
+    """Return the predicted error of the native backend before its output is rounded to another dtype.
+
+    That of float64 is returned as a multiple of `FLOAT64_SHARE`, so that it compares with those of float32.
+    """
+    return _whole_tiles(algorithm, max(shape.channels, 1), WORKING[shape.dtype]) * edge_factor(shape, algorithm)
 
 
 @lru_cache(maxsize=4096)
-def _whole_tiles(algorithm: NestedAlgorithm, channels: int) -> float:
-    return predict_relative_l2(algorithm, dtype="float32", channels=channels, channel_block=CHANNEL_BLOCK)
+def _whole_tiles(algorithm: NestedAlgorithm, channels: int, working: str) -> float:
+    error = predict_relative_l2(algorithm, dtype=working, channels=channels, channel_block=CHANNEL_BLOCK)
+    return error / FLOAT64_SHARE if working == "float64" else error
 
 
 def float32_tolerance(shape: ConvShape, tolerance: float) -> float:
     """Return how large `float32_error` may be: the tolerance, less what the model may be off by."""
-    return tolerance / next((margin for most, margin in _MARGINS if shape.channels <= most), MODEL_MARGIN)
+    allowed = tolerance / FLOAT64_SHARE if shape.dtype == "float64" else tolerance
+    return allowed / next((margin for most, margin in _MARGINS if shape.channels <= most), MODEL_MARGIN)
+
+
+def default_tolerance(dtype: str) -> float:
+    """Return the tolerance where none is given.
+
+    Examples
+    --------
+    >>> default_tolerance("bfloat16"), default_tolerance("float64")
+    (1e-05, 1.862645149230957e-14)
+    """
+    return DEFAULT_TOLERANCE * (FLOAT64_SHARE if dtype == "float64" else 1)
 
 
 def checked_tolerance(tolerance: float | None) -> float:
-    """Return the tolerance, the default one for None.
+    """Return the tolerance, that of float32 for None.
 
     Raises
     ------

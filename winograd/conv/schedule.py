@@ -33,8 +33,6 @@ NOMINAL_PANEL: Final = 32
 FULL_BLOCKS: Final = (14, 28)
 """Tiles that fill the registers of the product once and twice with AVX-512."""
 
-_FLOAT_BYTES: Final = 4
-
 
 class ScheduleKind(IntEnum):
     """FUSED: each thread takes blocks of tiles through all stages. STAGED: all threads take one block, stage by stage.
@@ -70,6 +68,7 @@ def choose_schedule(
     rank: int,
     threads: int,
     panel: int = NOMINAL_PANEL,
+    number_bytes: int = 4,
 ) -> Schedule:
     """Return the schedule that keeps V and M in the nearest cache they fit into.
 
@@ -85,16 +84,23 @@ def choose_schedule(
     tiles = max(batch * tiling.count, 1)
     padded = -(-outputs // panel) * panel
     each = -(-tiles // (2 * threads))
-    own = min(OWN_BYTES // (_FLOAT_BYTES * rank * (channels + panel)), each)
-    fits = _FLOAT_BYTES * rank * channels * padded <= SHARED_FILTER_BYTES
+    own = min(OWN_BYTES // (number_bytes * rank * (channels + panel)), each)
+    fits = number_bytes * rank * channels * padded <= SHARED_FILTER_BYTES
     if fits and own >= max(min(FEWEST_OWN_TILES, each), 1):
         return Schedule(ScheduleKind.FUSED, _even_part(tiles, own))
-    held = max(SHARED_BYTES // (_FLOAT_BYTES * rank * (channels + padded)), FEWEST_SHARED_TILES)
+    held = max(SHARED_BYTES // (number_bytes * rank * (channels + padded)), FEWEST_SHARED_TILES)
     return Schedule(ScheduleKind.STAGED, _even_part(tiles, held))
 
 
 def schedules(
-    tiles: int, *, channels: int, outputs: int, rank: int, threads: int, panel: int = NOMINAL_PANEL
+    tiles: int,
+    *,
+    channels: int,
+    outputs: int,
+    rank: int,
+    threads: int,
+    panel: int = NOMINAL_PANEL,
+    number_bytes: int = 4,
 ) -> tuple[Schedule, ...]:
     """Return the schedules that are worth comparing: fused blocks of some sizes, and staged blocks of one.
 
@@ -108,9 +114,9 @@ def schedules(
     [('FUSED', 3), ('FUSED', 13), ('FUSED', 25), ('STAGED', 33)]
     """
     padded = -(-outputs // panel) * panel
-    own = max(OWN_BYTES // (_FLOAT_BYTES * rank * (channels + panel)), 1)
+    own = max(OWN_BYTES // (number_bytes * rank * (channels + panel)), 1)
     blocks = {_equal_part(tiles, size, threads) for size in (own, *FULL_BLOCKS)}
-    held = max(SHARED_BYTES // (_FLOAT_BYTES * rank * (channels + padded)), FEWEST_SHARED_TILES)
+    held = max(SHARED_BYTES // (number_bytes * rank * (channels + padded)), FEWEST_SHARED_TILES)
     staged = Schedule(ScheduleKind.STAGED, _even_part(tiles, held))
     return (*(Schedule(ScheduleKind.FUSED, block) for block in sorted(blocks)), staged)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import prod
 from typing import Any, Final
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from winograd.conv import roofline
 from winograd.conv.candidates import AxisChoice, Candidate, axis_choices, error_ratios, nested_instructions
+from winograd.conv.footprint import Footprint
 from winograd.conv.limits import MemoryLimits
 from winograd.conv.prediction import float32_error, float32_tolerance, predicted_error
 from winograd.conv.roofline import Algorithm
-from winograd.conv.schedule import Schedule, ScheduleKind, schedules
+from winograd.conv.schedule import Schedule, schedules
 from winograd.conv.shape import ConvShape
 
 Array = NDArray[np.float64]
@@ -103,13 +104,20 @@ def allowed_schedules(
         outputs=shape.outputs,
         rank=algorithm.rank,
         threads=threads,
+        number_bytes=roofline.footprint(shape, algorithm).number_bytes,
     )
     if workspace_cap is None:
         return found
     footprint = roofline.footprint(shape, algorithm)
-    largest = {kind: footprint.largest_block(kind, threads, workspace_cap) for kind in ScheduleKind}
-    fitting = (Schedule(one.kind, min(one.block, largest[one.kind])) for one in found if largest[one.kind])
-    return tuple(dict.fromkeys(fitting))
+    fitting = (_within(one, footprint, workspace_cap, threads) for one in found)
+    return tuple(dict.fromkeys(one for one in fitting if one.block))
+
+
+def _within(schedule: Schedule, footprint: Footprint, workspace_cap: int, threads: int) -> Schedule:
+    """Return the schedule in blocks that fit; of no tiles where not even one does."""
+    if footprint.workspace_bytes(schedule, threads) <= workspace_cap:
+        return schedule
+    return replace(schedule, block=footprint.largest_block(schedule.kind, threads, workspace_cap))
 
 
 def select(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from winograd.conv import roofline
 from winograd.conv.limits import MemoryLimits
-from winograd.conv.machine import NOMINAL
 from winograd.conv.phases import Phases, phases_of
 from winograd.conv.roofline import Algorithm
 from winograd.conv.selection import Filters, Timing
@@ -29,11 +28,23 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A shape, the dense convolution that is to be computed for it, and what one run of that may take."""
+    """A shape, the dense convolution that is to be computed for it, and what one run of that may take.
+
+    Parameters
+    ----------
+    shape : ConvShape
+    phases : Phases or None
+        None where the shape is dense already.
+    terms : Terms
+        Of one run: less the copies, and its share of the kept filters.
+    workspace_cap : int or None
+        Of a call, copies included.
+    """
 
     shape: ConvShape
     phases: Phases | None
     terms: Terms
+    workspace_cap: int | None
 
     @property
     def core(self) -> ConvShape:
@@ -57,18 +68,19 @@ class Task:
         anew = timing.filters is Filters.LIVE
         filters = roofline.filter_ms(self.core, algorithm, self.terms.threads) if anew else 0.0
         once = (timing.milliseconds - filters) * self.phases.runs + filters * self.phases.groups
-        return once + self.phases.copied_bytes / (NOMINAL.plain_gbs * 1e6)
+        return once + roofline.copies_ms(self.phases.copied_bytes, self.terms.threads)
 
 
 def core_task(shape: ConvShape, terms: Terms) -> Task:
     """Return the task with limits for one run: copies come out of the workspace, groups share the kept filters."""
     phases = _held_phases(shape, terms.limits.workspace)
     if phases is None:
-        return Task(shape, None, terms)
+        return Task(shape, None, terms, terms.limits.workspace)
     limits = terms.limits
     workspace = None if limits.workspace is None else max(limits.workspace - phases.held_bytes, 1)
     filters = None if limits.filters is None else max(limits.filters // phases.groups, 1)
-    return Task(shape, phases, replace(terms, limits=MemoryLimits(workspace, filters)))
+    own = replace(terms, limits=MemoryLimits(workspace, filters))
+    return Task(shape, phases, own, terms.limits.workspace)
 
 
 def _held_phases(shape: ConvShape, workspace_cap: int | None) -> Phases | None:

@@ -98,7 +98,9 @@ def filter_bytes_of(shape: ConvShape, rank: int) -> int:
 
 def footprint(shape: ConvShape, algorithm: Algorithm) -> Footprint:
     """Return what the native backend takes in memory for a layer."""
-    return Footprint(shape.channels, shape.outputs, algorithm.rank, algorithm.m, algorithm.tile)
+    each = value_bytes(shape)
+    panel = NOMINAL_PANEL * FLOAT_BYTES // each
+    return Footprint(shape.channels, shape.outputs, algorithm.rank, algorithm.m, algorithm.tile, panel, each)
 
 
 def transformed_bytes(shape: ConvShape, algorithm: Algorithm) -> int:

@@ -22,7 +22,7 @@ from winograd.benching.layers import Part
 from winograd.benching.random_layers import RANDOM_LAYERS
 from winograd.benching.suites import RANDOM, SUITES, make_suite
 from winograd.console import Console
-from winograd.conv.plan import DEFAULT_TOLERANCE
+from winograd.conv.prediction import DEFAULT_TOLERANCE, default_tolerance
 
 if TYPE_CHECKING:
     from winograd.benching.layers import Suite
@@ -34,9 +34,6 @@ _QUIET_LOAD: Final = 1.0
 """Load average up to which a machine counts as idle; what ran before is still in it."""
 
 _DTYPES: Final = ("float32", "float64", "float16", "bfloat16")
-
-_TOLERANCES: Final = {"float64": DEFAULT_TOLERANCE * 2.0**-29}
-"""Default tolerances of other dtypes: smaller by the ratio of the roundoffs; 16 bits have that of float32."""
 
 _EPILOG: Final = f"""\
 Every layer is verified against float64 before it is timed. Ours runs in its faster memory format, with filters
@@ -71,7 +68,7 @@ def _parser() -> LineParser:
         type=positive,
         metavar="T",
         help=f"relative L2 error allowed, predicted and measured (default: {DEFAULT_TOLERANCE:g}; "
-        f"with float64 {_TOLERANCES['float64']:.1e})",
+        f"with float64 {default_tolerance('float64'):.1e})",
     )
     parser.add_argument("--dtype", choices=_DTYPES, default=_DTYPES[0], help="of the tensors (default: %(default)s)")
     parser.add_argument(
@@ -163,7 +160,7 @@ def _checked(parser: LineParser, argument: str, make: Callable[[], Suite]) -> Su
 
 def _tolerance(options: argparse.Namespace) -> float:
     allowed: float | None = options.tolerance
-    return _TOLERANCES.get(options.dtype, DEFAULT_TOLERANCE) if allowed is None else allowed
+    return default_tolerance(options.dtype) if allowed is None else allowed
 
 
 def _measured(options: argparse.Namespace, suite: Suite) -> int:

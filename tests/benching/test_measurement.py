@@ -58,7 +58,8 @@ def test_plans_are_for_the_threads_that_run_them() -> None:
 def test_errors_are_measured_and_rounds_counted(measured: LayerMeasurement) -> None:
     assert 0 < measured.measured_error <= 2e-6
     assert 0 < measured.direct_error < 1e-6
-    assert (len(measured.rounds.direct_ms), len(measured.rounds.ours_ms)) == (2, 2)
+    counted = 2 if measured.first_rounds is None else 6  # where the machine is busy, it is measured again
+    assert (len(measured.rounds.direct_ms), len(measured.rounds.ours_ms)) == (counted, counted)
     assert min(*measured.rounds.direct_ms, *measured.rounds.ours_ms) > 0
     assert measured.layout in ("contiguous", "channels_last")
 

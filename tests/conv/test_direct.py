@@ -156,3 +156,15 @@ def test_a_packed_weight_is_read_where_copying_the_output_costs_less_than_reorde
 ) -> None:
     input_, weight, shape = empties(1, channels, 64, (size,) * 3, (taps,) * 3, padding=taps // 2)
     assert is_faster_packed(input_.contiguous(memory_format=memory_format), weight, shape) == expected
+
+
+@pytest.mark.parametrize(("channels", "size", "expected"), [(3, 243, False), (5, 243, True), (3, 16, True)])
+def test_a_packed_weight_is_not_read_for_large_images_of_few_channels(channels: int, size: int, expected: bool) -> None:
+    input_, weight, shape = empties(2, channels, 32, (size, size), (3, 3), stride=2)
+    assert is_faster_packed(input_.contiguous(memory_format=torch.channels_last), weight, shape) == expected
+
+
+def test_writing_an_unfolded_input_is_worth_packing_too() -> None:
+    *_, shape = empties(1, 7, 1, (24, 24, 14), (5, 1, 1), padding=(2, 0, 0))
+    assert shape.macs < 300_000
+    assert is_worth_packing(shape)

@@ -101,7 +101,7 @@ def measure_layer(
         checked = exact.shape[1]
         del exact
         if plan.algorithm is None:
-            check_torchs_own(layer.name, errors, direct_errors)
+            check_torchs_own(layer.name, errors, direct_errors, layer.shape.dtype)
         else:
             check_tolerance(layer.name, spell_plan(plan), errors, tolerance, layer.shape.dtype)
         progress("timing")

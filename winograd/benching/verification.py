@@ -114,15 +114,15 @@ def check_tolerance(layer: str, algorithm: str, errors: Mapping[str, float], tol
             )
 
 
-def check_torchs_own(layer: str, errors: Mapping[str, float], direct_errors: Mapping[str, float]) -> None:
-    """Refuse a layer that was left to torch, and whose error is not that of torch's variants.
+def check_torchs_own(layer: str, errors: Mapping[str, float], direct_errors: Mapping[str, float], dtype: str) -> None:
+    """Refuse a layer that was left to torch, and whose error is not that of torch's variants, nor a single rounding.
 
     Raises
     ------
     AboveToleranceError
         Naming layer, memory format and both errors.
     """
-    allowed = _OF_TORCH * max(direct_errors.values())
+    allowed = max(_OF_TORCH * max(direct_errors.values()), torch.finfo(getattr(torch, dtype)).eps)
     for layout, error in errors.items():
         if not error <= allowed:
             raise AboveToleranceError(

@@ -45,6 +45,9 @@ _LEAST_PACKED_POINTWISE_MACS = 1_000_000
 _LEAST_PLACES = 48
 """Outputs of a channel below which reordering the weight takes longer than the convolution."""
 
+_FEW_CHANNELS, _MANY_OUTPUTS = 4, 100
+"""Input channels, and outputs for each number of the weight, with which a packed weight makes oneDNN slower in 2D."""
+
 _CHEAPLY_COPIED = 100_000
 """Outputs that stay in the cache until they are copied into another memory format."""
 
@@ -77,9 +80,10 @@ def is_faster_packed(input: Tensor, weight: Tensor, shape: ConvShape) -> bool:
     With a packed weight it writes channels last; where the output is to be contiguous, copying it may cost more than
     reordering the weight does, and does so for one tap.
     """
-    if is_channels_last(input) or is_channels_last(weight):
-        return True
     outputs = shape.batch * shape.outputs * math.prod(shape.output)
+    if is_channels_last(input) or is_channels_last(weight):
+        few = shape.ndim == 2 and shape.channels <= _FEW_CHANNELS and not _is_unfolded(shape)
+        return not (few and outputs > _MANY_OUTPUTS * weight.numel())
     return _taps(shape) > 1 and (outputs <= _CHEAPLY_COPIED or weight.numel() >= 2 * outputs)
 
 

@@ -88,8 +88,8 @@ def plan_conv(
     Examples
     --------
     >>> plan = plan_conv((1, 64, 16, 56, 56), (128, 64, 3, 3, 3), padding=1, tolerance=2e-6, threads=2)
-    >>> plan.backend.value, plan.algorithm.label
-    ('native', 'F(4x4x4,3x3x3)')
+    >>> plan.backend.value, plan.predicted_error < 2e-6
+    ('native', True)
     >>> plan_conv((1, 64, 16, 56, 56), (128, 64, 1, 1, 1), threads=2)
     <Plan direct: taps (1, 1, 1), algorithms are known for 2 to 7 (and 1 on some axes)>
     """

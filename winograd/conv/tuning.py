@@ -101,8 +101,7 @@ def tuned_plan(
         answer = _measured(planned, task)
         tuning_cache.keep(question, answer)
     found = _answered(planned, task, answer)
-    assert found is not None
-    return found
+    return planned if found is None else found
 
 
 def clear() -> int:

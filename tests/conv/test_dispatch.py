@@ -1,0 +1,220 @@
+"""Calls that were seen before: recognised by all that decides about them, with torch's results and torch's errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import winograd
+from winograd.conv import dispatch, operator
+from winograd.conv.dispatch import MOST, OWN, Decisions
+from winograd.conv.limits import set_memory_limits
+from winograd.conv.plan import Backend, Plan
+from winograd.conv.switch import set_enabled
+from winograd.nn import Conv3d
+
+IMAGE, WEIGHT, BIAS = torch.randn(1, 4, 4, 6, 6), torch.randn(4, 4, 3, 3, 3), torch.randn(4)
+LARGE = torch.randn(1, 64, 8, 20, 20), torch.randn(64, 64, 3, 3, 3)
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    operator._decisions.forget()
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Shapes that are read: what a recognised call does not do."""
+    seen: list[object] = []
+    read = operator.read_shape
+    monkeypatch.setattr(operator, "read_shape", lambda *args, **more: seen.append(args) or read(*args, **more))
+    return seen
+
+
+def test_a_second_call_is_recognised(planned: list[object]) -> None:
+    for _ in range(3):
+        assert torch.equal(
+            winograd.conv3d(IMAGE, WEIGHT, BIAS, padding=1), torch.conv3d(IMAGE, WEIGHT, BIAS, padding=1)
+        )
+    assert len(planned) == 1
+
+
+def test_a_plan_is_recognised_too(planned: list[object]) -> None:
+    first = winograd.conv3d(*LARGE, padding=1)
+    assert torch.equal(winograd.conv3d(*LARGE, padding=1), first)
+    assert len(planned) == 1
+    (plan,) = operator._decisions._made.values()
+    assert plan.backend is Backend.NATIVE  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: winograd.conv3d(IMAGE[:, :, :3], WEIGHT, BIAS, padding=1),
+        lambda: winograd.conv3d(IMAGE[0], WEIGHT, BIAS, padding=1),
+        lambda: winograd.conv3d(IMAGE.double(), WEIGHT.double(), BIAS.double(), padding=1),
+        lambda: winograd.conv3d(IMAGE, WEIGHT, None, padding=1),
+        lambda: winograd.conv3d(IMAGE, WEIGHT, BIAS, padding=(1, 1, 1)),
+        lambda: winograd.conv3d(IMAGE, WEIGHT, BIAS, padding=1, stride=2),
+        lambda: winograd.conv3d(IMAGE, WEIGHT, BIAS, padding=1, tolerance=1e-4),
+        lambda: winograd.conv3d(IMAGE, WEIGHT, BIAS, padding=1, algorithm="direct"),
+    ],
+)
+def test_other_facts_are_other_calls(other: object, planned: list[object]) -> None:
+    winograd.conv3d(IMAGE, WEIGHT, BIAS, padding=1)
+    other()  # type: ignore[operator]
+    assert len(planned) == 2
+
+
+def test_other_surroundings_are_other_calls(planned: list[object]) -> None:
+    winograd.conv3d(IMAGE, WEIGHT, padding=1)
+    with set_memory_limits(workspace=1 << 20):
+        winograd.conv3d(IMAGE, WEIGHT, padding=1)
+    with set_enabled(False):
+        winograd.conv3d(IMAGE, WEIGHT, padding=1)
+    with torch.backends.mkldnn.flags(enabled=False):
+        winograd.conv3d(IMAGE, WEIGHT, padding=1)
+    with torch.enable_grad():
+        winograd.conv3d(IMAGE, WEIGHT.clone().requires_grad_(), padding=1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        winograd.conv3d(IMAGE, WEIGHT, padding=1)
+    finally:
+        torch.set_num_threads(threads)
+    assert len(planned) == 6
+
+
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        ("conv3d", {"stride": 1.0}),
+        ("conv3d", {"padding": (1.0, 1.0, 1.0)}),
+        ("conv3d", {"padding": 1, "groups": 1.0}),
+        ("conv2d", {"padding": 1}),
+        ("conv1d", {"padding": 1}),
+    ],
+)
+@pytest.mark.parametrize("tensors", [(IMAGE, WEIGHT), LARGE], ids=["own", "planned"])
+def test_errors_are_torchs_after_a_call_that_looks_alike(
+    tensors: tuple[torch.Tensor, torch.Tensor], function: str, given: dict[str, object]
+) -> None:
+    for padding in (0, 1, (1, 1, 1)):
+        winograd.conv3d(*tensors, padding=padding)
+    with pytest.raises((RuntimeError, TypeError)) as torchs:
+        getattr(torch, function)(*tensors, **given)
+    with pytest.raises(type(torchs.value), match=re.escape(str(torchs.value)[:60])):
+        getattr(winograd, function)(*tensors, **given)
+
+
+def test_lists_and_other_things_are_read_each_time(planned: list[object]) -> None:
+    for _ in range(2):
+        winograd.conv3d(IMAGE, WEIGHT, stride=[1, 1, 1], padding=[1, 1, 1])  # type: ignore[arg-type]
+    assert len(planned) == 2
+    for wrong in (None, 3, "text"):
+        with pytest.raises(TypeError):
+            winograd.conv3d(IMAGE, wrong)  # type: ignore[type-var]
+
+
+def test_a_tolerance_is_refused_after_a_call_that_looks_alike() -> None:
+    winograd.conv3d(IMAGE, WEIGHT, padding=1)
+    with pytest.raises(ValueError, match="must be above 0"):
+        winograd.conv3d(IMAGE, WEIGHT, padding=1, tolerance=0)
+
+
+def test_gradients_and_transforms_pass_through_a_recognised_call() -> None:
+    own, ours = (lambda x, w, f=f: f(x, w, None, 1, 1) for f in (torch.conv3d, winograd.conv3d))
+    ours(IMAGE, WEIGHT)
+    with torch.enable_grad():
+        for function in (own, ours):
+            weight = WEIGHT.clone().requires_grad_()
+            function(IMAGE, weight).square().sum().backward()
+            assert weight.grad is not None
+        batch = torch.stack([IMAGE, 2 * IMAGE])
+        mapped = [torch.func.vmap(function, (0, None))(batch, WEIGHT) for function in (own, ours)]
+        torch.testing.assert_close(*mapped)
+        pushed = [torch.func.jvp(function, (IMAGE, WEIGHT), (IMAGE, WEIGHT))[1] for function in (own, ours)]
+        torch.testing.assert_close(*pushed)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert ours(IMAGE, WEIGHT).dtype == own(IMAGE, WEIGHT).dtype == torch.bfloat16
+
+
+def test_a_planned_call_gives_way_to_what_c_cannot_compute() -> None:
+    large, weight = LARGE
+    winograd.conv3d(large, weight, padding=1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert winograd.conv3d(large, weight, padding=1).dtype == torch.bfloat16
+    with torch.enable_grad():
+        assert winograd.conv3d(large, weight.clone().requires_grad_(), padding=1).requires_grad
+    mapped = torch.func.vmap(lambda x: winograd.conv3d(x, weight, padding=1))(torch.stack([large, large]))
+    torch.testing.assert_close(mapped[1], torch.conv3d(large, weight, padding=1), rtol=1e-4, atol=1e-3)
+
+
+def test_a_forked_child_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    decisions = Decisions()
+    decisions.keep(OWN, IMAGE, WEIGHT, None, (1,))
+    monkeypatch.setattr(dispatch, "has_lost_threads", lambda: True)
+    assert decisions.find(IMAGE, WEIGHT, None, (1,)) is None
+
+
+def test_decisions_are_bounded() -> None:
+    decisions = Decisions()
+    for size in range(MOST + 1):
+        decisions.keep(OWN, IMAGE, WEIGHT, None, (size,))
+    assert len(decisions._made) == 1
+
+
+SIZES = st.tuples(st.integers(1, 2), st.just(3), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIZES, st.integers(1, 3), st.integers(0, 2), st.integers(1, 2))
+def test_any_sequence_of_calls_is_that_of_torch(sizes: tuple[int, ...], taps: int, padding: int, stride: int) -> None:
+    image, weight = torch.randn(sizes), torch.randn(2, 3, taps, taps, taps)
+    for _ in range(2):
+        try:
+            expected = torch.conv3d(image, weight, None, stride, padding)
+        except RuntimeError as error:
+            with pytest.raises(RuntimeError, match=re.escape(str(error)[:40])):
+                winograd.conv3d(image, weight, None, stride, padding)
+        else:
+            torch.testing.assert_close(winograd.conv3d(image, weight, None, stride, padding), expected)
+
+
+def test_a_layer_recognises_a_shape_and_its_settings() -> None:
+    layer = Conv3d(4, 4, 3, padding=1)
+    layer(IMAGE)
+    assert len(layer._winograd._own._made) == 1
+    layer.tolerance = 1e-3
+    assert not layer._winograd._own._made
+    layer.stride = (2, 2, 2)
+    assert torch.equal(layer(IMAGE), torch.conv3d(IMAGE, layer.weight, layer.bias, 2, 1))
+
+
+def test_a_frozen_layer_keeps_watch_over_its_weight() -> None:
+    model = torch.nn.Sequential(Conv3d(64, 64, 3, padding=1))
+    winograd.freeze(model)
+    layer = model[0]
+    tiny = torch.randn(1, 64, 1, 2, 2)
+    layer(LARGE[0])
+    layer(tiny)
+    assert layer._winograd._own._made
+    assert layer._winograd.packed_bytes
+    layer.weight.grad = torch.zeros_like(layer.weight)  # a fused optimiser may write now, unseen
+    layer(tiny)
+    assert not layer._winograd.packed_bytes
+
+
+def test_a_key_without_the_sizes_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "_call_key", lambda *_: ())
+    winograd.conv3d(*LARGE, padding=1)
+    found = operator._decisions.find(IMAGE, WEIGHT, None, (1, 1, 1, 1))
+    assert isinstance(found, Plan)
+    assert found.shape.channels != IMAGE.shape[1]

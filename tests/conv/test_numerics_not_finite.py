@@ -71,8 +71,7 @@ class Case:
 
 
 CASES = [
-    Case(ndim, dtype, layout, kind)
-    for ndim, dtype, layout, kind in product((1, 2, 3), DTYPES, Layout, ScheduleKind)
+    Case(ndim, dtype, layout, kind) for ndim, dtype, layout, kind in product((1, 2, 3), DTYPES, Layout, ScheduleKind)
 ]
 LABELS = [f"{case.ndim}D {case.dtype} {case.layout.value} {case.kind.name.lower()}" for case in CASES]
 

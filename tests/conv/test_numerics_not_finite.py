@@ -6,7 +6,7 @@ both schedules, in one to three axes. Outputs of tiles that read none of them ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import inf, nan
@@ -27,6 +27,15 @@ SIZE, CHANNELS, OUTPUTS = 11, 5, 20
 PLACES = {"centre": (5, 5, 5), "corner": (0, 0, 0), "edge": (0, 0, 6), "last": (10, 10, 10)}
 VALUES = {"nan": (nan,), "inf": (inf,), "-inf": (-inf,), "inf and -inf": (inf, -inf)}
 F43 = toom_cook(4, 3)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tiny convolutions, and results do not depend on it: see test_native.py."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

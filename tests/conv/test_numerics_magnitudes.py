@@ -6,7 +6,7 @@ the largest float32 the transforms do overflow: then outputs are not finite, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any
 
@@ -21,6 +21,15 @@ DIRECT: dict[int, Callable[..., Any]] = {1: torch.conv1d, 2: torch.conv2d, 3: to
 F43, F63 = toom_cook(4, 3), toom_cook(6, 3)
 ALGORITHMS = [F43, F63]
 LARGEST = {torch.float16: 65504.0, torch.bfloat16: 2.0**100}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tiny convolutions, and results do not depend on it: see test_native.py."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def signs(dtype: torch.dtype, ndim: int, channels: int = 1) -> torch.Tensor:
@@ -83,7 +92,7 @@ def test_subnormal_float32_stays_within_the_bound(ndim: int, dtype: str) -> None
 
 
 @pytest.mark.parametrize("axis", ALGORITHMS, ids=lambda axis: f"F({axis.m},3)")
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_inside_the_safe_range_nothing_overflows(ndim: int, dtype: str, axis: Any) -> None:
     algorithm = nest(*[axis] * ndim)

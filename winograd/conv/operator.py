@@ -219,8 +219,8 @@ def run_plan(
     """Run a plan made for these tensors: the convolution, plus the residual, then the ReLU if one is asked for.
 
     The native backend does all in one pass over the output, and rounds 16-bit outputs once, at its end; the others add
-    the residual to what they have rounded; so is one added that C cannot read, such as one that requires a gradient, and
-    one to a dilated or grouped convolution, whose outputs are put where they belong after they are rounded.
+    the residual to what they have rounded; so is one added that C cannot read, such as one that requires a gradient,
+    and one to a dilated or grouped convolution, whose outputs are put where they belong after they are rounded.
 
     Parameters
     ----------

@@ -98,10 +98,11 @@ def planned(
     stride: int = 1,
     algorithm: NestedAlgorithm | None = None,
     filters: Filters = Filters.LIVE,
+    tolerance: float | None = None,
 ) -> Plan:
     shape = read_shape(input_, weight, bias, ConvArguments(stride, padding=1), ndim=weight.ndim - 2)
     obstacle = tensor_obstacle(input_, weight, bias)
-    return runnable_plan(shape, tolerance=None, algorithm=algorithm, filters=filters, obstacle=obstacle)
+    return runnable_plan(shape, tolerance=tolerance, algorithm=algorithm, filters=filters, obstacle=obstacle)
 
 
 def test_a_packed_filter_gives_the_same_bits_as_a_live_one() -> None:

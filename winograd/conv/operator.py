@@ -240,7 +240,8 @@ def run_plan(
     """Run a plan made for these tensors: the convolution, plus the residual, then the ReLU if one is asked for.
 
     The native backend does all in one pass over the output, and rounds 16-bit outputs once, at its end; the others add
-    the residual to what they have rounded; so is one added that C cannot read, such as one that requires a gradient.
+    the residual to what they have rounded; so is one added that C cannot read, such as one that requires a gradient,
+    and one to a dilated or grouped convolution, whose outputs are put where they belong after they are rounded.
 
     Parameters
     ----------
@@ -313,7 +314,7 @@ def _run_native(
 ) -> Tensor:
     from winograd.conv.native import PackedFilter
 
-    filters = _pack_native(native, weight, plan) if packed is None else packed
+    filters = packed if isinstance(packed, PackedFilter) else _pack_native(native, weight, plan)
     assert isinstance(filters, PackedFilter)
     return native.convolve(
         input.detach().resolve_neg(),
@@ -339,7 +340,7 @@ def _run_phases(
 ) -> Tensor:
     from winograd.conv.phased import PackedGroups, convolve_phases
 
-    filters = _pack_native(native, weight, plan) if packed is None else packed
+    filters = packed if isinstance(packed, PackedGroups) else _pack_native(native, weight, plan)
     assert isinstance(filters, PackedGroups)
     assert plan.phases is not None
     fused = residual is None or (not plan.phases.joins and tensor_obstacle(residual) is None)

@@ -333,7 +333,8 @@ class Conv3d(_Built, nn.Conv3d):
     *args, **kwargs
         As `torch.nn.Conv3d`.
     tolerance : float, optional
-        Allowed relative L2 error against exact arithmetic, as predicted for independent zero-mean inputs; 1e-5 if None.
+        Allowed relative L2 error against exact arithmetic, as predicted for independent zero-mean inputs; that of
+        the dtype if None, 1e-5 but for float64.
     algorithm : BilinearAlgorithm, NestedAlgorithm or "direct", optional
         Forces this one, whatever its error and speed; "direct" switches Winograd off for this layer.
     tuning : "model" or "measure"

@@ -48,16 +48,14 @@ static int64_t NAME_max(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+#ifdef _OPENMP
+/* Threads of a team: no more than there are processors, or than OpenMP was told to use, and few for few bytes. */
 static int NAME_team(int64_t threads, int64_t bytes)
 {
-#ifdef _OPENMP
     const int64_t most = NAME_max(omp_get_num_procs(), omp_get_max_threads());
-    return (int)NAME_max(NAME_min(NAME_min(threads, most), bytes >> 14), 1); /* less is not worth waking a thread for */
-#else
-    (void)bytes;
-    return threads > 1 ? 1 : 1;
-#endif
+    return (int)NAME_max(NAME_min(NAME_min(threads, most), bytes >> 14), 1);
 }
+#endif
 
 static int64_t NAME_core_channels(const NAME_copy *shape)
 {

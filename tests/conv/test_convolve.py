@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from winograd import conv1d, conv2d, conv3d, nest, toom_cook
 from winograd.conv.convolve import Array
+from winograd.conv.prediction import default_tolerance
 from winograd.conv.reference import direct_ref
 
 OURS: dict[int, Callable[..., Any]] = {1: conv1d, 2: conv2d, 3: conv3d}
@@ -64,7 +65,10 @@ def test_results_are_those_of_torch(case: str) -> None:
         warnings.simplefilter("ignore")  # torch on even kernels with 'same'
         ours, torchs = conv3d(*arguments, **options), torch.conv3d(*arguments, **options)
     assert (ours.dtype, ours.shape, ours.stride()) == (torchs.dtype, torchs.shape, torchs.stride())
-    assert torch.equal(ours, torchs)  # all of these go to torch itself
+    if case == "float64":  # a native kernel, and torch's own rounding
+        assert (ours - torchs).norm() <= 2 * default_tolerance("float64") * torchs.norm()
+    else:
+        assert torch.equal(ours, torchs)  # all of these go to torch itself
 
 
 WRONG: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {

@@ -178,7 +178,7 @@ def convolve_packed(input: Tensor, packed: PackedDirect, bias: Tensor | None = N
 
 
 def direct_variants(
-    input: Tensor, weight: Tensor, bias: Tensor | None, shape: ConvShape
+    input: Tensor, weight: Tensor, bias: Tensor | None, shape: ConvShape, last: Tensor | None = None
 ) -> dict[str, Callable[[], Tensor]]:
     """Return the variants of direct convolution that exist for these tensors, ready to be timed.
 
@@ -190,6 +190,8 @@ def direct_variants(
     weight : Tensor of shape (K, C / groups, taps...)
     bias : Tensor of shape (K,), optional
     shape : ConvShape
+    last : Tensor, optional
+        The input in channels last, where there is such a copy already.
 
     Returns
     -------
@@ -200,7 +202,7 @@ def direct_variants(
     variants: dict[str, Callable[[], Tensor]] = {"default": partial(convolve_direct, input, weight, bias, shape)}
     if shape.ndim == 1:
         return variants
-    last, weight_last = as_channels_last(input), as_channels_last(weight)
+    last, weight_last = as_channels_last(input) if last is None else last, as_channels_last(weight)
     variants["channels_last"] = partial(convolve_direct, last, weight_last, bias, shape)
     packed = pack_direct(weight, shape)
     if packed is not None and input.dtype == torch.float32 and input.device.type == "cpu":

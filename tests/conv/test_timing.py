@@ -14,6 +14,17 @@ def test_callables_take_turns_and_the_first_round_is_not_counted() -> None:
     assert {name: len(values) for name, values in times.items()} == {"a": 3, "b": 3}
 
 
+def test_more_than_two_have_other_neighbours_in_every_round() -> None:
+    calls: list[str] = []
+    interleaved({name: lambda name=name: calls.append(name) for name in "abc"}, repeats=40)  # type: ignore[misc]
+    rounds = ["".join(calls[start : start + 3]) for start in range(0, len(calls), 3)]
+    assert all(sorted(one) == ["a", "b", "c"] for one in rounds)
+    assert set(rounds) == {"abc", "acb", "bac", "bca", "cab", "cba"}
+    again: list[str] = []
+    interleaved({name: lambda name=name: again.append(name) for name in "abc"}, repeats=40)  # type: ignore[misc]
+    assert again == calls  # seeded
+
+
 def test_no_rounds_are_refused() -> None:
     with pytest.raises(ValueError, match="repeats is 0"):
         interleaved({}, repeats=0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -29,8 +30,9 @@ SCREENING_ROUNDS: Final = 3
 def interleaved(callables: Mapping[Name, Callable[[], object]], repeats: int) -> dict[Name, list[float]]:
     """Run the callables in turn, A B A B ..., and return the time of each in each round.
 
-    A round that is not counted comes first, and every other round runs backwards, so that neither the first call nor a
-    fixed neighbour decides.
+    A round that is not counted comes first. Two take turns, every other round backwards; more come in another random
+    order (seeded) in every round, so that neither the first call nor a fixed neighbour decides: what ran just before
+    has filled the caches, by up to a fifth of a time.
 
     Parameters
     ----------
@@ -60,13 +62,16 @@ def interleaved(callables: Mapping[Name, Callable[[], object]], repeats: int) ->
     for call in callables.values():
         call()
     times: dict[Name, list[float]] = {name: [] for name in callables}
-    order = list(callables.items())
+    order, generator = list(callables.items()), random.Random(0)
     for _ in range(repeats):
         for name, call in order:
             start = perf_counter()
             call()
             times[name].append((perf_counter() - start) * 1e3)
-        order.reverse()
+        if len(order) > 2:
+            generator.shuffle(order)
+        else:
+            order.reverse()
     return times
 
 

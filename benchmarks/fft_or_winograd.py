@@ -35,7 +35,6 @@ from winograd.benching.suites import make_suite
 from winograd.benching.surroundings import speed_variables
 from winograd.benching.verification import float64_reference, measured_errors
 from winograd.conv import roofline
-from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import direct_variants
 from winograd.conv.fft import FftForm, FftTile, fft_convolution
 from winograd.conv.layout import as_channels_last
@@ -53,18 +52,6 @@ WINOGRAD = range(2, 9)
 LENGTHS = (4, 5, 6, 7, 8, 9, 10, 12, 14, 16)
 MOST_PLANES = 3000
 """Numbers of a transformed tile at most: V of 64 channels of one such tile fills most of a core's own cache of 1 MB."""
-VGG = (
-    (3, 64, 224),
-    (64, 64, 224),
-    (64, 128, 112),
-    (128, 128, 112),
-    (128, 256, 56),
-    (256, 256, 56),
-    (256, 512, 28),
-    (512, 512, 28),
-    (512, 512, 14),
-)
-"""Channels, outputs and size of VGG-16's distinct convolutions (Simonyan, Zisserman, arXiv 1409.1556, table 1, D)."""
 
 Run = Callable[[], Tensor]
 Algorithm = FftTile | NestedAlgorithm
@@ -125,12 +112,8 @@ def _options() -> argparse.Namespace:
 
 
 def _layers() -> list[BenchLayer]:
-    c3d = [layer for suite in ("c3d_stem", "c3d") for layer in make_suite(suite).layers]
-    vgg = []
-    for channels, outputs, size in VGG:
-        shape = ConvArguments(padding=1).shape((1, channels, size, size), (outputs, channels, 3, 3), dtype="float32")
-        vgg.append(BenchLayer(f"vgg {channels}-{outputs} {size}", shape, has_bias=True))
-    return [replace(layer, name=f"c3d {layer.name}") for layer in c3d] + vgg
+    suites = (("c3d", make_suite("c3d")), ("vgg", make_suite("vgg16")))
+    return [replace(layer, name=f"{name} {layer.name}") for name, suite in suites for layer in suite.layers]
 
 
 def _tiles(shape: ConvShape, count: int) -> list[FftTile]:

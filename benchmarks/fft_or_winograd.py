@@ -39,6 +39,7 @@ from winograd.conv.direct import direct_variants
 from winograd.conv.fft import FftForm, FftTile, fft_convolution
 from winograd.conv.layout import as_channels_last
 from winograd.conv.native import NativeConvolution, native_convolution
+from winograd.conv.operator import pack_for_plan
 from winograd.conv.plan import Filters, Plan, make_plan
 from winograd.conv.schedule import Schedule, schedules
 from winograd.conv.shape import ConvShape
@@ -205,7 +206,7 @@ def _measure(layer: BenchLayer, options: argparse.Namespace) -> Iterator[Row]:
 def _made(layer: BenchLayer, options: argparse.Namespace) -> Layer:
     input, weight, bias = draw_tensors(layer, SEED)
     plan = make_plan(layer.shape, tolerance=options.tolerance, filters=Filters.FROZEN, threads=torch.get_num_threads())
-    planned = planned_runs(plan, input, weight, bias)["channels_last"]
+    planned = planned_runs(plan, input, weight, bias, pack_for_plan(plan, weight))["channels_last"]
     exact = float64_reference(input, weight, bias, layer.shape)
     return Layer(layer, as_channels_last(input), weight, bias, plan, planned, exact)
 

@@ -94,7 +94,7 @@ def test_a_network_has_a_line_for_each_layer(command: Command) -> None:
 
 def test_measuring_says_so(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "_compiles", lambda _: True)
-    monkeypatch.setattr(tuning, "_race", lambda _, rivals: {"direct onednn": 9.0, **dict.fromkeys(rivals, 5.0)})
+    monkeypatch.setattr(tuning, "run_heats", lambda _, rivals: {"direct": 9.0, **dict.fromkeys(rivals, 5.0)})
     assert command(*LAYER, "--tuning", "measure") == 0
     assert "measured: " in command.out.decode()
     assert command("--network", "c3d", "--layer", "conv2", "--tuning", "measure", "--threads", "2") == 0

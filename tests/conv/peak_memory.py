@@ -19,11 +19,12 @@ from winograd.algebra.tiling import tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.copies import copies
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.native import NativeConvolution, native_convolution, release_workspace
+from winograd.conv.native import NativeConvolution, native_convolution
 from winograd.conv.operator import pack_for_plan, run_plan
 from winograd.conv.phases import phases_of
 from winograd.conv.plan import Filters, make_plan
 from winograd.conv.schedule import Schedule, ScheduleKind
+from winograd.conv.scratch import release_workspace
 from winograd.conv.shape import ConvShape
 
 

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from winograd.accuracy.catalogue import best  # noqa: E402
-from winograd.conv import native  # noqa: E402
+from winograd.conv import native, scratch  # noqa: E402
 from winograd.conv.arguments import ConvArguments  # noqa: E402
 from winograd.conv.convolve import conv3d  # noqa: E402
 from winograd.conv.operator import pack_for_plan, run_plan  # noqa: E402
@@ -74,12 +74,12 @@ def test_memory_is_stated_for_numbers_of_eight_bytes() -> None:
     shape = ConvArguments(padding=1).shape((1, 20, 9, 9, 9), (70, 20, 3, 3, 3), dtype="float64")
     plan = make_plan(shape, algorithm=best(4, 3, ndim=3), filters=Filters.FROZEN)
     input, weight = operands(shape)
-    native.release_workspace()
+    scratch.release_workspace()
     packed = pack_for_plan(plan, weight)
     run_plan(plan, input, weight, packed=packed)
     compiled = native.native_convolution(plan.algorithm, "float64")
     assert packed.nbytes == compiled.filter_bytes(20, 70) == plan.filter_bytes
-    assert native._scratch.kept["workspace"].numel() == plan.workspace_bytes
+    assert scratch.kept_bytes() == plan.workspace_bytes
 
 
 def test_tensors_of_float64_are_convolved_natively() -> None:

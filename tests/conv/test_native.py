@@ -19,7 +19,7 @@ from winograd import nest, toom_cook  # noqa: E402
 from winograd.accuracy.model import predict_relative_l2  # noqa: E402
 from winograd.algebra.tiling import tile_axes  # noqa: E402
 from winograd.codegen.targets.c import CHANNEL_BLOCK  # noqa: E402
-from winograd.conv import native  # noqa: E402
+from winograd.conv import scratch  # noqa: E402
 from winograd.conv.layout import Layout  # noqa: E402
 from winograd.conv.native import native_convolution  # noqa: E402
 from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
@@ -199,10 +199,10 @@ def test_stated_bytes_are_what_is_taken() -> None:
     convolution = native_convolution(F4_3D)
     packed = convolution.pack(torch.zeros(70, 20, 3, 3, 3))
     assert packed.nbytes == convolution.filter_bytes(20, 70)
-    native.release_workspace()
+    scratch.release_workspace()
     tiling = tile_axes((9, 9, 9), (4, 4, 4), (3, 3, 3), ((1, 1),) * 3)
     convolution.convolve(torch.zeros(1, 20, 9, 9, 9).to(memory_format=torch.channels_last_3d), packed)
-    assert native._scratch.kept["workspace"].numel() == convolution.workspace_bytes(tiling, 1, 20, 70)
+    assert scratch.kept_bytes() == convolution.workspace_bytes(tiling, 1, 20, 70)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_the_default_device_and_dtype_play_no_part() -> None:
     convolution = native_convolution(F2_3D)
     expected = direct_f64(input, weight, None, ((1, 1),) * 3)
     default = torch.get_default_dtype()
-    native.release_workspace()
+    scratch.release_workspace()
     try:
         torch.set_default_dtype(torch.float64)
         with torch.device("meta"):

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from tests.conv.native_cases import cases, direct_f64, integers, lies_in, wide_cases  # noqa: E402
 from winograd import nest, toom_cook  # noqa: E402
 from winograd.algebra.tiling import tile_axes  # noqa: E402
-from winograd.conv import native  # noqa: E402
+from winograd.conv import native, scratch  # noqa: E402
 from winograd.conv.layout import Layout, in_layout  # noqa: E402
 from winograd.conv.native import DTYPES, NativeConvolution, native_convolution  # noqa: E402
 from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
@@ -158,11 +158,11 @@ def test_a_wrong_layout_is_noticed(monkeypatch: pytest.MonkeyPatch, true: Layout
 def test_stated_bytes_are_what_is_taken_in_every_layout(source: Layout, target: Layout) -> None:
     convolution = native_convolution(F4_3D)
     packed = convolution.pack(torch.zeros(70, 20, 3, 3, 3))
-    native.release_workspace()
+    scratch.release_workspace()
     tiling = tile_axes((9, 9, 9), (4, 4, 4), (3, 3, 3), PADDING)
     convolution.convolve(in_layout(torch.zeros(1, 20, 9, 9, 9), source), packed, layout=target)
     stated = convolution.workspace_bytes(tiling, 1, 20, 70, input_layout=source, layout=target)
-    assert native._scratch.kept["workspace"].numel() == stated
+    assert scratch.kept_bytes() == stated
     least = convolution.workspace_bytes(tiling, 1, 20, 70)
     assert (stated > least) == (FIRST in (source, target))
 

@@ -12,7 +12,8 @@ torch = pytest.importorskip("torch")
 
 from winograd.algebra.nesting import nest  # noqa: E402
 from winograd.algebra.toom_cook import toom_cook  # noqa: E402
-from winograd.conv import native  # noqa: E402
+from winograd.codegen.compiler import BuildError  # noqa: E402
+from winograd.conv import copying, operator, phased, scratch, tuning  # noqa: E402
 from winograd.conv.arguments import ConvArguments  # noqa: E402
 from winograd.conv.convolve import conv2d, conv3d  # noqa: E402
 from winograd.conv.copying import Copier  # noqa: E402
@@ -65,13 +66,14 @@ def test_copies_in_c_are_those_in_numpy(number: int, dtype: str) -> None:
     expected = split_samples(input.double().numpy(), phases)
     assert np.array_equal(core_weights(phases, weight), split_taps(weight.numpy(), phases))
     copier, core = Copier(phases), phases.core
+    memory = torch.empty(phases.copies_bytes[0], dtype=torch.uint8)
     dense = normal(shape.groups, core.batch, core.outputs, *core.output, dtype=DTYPES[dtype])
     for layout in Layout:
         whole = in_layout(
             torch.full((shape.batch, shape.outputs, *shape.output), math.nan, dtype=DTYPES[dtype]), layout
         )
         for group in range(shape.groups):
-            found = copier.split(in_layout(input, layout), layout, group)
+            found = copier.split(in_layout(input, layout), layout, group, memory)
             assert np.array_equal(found.double().numpy(), expected[group])
             own = whole[:, group * core.outputs : (group + 1) * core.outputs]
             copier.join(in_layout(dense[group], layout), own, layout)
@@ -169,18 +171,53 @@ def test_large_batches_of_a_stem_are_taken_in_parts() -> None:
 def test_copies_are_kept_by_the_thread_until_they_are_released() -> None:
     shape = ConvArguments(dilation=2, padding=2).shape((2, 8, 12, 12), (16, 8, 3, 3), dtype="float32")
     plan = make_plan(shape, algorithm=nest(toom_cook(2, 3), toom_cook(2, 3)))
-    native.release_workspace()
+    scratch.release_workspace()
     run_plan(plan, normal(2, 8, 12, 12), normal(16, 8, 3, 3))
-    kept = {name: memory.numel() for name, memory in native._scratch.kept.items()}
-    assert kept["samples"] + kept["outputs"] == plan.phases.held_bytes
-    assert sum(kept.values()) <= plan.workspace_bytes
-    native.release_workspace()
-    assert not native._scratch.kept
+    assert plan.phases.held_bytes < scratch.kept_bytes() <= plan.workspace_bytes
+    scratch.release_workspace()
+    assert scratch.kept_bytes() == 0
+
+
+def test_pieces_of_memory_that_overlap_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = ConvArguments(dilation=2, padding=2).shape((2, 8, 12, 12), (16, 8, 3, 3), dtype="float32")
+    plan = make_plan(shape, algorithm=nest(toom_cook(2, 3), toom_cook(2, 3)))
+    input, weight = normal(2, 8, 12, 12), normal(16, 8, 3, 3)
+    expected = run_plan(plan, input, weight)
+    monkeypatch.setattr(phased, "carve", lambda sizes, cap: [scratch.scratch(max(sizes), cap)] * 3)
+    assert not torch.equal(run_plan(plan, input, weight), expected)
+
+
+@pytest.mark.parametrize("images", [2, 4])
+def test_a_residual_of_another_batch_is_refused(images: int) -> None:
+    shape = ConvArguments(stride=2, padding=1).shape((3, 8, 12, 12), (16, 8, 3, 3), dtype="float32")
+    plan = make_plan(shape, algorithm=nest(toom_cook(2, 2), toom_cook(2, 2)))
+    residual = normal(images, 16, 6, 6)
+    with pytest.raises(ValueError, match=rf"residual has shape \({images}, 16, 6, 6\), the output has \(3, 16, 6, 6\)"):
+        run_plan(plan, normal(3, 8, 12, 12), normal(16, 8, 3, 3), residual=residual)
+
+
+def test_without_compiled_copies_torch_runs_and_one_warning_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise BuildError("no C compiler for copies")
+
+    input, weight = normal(1, 8, 9, 9), normal(8, 8, 3, 3)
+    forced = nest(toom_cook(2, 2), toom_cook(2, 2))
+    shape = ConvArguments(stride=2).shape(input.shape, weight.shape, dtype="float32")
+    plan = make_plan(shape, algorithm=forced)
+    assert plan.phases is not None
+    assert tuning._compiles(plan)
+    monkeypatch.setattr(copying, "copies_library", fail)
+    monkeypatch.setattr(operator, "_warned", [])
+    with pytest.warns(RuntimeWarning, match="no native kernel: no C compiler for copies; torch's own") as caught:
+        outputs = [conv2d(input, weight, stride=2, algorithm=forced) for _ in range(2)]
+    assert len(caught) == 1
+    assert all(torch.equal(output, torch.conv2d(input, weight, stride=2)) for output in outputs)
+    assert not tuning._compiles(plan)
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])
 @pytest.mark.parametrize(("stride", "dilation", "groups"), [(2, 1, 1), (1, 3, 1), (2, 1, 4)])
-def test_outputs_are_not_finite_where_those_of_direct_convolution_are_not(
+def test_outputs_are_not_finite_where_those_of_direct_convolution_are_not_and_only_in_their_group(
     value: float, stride: int, dilation: int, groups: int
 ) -> None:
     arguments = ConvArguments(stride=stride, dilation=dilation, groups=groups, padding=1)
@@ -188,11 +225,16 @@ def test_outputs_are_not_finite_where_those_of_direct_convolution_are_not(
     phases = phases_of(shape)
     assert phases is not None
     input, weight, bias = normal(1, 32, 17, 19), normal(*shape.weight_sizes), normal(32)
-    input[0, 3, 8, 8] = value
     plan = make_plan(shape, algorithm=nest(*(toom_cook(2, count) for count in phases.core.taps)))
+    clean = run_plan(plan, input, weight, bias)
+    input[0, 3, 8, 8] = value
     found, exact = run_plan(plan, input, weight, bias), direct_f64(shape, input, weight, bias)
     assert (~torch.isfinite(exact)).any()
     assert not torch.isfinite(found)[~torch.isfinite(exact)].any()
+    # Which tiles a value reaches is told in test_numerics_phased.py.
+    assert torch.equal(found[:, 32 // groups :], clean[:, 32 // groups :])
+    rows = [row for row in range(found.shape[2]) if torch.equal(found[:, :, row], clean[:, :, row])]
+    assert len(rows) >= found.shape[2] // 3
 
 
 def test_a_gradient_that_is_required_keeps_torchs_own_way() -> None:
@@ -215,8 +257,10 @@ def test_a_wrong_group_or_a_wrong_place_is_noticed(monkeypatch: pytest.MonkeyPat
 
     assert error() < 1e-5
     split = Copier.split
-    monkeypatch.setattr(Copier, "split", lambda self, x, layout, group: split(self, x, layout, 1 - group))
+    monkeypatch.setattr(Copier, "split", lambda self, x, layout, group, to: split(self, x, layout, 1 - group, to))
     assert error() > 0.1
     monkeypatch.undo()
-    monkeypatch.setattr(Copier, "split", lambda self, x, layout, group: split(self, x.roll(1, -1), layout, group))
+    monkeypatch.setattr(
+        Copier, "split", lambda self, x, layout, group, to: split(self, x.roll(1, -1), layout, group, to)
+    )
     assert error() > 0.1

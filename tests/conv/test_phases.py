@@ -146,7 +146,7 @@ def test_sizes_of_a_stem_and_of_groups() -> None:
     grouped = phases_of(ConvArguments(groups=4, padding=1).shape((1, 64, 9, 9), (32, 16, 3, 3), dtype="float16"))
     assert grouped is not None
     assert (grouped.joins, grouped.runs, grouped.core.channels, grouped.core.outputs) == (True, 4, 16, 8)
-    assert grouped.held_bytes == 2 * (16 + 8) * 81
+    assert (grouped.held_bytes, grouped.copied_bytes) == (2624 + 1296, 2 * 4 * 2 * (16 + 8) * 81)
     assert grouped.label == "4 groups one by one"
 
 

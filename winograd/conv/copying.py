@@ -1,6 +1,6 @@
-"""Copies between a tensor and its phases, by compiled C, in memory that a thread keeps between calls.
+"""Copies between a tensor and its phases, by compiled C.
 
-In: `Phases`, dense tensors. Out: the input of a dense convolution, and outputs where they belong.
+In: `Phases`, dense tensors, memory for copies. Out: the input of a dense convolution, and outputs where they belong.
 Refused: tensors that are not dense.
 """
 
@@ -16,7 +16,6 @@ from winograd.codegen.build import load
 from winograd.codegen.copies import CopyShape, copies
 from winograd.codegen.kernel_shape import Triple
 from winograd.conv.layout import Layout
-from winograd.conv.native import scratch
 from winograd.conv.phases import Phases
 
 
@@ -31,10 +30,10 @@ class Copier:
     def __init__(self, phases: Phases) -> None:
         self._phases = phases
         self._core = phases.core
-        self._library = _library()
+        self._library = copies_library()
 
-    def split(self, input: torch.Tensor, layout: Layout, group: int) -> torch.Tensor:
-        """Return the samples that the dense convolution of a group reads; valid until the next split of the thread.
+    def split(self, input: torch.Tensor, layout: Layout, group: int, memory: torch.Tensor) -> torch.Tensor:
+        """Return the samples that the dense convolution of a group reads.
 
         Parameters
         ----------
@@ -42,12 +41,14 @@ class Copier:
             Dense in the layout.
         layout : Layout
         group : int
+        memory : Tensor of bytes
+            Written to and returned as samples.
         """
         shape, axes = self._phases.shape, self._phases.axes
         channels = shape.channels // shape.groups
         images = input.shape[0] * self._phases.output_phases
         first = layout is Layout.CHANNELS_FIRST
-        samples = scratch("samples", (images, self._core.channels, *self._core.sizes), input.dtype, layout)
+        samples = _shaped(memory, (images, self._core.channels, *self._core.sizes), input.dtype, layout)
         steps = CopyShape(
             input.element_size(),
             input.shape[0],
@@ -68,17 +69,18 @@ class Copier:
         _check(self._library.winograd_split(ctypes.byref(steps), source, samples.data_ptr(), torch.get_num_threads()))
         return samples
 
-    def dense_output(self, whole: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """Return memory for the outputs of the dense convolution; valid until it is next asked for in the thread.
+    def dense_output(self, whole: torch.Tensor, layout: Layout, memory: torch.Tensor) -> torch.Tensor:
+        """Return memory as the outputs of the dense convolution.
 
         Parameters
         ----------
         whole : Tensor of shape (images, outputs of a group, *output sizes)
             Where `join` will put them.
         layout : Layout
+        memory : Tensor of bytes
         """
         images = whole.shape[0] * self._phases.output_phases
-        return scratch("outputs", (images, self._core.outputs, *self._core.output), whole.dtype, layout)
+        return _shaped(memory, (images, self._core.outputs, *self._core.output), whole.dtype, layout)
 
     def join(self, dense: torch.Tensor, whole: torch.Tensor, layout: Layout) -> None:
         """Put the outputs of the dense convolution where they belong.
@@ -108,6 +110,13 @@ class Copier:
         _check(self._library.winograd_join(ctypes.byref(steps), dense.data_ptr(), whole.data_ptr(), threads))
 
 
+def _shaped(memory: torch.Tensor, sizes: tuple[int, ...], dtype: torch.dtype, layout: Layout) -> torch.Tensor:
+    """Return the first bytes of memory as a tensor (N, C, sizes...) in a layout."""
+    ordered = sizes if layout is Layout.CHANNELS_FIRST else (sizes[0], *sizes[2:], sizes[1])
+    values = memory[: prod(sizes) * dtype.itemsize].view(dtype).reshape(ordered)
+    return values if layout is Layout.CHANNELS_FIRST else values.movedim(-1, 1)
+
+
 def _triple(values: list[int] | tuple[int, ...], missing: int) -> ctypes.Array[ctypes.c_int64]:
     return Triple(*(missing,) * (3 - len(values)), *values)
 
@@ -118,7 +127,8 @@ def _check(wrong: bytes | None) -> None:
 
 
 @lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL:
+def copies_library() -> ctypes.CDLL:
+    """Return the compiled copies, built once for this machine; raises `BuildError` where no compiler works."""
     library = load(copies())
     for name in ("winograd_split", "winograd_join"):
         function = getattr(library, name)

@@ -1,4 +1,4 @@
-"""Memory that is about to be written for the first time: large pages for it, where the system gives them.
+"""Memory: cache lines, and large pages for what is about to be written for the first time, where there are any.
 
 In: an address and a size. The advice changes the time, never the result: fresh memory costs a page fault for every
 4 KiB, which large outputs wait for; with pages of 2 MiB it is one for every 512 of these.
@@ -14,7 +14,21 @@ from typing import Any, Final
 LEAST_BYTES: Final = 4 << 20
 """Smaller memory gains nothing, and may be a part of what was touched before."""
 
+LINE_BYTES: Final = 64
+"""Of a cache line."""
+
 _PAGE: Final = 2 << 20
+
+
+def whole_lines(size: int) -> int:
+    """Return the bytes of the cache lines that hold so many.
+
+    Examples
+    --------
+    >>> whole_lines(1), whole_lines(64)
+    (64, 64)
+    """
+    return -(-size // LINE_BYTES) * LINE_BYTES
 
 
 def advise_huge_pages(address: int, size: int) -> None:

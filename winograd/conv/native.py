@@ -8,7 +8,6 @@ for tensors of float64.
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,8 +25,8 @@ from winograd.codegen.emit import emit
 from winograd.codegen.kernel_shape import KernelShape, Triple
 from winograd.conv.forked import usable_threads
 from winograd.conv.layout import Layout, dense_layout, in_layout, is_channels_last, is_dense_in
-from winograd.conv.memory import advise_huge_pages
 from winograd.conv.schedule import Schedule, choose_schedule
+from winograd.conv.scratch import Scratch, fresh_memory, scratch
 
 DTYPES: Final = MappingProxyType(
     {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
@@ -120,7 +119,7 @@ class NativeConvolution:
             )
         outputs, channels = weight.shape[:2]
         plain = weight.detach().contiguous()
-        values = _fresh((self._library.winograd_filter_floats(channels, outputs),), self.working)
+        values = fresh_memory((self._library.winograd_filter_floats(channels, outputs),), self.working)
         if self._library.winograd_filter(
             plain.data_ptr(), channels, outputs, values.data_ptr(), torch.get_num_threads()
         ):
@@ -139,6 +138,7 @@ class NativeConvolution:
         schedule: Schedule | None = None,
         layout: Layout | None = None,
         out: torch.Tensor | None = None,
+        memory: Scratch = scratch,
     ) -> torch.Tensor:
         """Convolve, add the bias and the residual, and set negative outputs to zero if ``relu``.
 
@@ -163,6 +163,8 @@ class NativeConvolution:
             Of the result; None takes that of the input.
         out : Tensor, optional
             Written to and returned: of the shape and dtype of the result, dense in its layout.
+        memory : Scratch
+            Gives the workspace, from the start of a cache line.
 
         Returns
         -------
@@ -185,7 +187,7 @@ class NativeConvolution:
         threads = torch.get_num_threads()
         shape = self._shape(tiling, batch, channels, packed.outputs, schedule, threads, source_layout, target_layout)
         floats = int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads))
-        workspace = _workspace(self.working.itemsize * floats)
+        workspace = _checked(memory(self.working.itemsize * floats), self.working.itemsize * floats)
         shift = None if bias is None else bias.detach().contiguous()
         wrong = self._library.winograd_convolve(
             ctypes.byref(shape),
@@ -318,8 +320,8 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
 def fresh_tensor(sizes: tuple[int, ...], dtype: torch.dtype, layout: Layout) -> torch.Tensor:
     """Return an uninitialised tensor (N, C, sizes...) on the CPU in a layout."""
     if layout is Layout.CHANNELS_FIRST:
-        return _fresh(sizes, dtype)
-    return _fresh((sizes[0], *sizes[2:], sizes[1]), dtype).movedim(-1, 1)
+        return fresh_memory(sizes, dtype)
+    return fresh_memory((sizes[0], *sizes[2:], sizes[1]), dtype).movedim(-1, 1)
 
 
 def readable(tensor: torch.Tensor) -> tuple[torch.Tensor, Layout]:
@@ -331,43 +333,7 @@ def readable(tensor: torch.Tensor) -> tuple[torch.Tensor, Layout]:
     return in_layout(tensor, nearest), nearest
 
 
-def _fresh(sizes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """Return uninitialised memory that C can write to, whatever torch's default device and dtype are."""
-    values = torch.empty(sizes, dtype=dtype, device="cpu")
-    advise_huge_pages(values.data_ptr(), values.nbytes)
-    return values
-
-
-class _Scratch(threading.local):
-    """Memory that a thread keeps between calls, by what it is for: fresh one would cost a page fault every 4 KiB."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, torch.Tensor] = {}
-
-
-_scratch = _Scratch()
-
-
-def scratch(name: str, sizes: tuple[int, ...], dtype: torch.dtype, layout: Layout) -> torch.Tensor:
-    """Return an uninitialised tensor (N, C, sizes...) in memory that the thread keeps for what has this name."""
-    ordered = sizes if layout is Layout.CHANNELS_FIRST else (sizes[0], *sizes[2:], sizes[1])
-    flat = _kept(name, prod(sizes) * dtype.itemsize).view(dtype)[: prod(sizes)].reshape(ordered)
-    return flat if layout is Layout.CHANNELS_FIRST else flat.movedim(-1, 1)
-
-
-def _kept(name: str, size: int) -> torch.Tensor:
-    """Return at least so many bytes, in whole numbers of 8."""
-    kept = _scratch.kept.get(name)
-    if kept is None or kept.numel() < size:
-        _scratch.kept.pop(name, None)  # before there is other memory
-        kept = _scratch.kept[name] = _fresh((-(-size // 8) * 8,), torch.uint8)
-    return kept
-
-
-def _workspace(size: int) -> torch.Tensor:
-    return _kept("workspace", size)
-
-
-def release_workspace() -> None:
-    """Free the memory that the calling thread keeps between calls."""
-    _scratch.kept.clear()
+def _checked(workspace: torch.Tensor, size: int) -> torch.Tensor:
+    if workspace.nbytes < size:
+        raise RuntimeError(f"internal error: a workspace of {workspace.nbytes} bytes, the kernel needs {size}")
+    return workspace

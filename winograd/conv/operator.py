@@ -7,7 +7,7 @@ Refused: what torch refuses, in its own words; algorithms that cannot do it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +34,7 @@ from winograd.conv.dispatch import OWN, Decisions, needs_gradient
 from winograd.conv.forked import usable_threads
 from winograd.conv.layout import as_torch_would, torchs_layout
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
+from winograd.conv.scratch import scratch
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct, is_direct
 
@@ -155,10 +156,18 @@ def runnable_plan(
     algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None,
     filters: Filters,
     obstacle: str | None,
+    threads: int | None = None,
     workspace_cap: int | None = None,
     filter_cap: int | None = None,
 ) -> Plan:
-    """Return what `make_plan` does, or, where its kernel cannot be compiled, the plan that runs without it.
+    """Return what `make_plan` does, or, where its code cannot be compiled, the plan that runs without it.
+
+    Parameters
+    ----------
+    shape, tolerance, algorithm, filters, obstacle, workspace_cap, filter_cap
+        As in `winograd.conv.plan.make_plan`.
+    threads : int, optional
+        None takes what torch uses now.
 
     Warns
     -----
@@ -171,13 +180,16 @@ def runnable_plan(
         tolerance=tolerance,
         algorithm=algorithm,
         filters=filters,
-        threads=torch.get_num_threads(),
+        threads=torch.get_num_threads() if threads is None else threads,
         workspace_cap=workspace_cap,
         filter_cap=filter_cap,
     )
     made = plan(obstacle=obstacle)
-    lack = _compilation_obstacle(made)
-    return made if lack is None else plan(obstacle=lack)
+    lack = lack_of_code(made)
+    if lack is None:
+        return made
+    _warn_once(lack)
+    return plan(obstacle=lack)
 
 
 def tensor_obstacle(*given: Tensor | None) -> str | None:
@@ -325,6 +337,7 @@ def _run_native(
         None if residual is None else residual.detach().resolve_neg(),
         plan.schedule,
         torchs_layout(input, weight),
+        memory=partial(scratch, cap=_cap(plan)),
     )
 
 
@@ -354,8 +367,14 @@ def _run_phases(
         relu=relu and fused,
         schedule=plan.schedule,
         layout=torchs_layout(input, weight),
+        cap=_cap(plan),
     )
     return output if fused else _with_epilogue(output, residual, relu)
+
+
+def _cap(plan: Plan) -> int | None:
+    """Return the limit on the workspace that the plan was made with, or None where it was made without one."""
+    return None if plan.terms is None else plan.terms.limits.workspace
 
 
 def _pack_native(native: NativeConvolution, weight: Tensor, plan: Plan) -> PackedFilter | PackedGroups:
@@ -380,24 +399,22 @@ def _native_for(plan: Plan) -> NativeConvolution | None:
     return native.native_convolution(plan.algorithm, plan.shape.dtype)
 
 
-def _compilation_obstacle(plan: Plan) -> str | None:
-    """Return why the kernel of a native plan cannot be compiled, or None."""
+def lack_of_code(plan: Plan) -> str | None:
+    """Return why the code that a plan runs cannot be compiled, or None."""
     if plan.backend is not Backend.NATIVE:
         return None
-    assert plan.algorithm is not None
-    return _try_compiling(plan.algorithm, plan.shape.dtype)
+    from winograd.conv import copying, native
+
+    kernel = _try_compiling(native.native_convolution, plan.algorithm, plan.shape.dtype)
+    return kernel if plan.phases is None or kernel is not None else _try_compiling(copying.copies_library)
 
 
 @lru_cache(maxsize=64)
-def _try_compiling(algorithm: NestedAlgorithm, dtype: str) -> str | None:
-    from winograd.conv import native
-
+def _try_compiling(load: Callable[..., object], *arguments: Hashable) -> str | None:
     try:
-        native.native_convolution(algorithm, dtype)
+        load(*arguments)
     except BuildError as error:
-        lack = f"no native kernel: {str(error).partition(chr(10))[0]}"
-        _warn_once(lack)
-        return lack
+        return f"no native kernel: {str(error).partition(chr(10))[0]}"
     return None
 
 

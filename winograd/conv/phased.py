@@ -6,15 +6,19 @@ Refused: what the compiled convolution refuses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
+from winograd.algebra.tiling import tile_axes
 from winograd.conv.copying import Copier
 from winograd.conv.layout import Layout
 from winograd.conv.native import NativeConvolution, PackedFilter, fresh_tensor, readable
 from winograd.conv.phases import Phases
 from winograd.conv.schedule import Schedule
+from winograd.conv.scratch import carve
+from winograd.conv.shape import ConvShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ def convolve_phases(
     relu: bool = False,
     schedule: Schedule | None = None,
     layout: Layout = Layout.CHANNELS_FIRST,
+    cap: int | None = None,
 ) -> torch.Tensor:
     """Convolve, add the bias and the residual, and set negative outputs to zero if ``relu``.
 
@@ -87,28 +92,52 @@ def convolve_phases(
     schedule : Schedule, optional
     layout : Layout
         Of the result.
+    cap : int, optional
+        Bytes of memory that the thread may keep for later calls, see `winograd.conv.scratch.scratch`.
+
+    Raises
+    ------
+    ValueError
+        If the residual has another shape than the result, or for what the compiled convolution refuses.
     """
-    shape, copier = phases.shape, Copier(phases)
+    shape = phases.shape
+    sizes = (shape.batch, shape.outputs, *shape.output)
+    if residual is not None and residual.shape != sizes:
+        raise ValueError(f"residual has shape {tuple(residual.shape)}, the output has {sizes}")
     source, own = readable(input)
-    output = fresh_tensor((shape.batch, shape.outputs, *shape.output), native.dtype, layout)
-    outputs = phases.core.outputs
+    output = fresh_tensor(sizes, native.dtype, layout)
     for first in range(0, shape.batch, phases.images):
         images = slice(first, min(first + phases.images, shape.batch))
-        added = None if residual is None else residual[images]
+        part = replace(phases, images=images.stop - first)
+        needed = _workspace_bytes(native, part.core, schedule, own, layout)
+        workspace, samples, outputs = carve((needed, *part.copies_bytes), cap)
+        copier, added = Copier(part), None if residual is None else residual[images]
         for group, filters in enumerate(packed.filters):
-            channels = slice(group * outputs, (group + 1) * outputs)
+            channels = slice(group * part.core.outputs, (group + 1) * part.core.outputs)
             whole = output[images, channels]
             dense = native.convolve(
-                copier.split(source[images], own, group),
+                copier.split(source[images], own, group, samples),
                 filters,
                 None if bias is None else bias[channels],
-                phases.core.padding,
+                part.core.padding,
                 relu,
                 added,
                 schedule,
                 layout,
-                copier.dense_output(whole, layout) if phases.joins else whole,
+                copier.dense_output(whole, layout, outputs) if part.joins else whole,
+                partial(_given, workspace),
             )
-            if phases.joins:
+            if part.joins:
                 copier.join(dense, whole, layout)
     return output
+
+
+def _workspace_bytes(
+    native: NativeConvolution, core: ConvShape, schedule: Schedule | None, own: Layout, layout: Layout
+) -> int:
+    tiling = tile_axes(core.sizes, native.algorithm.m, native.algorithm.r, core.padding)
+    return native.workspace_bytes(tiling, core.batch, core.channels, core.outputs, schedule, own, layout)
+
+
+def _given(memory: torch.Tensor, _size: int) -> torch.Tensor:
+    return memory

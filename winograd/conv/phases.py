@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import gcd, prod
 from typing import Final
 
+from winograd.conv.memory import whole_lines
 from winograd.conv.shape import ConvShape
 
 ELEMENT_BYTES: Final = {"float16": 2, "bfloat16": 2, "float64": 8}
@@ -195,17 +196,23 @@ class Phases:
         return self.groups > 1 or self.output_phases > 1
 
     @property
-    def held_bytes(self) -> int:
-        """Bytes that one run of the core reads and writes instead of input and output: what copies hold at a time."""
+    def copies_bytes(self) -> tuple[int, int]:
+        """Bytes that one run of the core reads instead of the input, and that it writes instead of the output."""
         core = self.core
-        read = core.channels * prod(core.sizes)
+        element = ELEMENT_BYTES.get(core.dtype, 4) * core.batch
         written = core.outputs * prod(core.output) if self.joins else 0
-        return ELEMENT_BYTES.get(core.dtype, 4) * core.batch * (read + written)
+        return element * core.channels * prod(core.sizes), element * written
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that copies hold at a time; what is written starts at a cache line."""
+        read, written = self.copies_bytes
+        return whole_lines(read) + written
 
     @property
     def copied_bytes(self) -> int:
         """Bytes that copying reads and writes in all: as many are read as are written."""
-        return 2 * self.runs * self.held_bytes
+        return 2 * self.runs * sum(self.copies_bytes)
 
     @property
     def label(self) -> str:

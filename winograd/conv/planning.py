@@ -66,7 +66,7 @@ def plan_conv(
         Forces this one.
     tuning : "model" or "measure"
         "model" takes the candidate with the least predicted time. "measure" compiles and times those that are predicted
-        to be fastest, and the variants of direct convolution, on random data of this shape, and keeps what it found on
+        to be fastest, and direct convolution, on random data of this shape, and keeps what it found on
         disk; see `winograd.conv.tuning`.
     frozen : bool
         Whether the transformed weight is kept from call to call, as in a frozen model; otherwise every call pays for

@@ -75,12 +75,12 @@ def interleaved(callables: Mapping[Name, Callable[[], object]], repeats: int) ->
     return times
 
 
-def fastest(times: Times) -> str:
+def fastest(times: Mapping[Name, list[float]]) -> Name:
     """Return the name with the least median."""
     return min(times, key=lambda name: median(times[name]))
 
 
-def contenders(times: Times, within: float = 1.25) -> list[str]:
+def contenders(times: Mapping[Name, list[float]], within: float = 1.25) -> list[Name]:
     """Return the names whose median is at most ``within`` times the least one: those that deserve more rounds."""
     limit = within * median(times[fastest(times)])
     return [name for name, values in times.items() if median(values) <= limit]

@@ -1,19 +1,19 @@
 """Tuning by measurement: the candidates that are predicted to be fastest, run on this machine, and the fastest taken.
 
 In: a shape and the terms of a plan. Out: a `Plan` that knows the measured times. The fastest algorithms by the model
-within the tolerance, each by its best schedule of each kind, and all variants of direct convolution take turns on
-random data; direct convolution wins unless it is beaten by `MEASURED_GAIN`. What was found is kept on disk, see
-`winograd.conv.tuning_cache`, for this machine, these versions, this shape and these terms; it names algorithms by their
-sizes and products, and is built again from the catalogue. Refused: nothing that `make_plan` does not refuse.
+within the tolerance, each by its best schedule of each kind, and direct convolution as a direct plan runs it take turns
+on random data, see `winograd.conv.heats`; direct convolution wins unless it is beaten by `MEASURED_GAIN`. What was
+found is kept on disk, see `winograd.conv.tuning_cache`, for this machine, these versions, this shape and these terms;
+it names algorithms by their sizes and products, and is built again from the catalogue. The model decides in a forked
+child, and where torch hands every operation to a mode. Refused: nothing that `make_plan` does not refuse.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from math import isfinite
-from statistics import median
 from typing import Any, Final
 
 import torch
@@ -21,10 +21,10 @@ import torch
 from winograd.codegen.compiler import BuildError, cpu_features, find_compiler
 from winograd.conv import roofline, tuning_cache
 from winograd.conv.candidates import Candidate, axis_choices
-from winograd.conv.direct import direct_variants
 from winograd.conv.explanation import had_candidates
 from winograd.conv.forked import has_lost_threads
-from winograd.conv.operator import pack_for_plan, run_plan, runnable_plan
+from winograd.conv.heats import DIRECT, run_heats
+from winograd.conv.operator import lack_of_code, runnable_plan
 from winograd.conv.plan import make_plan
 from winograd.conv.plan_record import Backend, Plan
 from winograd.conv.ranking import Ranked, kinds_of_schedule, ranked, scheduled_ms, tolerated
@@ -32,17 +32,13 @@ from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.selection import Filters, allowed_schedules, best_timing
 from winograd.conv.shape import ConvShape
 from winograd.conv.task import Task, core_task
-from winograd.conv.timing import SCREENING_ROUNDS, contenders, interleaved, measured_on
+from winograd.conv.timing import measured_on
 from winograd.conv.verdict import MEASURED_GAIN
 
 ALGORITHMS: Final = 4
 """Algorithms that are timed, unlike ones: the same sizes and products on other axes count as one."""
 
 _LOOKED_AT: Final = 24
-_ROUNDS_MS: Final = 1500.0
-_FEWEST_ROUNDS, _MOST_ROUNDS = 5, 25
-
-Run = Callable[[], object]
 
 
 def tuned_plan(
@@ -80,17 +76,20 @@ def tuned_plan(
     )
     assert planned.terms is not None
     task = core_task(shape, planned.terms)
+    predicted = partial(
+        runnable_plan,
+        shape,
+        tolerance=tolerance,
+        algorithm=None,
+        filters=filters,
+        obstacle=None,
+        threads=used,
+        workspace_cap=workspace_cap,
+        filter_cap=filter_cap,
+    )
     question = _question(planned) if had_candidates(planned) else None
-    if question is None or has_lost_threads() or not ranked(task, allowed=1):
-        return runnable_plan(
-            shape,
-            tolerance=tolerance,
-            algorithm=None,
-            filters=filters,
-            obstacle=None,
-            workspace_cap=workspace_cap,
-            filter_cap=filter_cap,
-        )
+    if question is None or has_lost_threads() or _is_intercepted() or not ranked(task, allowed=1):
+        return predicted()
     answered = _answered(planned, task, tuning_cache.find(question))
     if answered is not None:
         return answered
@@ -101,7 +100,7 @@ def tuned_plan(
         answer = _measured(planned, task)
         tuning_cache.keep(question, answer)
     found = _answered(planned, task, answer)
-    return planned if found is None else found
+    return predicted() if found is None else found
 
 
 def clear() -> int:
@@ -130,6 +129,11 @@ def _question(planned: Plan) -> tuning_cache.Question | None:
     }
 
 
+def _is_intercepted() -> bool:
+    """Return whether torch hands every operation to a mode or a function transform, such as one that counts them."""
+    return bool(torch._C._len_torch_dispatch_stack()) or torch._C._functorch.maybe_current_level() is not None
+
+
 def _usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -141,49 +145,15 @@ def _measured(planned: Plan, task: Task) -> tuning_cache.Answer:
     torch.set_num_threads(task.terms.threads)
     try:
         with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            medians = _race(planned, rivals)
+            medians = run_heats(planned, rivals)
     finally:
         torch.set_num_threads(before)
-    direct_ms = min(ms for label, ms in medians.items() if label not in rivals)
     best = min(rivals, key=medians.__getitem__, default=None)
-    chosen = None if best is None or medians[best] * MEASURED_GAIN >= direct_ms else rivals[best]
+    chosen = None if best is None or medians[best] * MEASURED_GAIN >= medians[DIRECT] else rivals[best]
     return {
         "chosen": None if chosen is None else _spelled(chosen),
         "measured": sorted(([label, ms] for label, ms in medians.items()), key=lambda pair: float(pair[1])),
     }
-
-
-def _race(planned: Plan, rivals: Mapping[str, Plan]) -> dict[str, float]:
-    input, weight = _draw(planned.shape)
-    direct: dict[str, Run] = {
-        f"direct {name}": run for name, run in direct_variants(input, weight, None, planned.shape).items()
-    }
-    ours: dict[str, Run] = {label: _run(plan, input, weight) for label, plan in rivals.items()}
-    runs = {"direct": direct, **({"native": ours} if ours else {})}
-    total = sum(plan.predicted_ms or 0.0 for plan in rivals.values()) + 3 * (planned.direct_ms or 1.0)
-    return _timed(runs, min(max(int(_ROUNDS_MS / total), _FEWEST_ROUNDS), _MOST_ROUNDS))
-
-
-def _timed(runs: Mapping[str, Mapping[str, Run]], repeats: int) -> dict[str, float]:
-    """Return median milliseconds; what is clearly slower than the best of its group takes part in the first rounds."""
-    everybody = {label: run for group in runs.values() for label, run in group.items()}
-    screened = interleaved(everybody, SCREENING_ROUNDS)
-    kept = [label for group in runs.values() for label in contenders({label: screened[label] for label in group})]
-    times = {**screened, **interleaved({label: everybody[label] for label in kept}, repeats)}
-    return {label: median(values) for label, values in times.items()}
-
-
-def _run(plan: Plan, input: torch.Tensor, weight: torch.Tensor) -> Run:
-    packed = pack_for_plan(plan, weight) if plan.filters is Filters.FROZEN else None
-    return lambda: run_plan(plan, input, weight, packed=packed)
-
-
-def _draw(shape: ConvShape) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return random input and weight; torch's own generator stays as it is."""
-    generator = torch.Generator().manual_seed(0)
-    dtype = getattr(torch, shape.dtype)
-    input = torch.randn((shape.batch, shape.channels, *shape.sizes), generator=generator).to(dtype)
-    return input, torch.randn(shape.weight_sizes, generator=generator).to(dtype)
 
 
 def _rivals(planned: Plan, task: Task) -> list[Plan]:
@@ -206,14 +176,7 @@ def _unlike(found: tuple[Ranked, ...]) -> list[Ranked]:
 
 
 def _compiles(plan: Plan) -> bool:
-    from winograd.conv import native
-
-    assert plan.algorithm is not None
-    try:
-        native.native_convolution(plan.algorithm, plan.shape.dtype)
-    except BuildError:
-        return False
-    return True
+    return lack_of_code(plan) is None
 
 
 def _scheduled(planned: Plan, task: Task, candidate: Candidate, schedule: Schedule, reason: str) -> Plan | None:
@@ -263,7 +226,7 @@ def _answered(planned: Plan, task: Task, answer: tuning_cache.Answer | None) -> 
     measured = _read_measured(answer.get("measured"))
     if measured is None:
         return None
-    fastest = "; ".join(f"{label} {ms:.3g} ms" for label, ms in measured[:2])
+    fastest = "; ".join([f"{label} {ms:.3g} ms" for label, ms in measured if _is_counted(label)][:2])
     if answer.get("chosen", 0) is None:
         reason = f"measured: {fastest}"
         return Plan(
@@ -285,9 +248,9 @@ def _answered(planned: Plan, task: Task, answer: tuning_cache.Answer | None) -> 
     return None if plan is None or not _compiles(plan) else replace(plan, measured=measured)
 
 
-def _as_run(measured: tuple[tuple[str, float], ...]) -> tuple[str, float]:
-    """Return the time of direct convolution in its fastest variant, which is what a direct plan runs."""
-    return Backend.DIRECT.value, min(ms for label, ms in measured if label.startswith(Backend.DIRECT.value))
+def _is_counted(label: str) -> bool:
+    """Return whether plans run this: no variant of direct convolution, such as "direct onednn"."""
+    return not label.startswith(f"{DIRECT} ")
 
 
 def _read_measured(given: Any) -> tuple[tuple[str, float], ...] | None:
@@ -297,9 +260,7 @@ def _read_measured(given: Any) -> tuple[tuple[str, float], ...] | None:
         if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and _is_time(pair[1])):
             return None
     pairs = tuple((str(label), float(ms)) for label, ms in given)
-    if not any(label.startswith(Backend.DIRECT.value) for label, _ in pairs):
-        return None
-    return (*pairs, _as_run(pairs))
+    return pairs if DIRECT in dict(pairs) else None
 
 
 def _is_time(value: Any) -> bool:

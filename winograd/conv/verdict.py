@@ -27,8 +27,10 @@ def required_gain(plan: Plan) -> float:
 
 def direct_verdict(plan: Plan, label: str) -> str:
     """Return what became of direct convolution, or of a variant of it that was timed."""
+    if label != Backend.DIRECT.value:
+        return "a variant, for comparison"
     if plan.backend is Backend.DIRECT:
-        return CHOSEN if label == Backend.DIRECT.value else "a variant, for comparison"
+        return CHOSEN
     if plan.direct_ms is None or plan.predicted_ms is None:
         return f"{plan.algorithm_label} was given"
     timed, chosen = dict(plan.measured).get(label), plan.measured_ms
@@ -56,18 +58,13 @@ def verdict(plan: Plan, predicted: float | None, measured: float | None, obstacl
 
 
 def _outrun(plan: Plan, predicted: float | None, measured: float | None) -> str:
-    chosen_measured = _direct_best(plan) if plan.backend is Backend.DIRECT else plan.measured_ms
-    if measured is not None and chosen_measured is not None:
-        return _against(plan, measured, chosen_measured)
+    if measured is not None and plan.measured_ms is not None:
+        return _against(plan, measured, plan.measured_ms)
     if plan.predicted_ms is None or predicted is None:
         return f"{plan.label} was given" if plan.algorithm is not None else plan.reason
     if plan.measured:
         return "not among the fastest by the model, not timed"
     return _against(plan, predicted, plan.predicted_ms)
-
-
-def _direct_best(plan: Plan) -> float | None:
-    return min((ms for label, ms in plan.measured if label.startswith(Backend.DIRECT.value)), default=None)
 
 
 def _against(plan: Plan, milliseconds: float, chosen: float) -> str:

@@ -25,7 +25,12 @@ def main() -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--pages", action="store_true", help="put them into README.md and docs/*.md")
     options = parser.parse_args()
-    results = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in options.files}
+    try:
+        results = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in options.files}
+    except OSError as error:
+        parser.exit(1, f"{parser.prog}: error: {error.filename}: {error.strerror}\n")
+    except ValueError as error:
+        parser.exit(1, f"{parser.prog}: error: a file is no JSON: {error}\n")
     whole = [figures for name, figures in results.items() if name.startswith("bench_whole_")]
     if options.pages:
         for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):

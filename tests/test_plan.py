@@ -77,6 +77,7 @@ def test_stages_of_phases_and_live_filters_add_up(command: Command) -> None:
 def test_another_machine_takes_other_times(command: Command) -> None:
     Path("machine.json").write_text(NOMINAL.with_ratio(1.0).to_json())
     assert command(*LAYER, "--machine", "machine.json", "--json", "a.json") == 0
+    assert "the stages are for that of machine.json" in command.out.decode()
     stages = json.loads(Path("a.json").read_text())["stages"]
     assert stages[0]["memory_bytes"] > 0
     assert stages[0]["bound_ms"] != pytest.approx(0)
@@ -85,14 +86,45 @@ def test_another_machine_takes_other_times(command: Command) -> None:
 def test_a_network_has_a_line_for_each_layer(command: Command) -> None:
     assert command("--network", "c3d", "--layer", "conv[12]", "--batch", "2", "--stages", "--json", "a.json") == 0
     lines = command.out.decode().splitlines()
-    assert [line.split()[0] for line in lines[2:5]] == ["conv1", "conv2", "all"]
-    assert "2x64x16x56x56" in lines[3]
+    assert lines[0].startswith("c3d, batch 2: float32, tolerance 1e-05, filters frozen, ")
+    assert [line.split()[0] for line in lines[4:7]] == ["conv1", "conv2", "all"]
+    assert "2x64x16x56x56" in lines[5]
     data = json.loads(Path("a.json").read_text())
     assert [layer["layer"] for layer in data["layers"]] == ["conv1", "conv2"]
     assert all(layer["stages"] for layer in data["layers"])
 
 
+def test_a_network_says_why_layers_are_direct(command: Command) -> None:
+    assert command("--network", "r2plus1d_18", "--layer", "stem.0", "--layer", "layer2.0.downsample.0") == 0
+    assert [line.split()[0] for line in command.out.decode().splitlines()[4:]] == [
+        "stem.0",
+        "layer2.0.downsample.0",
+        "all",
+    ]
+    with winograd.set_enabled(False):
+        assert command("--network", "c3d", "--layer", "conv1") == 0
+    heading, *_, line, _ = command.out.decode().splitlines()
+    assert heading.endswith("Winograd is switched off")
+    assert line.endswith("Winograd is switched off")
+
+
+def test_measuring_again_forgets_the_answer(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    races = []
+    monkeypatch.setattr(os, "getloadavg", lambda: (2.5, 0.0, 0.0))
+    monkeypatch.setattr(tuning, "_compiles", lambda _: True)
+    monkeypatch.setattr(
+        tuning, "_race", lambda _, rivals: races.append(1) or {"direct onednn": 9.0, **dict.fromkeys(rivals, 5.0)}
+    )
+    for more, count in (((), 1), ((), 1), (("--again",), 2), ((), 2)):
+        assert command(*LAYER, "--tuning", "measure", *more) == 0
+        assert len(races) == count
+        assert "warning: load average 2.5" in command.error
+    assert command(*LAYER, "--again") == 2
+    assert "--again: is for --tuning measure only" in command.error
+
+
 def test_measuring_says_so(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     monkeypatch.setattr(tuning, "_compiles", lambda _: True)
     monkeypatch.setattr(tuning, "run_heats", lambda _, rivals: {"direct": 9.0, **dict.fromkeys(rivals, 5.0)})
     assert command(*LAYER, "--tuning", "measure") == 0
@@ -123,7 +155,7 @@ def test_measuring_says_so(command: Command, monkeypatch: pytest.MonkeyPatch) ->
         (("--input", "1,2,9", "--weight", "3,2,3", "--stride", "0"), "stride is"),
         (("--input", "1,2,9", "--weight", "3,2,3", "--stride=-1"), "--stride: '-1'"),
         (("--input", "1,2,9", "--weight", "3,2,3", "--stride", "1,2"), "stride is (1, 2), must be one integer or 1"),
-        (("--input", "1,2,9", "--weight", "3,2,3", "--padding", "some"), "--padding: 'some'"),
+        (("--input", "1,2,9", "--weight", "3,2,3", "--padding", "some"), "or same, or valid"),
         (("--input", "1,2,9", "--weight", "3,2,3", "--padding", "same", "--stride", "2"), "padding 'same' with stride"),
         (("--input", "1,2,9", "--weight", "3,2,3", "--groups", "0"), "--groups"),
         (("--input", "1,2,9", "--weight", "3,2,3", "--dtype", "float31"), "--dtype"),
@@ -132,6 +164,7 @@ def test_measuring_says_so(command: Command, monkeypatch: pytest.MonkeyPatch) ->
         (("--input", "1,2,9", "--weight", "3,2,3", "--threads", "0"), "--threads"),
         (("--input", "1,2,9", "--weight", "3,2,3", "--tuning", "guess"), "--tuning"),
         (("--input", "1,2,9", "--weight", "3,2,3", "--batch", "2"), "--batch: is for --network only"),
+        (("--input", "1,2,9", "--weight", "3,2,3", "--layer", "x"), "--layer: is for --network only"),
         (("--input", f"{'9' * 18},2,9", "--weight", "3,2,3"), "more than 2**62 elements"),
         (("--network", "c4d"), "'c4d' is unknown; nearest: c3d"),
         (("--network", "c3d", "--layer", "pool*"), "no layer matches 'pool*', the names are conv1"),

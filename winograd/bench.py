@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 _CONSOLE: Final = Console("python -m winograd.bench")
 
-_QUIET_LOAD: Final = 1.0
-"""Load average up to which a machine counts as idle; what ran before is still in it."""
-
 _DTYPES: Final = ("float32", "float64", "float16", "bfloat16")
 
 _EPILOG: Final = f"""\
@@ -118,14 +115,8 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    _warn_of_load()
+    _CONSOLE.warn_of_load()
     return _measured(options, suite)
-
-
-def _warn_of_load() -> None:
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    if load > _QUIET_LOAD:
-        _CONSOLE.tell(f"warning: load average {load:.1f}: where other jobs want the cores, times tell little")
 
 
 def _require_extras(options: argparse.Namespace) -> None:

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 _LONGEST = 400
 """Characters of a message that are shown."""
 
+_QUIET_LOAD = 1.0
+"""Load average up to which a machine counts as idle; what ran before is still in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Console:
@@ -67,6 +70,12 @@ class Console:
         """Write one line to stderr, if there is one."""
         if sys.stderr is not None:
             sys.stderr.write(one_line(self.program, message))
+
+    def warn_of_load(self) -> None:
+        """Say so where the machine is not idle, before anything is timed."""
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+        if load > _QUIET_LOAD:
+            self.tell(f"warning: load average {load:.1f}: where other jobs want the cores, times tell little")
 
 
 def one_line(program: str, message: str) -> str:

@@ -30,6 +30,7 @@ from winograd.conv.selection import Filters
 
 if TYPE_CHECKING:
     from winograd.conv.plan_record import Plan
+    from winograd.conv.shape import ConvShape
     from winograd.networks.convolutions import NetworkConvolution
 
 _CONSOLE: Final = Console("python -m winograd.plan")
@@ -69,7 +70,12 @@ def _parser() -> LineParser:
     what.add_argument("--network", metavar="NAME", help="all convolutions of a network instead, one line each")
     _add_convolution(parser)
     parser.add_argument("--batch", type=integer(1), metavar="N", help="clips, with --network (default: 1)")
-    parser.add_argument("--layer", metavar="PATTERN", help="with --network: layers whose names match, such as 'conv3*'")
+    parser.add_argument(
+        "--layer",
+        metavar="PATTERN",
+        action="append",
+        help="with --network: layers whose names match, such as 'conv3*'; may come several times",
+    )
     parser.add_argument(
         "--tolerance",
         type=positive,
@@ -81,6 +87,11 @@ def _parser() -> LineParser:
         choices=("model", "measure"),
         default="model",
         help="compare candidates by the cost model (default), or run and time them here",
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="with --tuning measure: forget what was measured for this, and measure anew",
     )
     parser.add_argument("--live", action="store_true", help="the weight may change: transform it in every call")
     parser.add_argument(
@@ -113,12 +124,19 @@ def _parse_sizes(text: str) -> tuple[int, ...]:
 
 
 def _parse_padding(text: str) -> tuple[int, ...] | str:
-    return text if text in {"same", "valid"} else _parse_sizes(text)
+    if text in {"same", "valid"}:
+        return text
+    try:
+        return _parse_sizes(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or same, or valid") from None
 
 
 def _run(parser: LineParser, options: argparse.Namespace) -> int:
     checked_targets(options.json)
     machine = NOMINAL if options.machine is None else _machine(options.machine)
+    if options.again and options.tuning != "measure":
+        parser.error("argument --again: is for --tuning measure only")
     if options.tuning == "measure" or options.network is not None:
         _require_torch()
     if options.network is None:
@@ -148,36 +166,60 @@ def _terms(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _explain(parser: LineParser, options: argparse.Namespace, machine: Machine) -> int:
-    for name in ("batch", "layer"):
-        if getattr(options, name) is not None:
-            parser.error(f"argument --{name}: is for --network only; --input says the batch")
+    if options.batch is not None:
+        parser.error("argument --batch: is for --network only; --input says the batch")
+    if options.layer is not None:
+        parser.error("argument --layer: is for --network only")
     if options.weight is None:
         parser.error("argument --weight: is needed with --input")
     given = {name: getattr(options, name) for name in _CONVOLUTION if getattr(options, name) is not None}
     try:
         # Refused before anything is compiled or measured: what makes no convolution is a wrong command.
-        plan_conv(options.input, **given, algorithm="direct")
+        shape = plan_conv(options.input, **given, algorithm="direct").shape
     except (TypeError, ValueError) as error:
         parser.error(str(error))
+    if options.tuning == "measure":
+        _prepare_measuring(options, [shape])
     plan = plan_conv(options.input, **given, **_terms(options))
     explanation = plan.explain()
     text, figures = explanation.text(), explanation.as_dict()
     if options.stages or options.machine is not None:
         stages = plan_stages(plan, machine)
-        text += f"\n\n{stages_text(stages)}"
+        text += f"\n\n{_machine_note(options)}{stages_text(stages)}"
         figures |= {"stages": [asdict(stage) for stage in stages], "machine": asdict(machine)}
     return _deliver(options, text, figures)
+
+
+def _machine_note(options: argparse.Namespace) -> str:
+    """Return for which machine the choice is and for which the stages, where these are not the same."""
+    if options.machine is None:
+        return ""
+    return f"The plan is for the machine that plans assume, the stages are for that of {options.machine}.\n"
+
+
+def _prepare_measuring(options: argparse.Namespace, shapes: Sequence[ConvShape]) -> None:
+    """Warn where the machine is busy, and forget what was measured where that is to be done again."""
+    from winograd.conv.tuning import forget
+
+    _CONSOLE.warn_of_load()
+    if options.again:
+        for shape in shapes:
+            forget(shape, **_plan_terms(_terms(options)))
 
 
 def _list(parser: LineParser, options: argparse.Namespace, machine: Machine) -> int:
     for name in _CONVOLUTION:
         if getattr(options, name) is not None:
             parser.error(f"argument --{name}: is for --input only; a network says it itself")
-    layers = [
-        LayerPlan(layer.name, plan) for layer, plan in _planned(options, _convolutions(parser, options))
-    ]  # planned one after the other: measuring two at once would disturb both
-    text, figures = layers_text(layers), {"network": options.network, "layers": [layer.as_dict() for layer in layers]}
+    found = _convolutions(parser, options)
+    if options.tuning == "measure":
+        _prepare_measuring(options, [layer.shape for layer in found])
+    # Planned one after the other: measuring two at once would disturb both.
+    layers = [LayerPlan(layer.name, plan) for layer, plan in _planned(options, found)]
+    text = layers_text(f"{options.network}, batch {options.batch or 1}", layers)
+    figures: dict[str, Any] = {"network": options.network, "layers": [layer.as_dict() for layer in layers]}
     if options.stages or options.machine is not None:
+        text += f"\n\n{_machine_note(options)}".rstrip()
         for layer, entry in zip(layers, figures["layers"], strict=True):
             stages = plan_stages(layer.plan, machine)
             text += f"\n\n{layer.name}: {layer.plan.label}\n{stages_text(stages)}"
@@ -194,11 +236,12 @@ def _convolutions(parser: LineParser, options: argparse.Namespace) -> list[Netwo
         found = convolutions(options.network, options.batch or 1)
     except UnknownNetworkError as error:
         parser.error(f"argument --network: {error}")
-    kept = [one for one in found if options.layer is None or fnmatchcase(one.name, options.layer)]
-    if not kept:
-        names = ", ".join(dict.fromkeys(one.name for one in found))
-        parser.error(f"argument --layer: no layer matches {options.layer[:40]!a}, the names are {names}")
-    return kept
+    wanted: list[str] = options.layer or ["*"]
+    for pattern in wanted:
+        if not any(fnmatchcase(one.name, pattern) for one in found):
+            names = ", ".join(dict.fromkeys(one.name for one in found))
+            parser.error(f"argument --layer: no layer matches {pattern[:40]!a}, the names are {names}")
+    return [one for one in found if any(fnmatchcase(one.name, pattern) for pattern in wanted)]
 
 
 def _planned(

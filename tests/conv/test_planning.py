@@ -70,9 +70,17 @@ def test_a_plan_is_what_layers_take() -> None:
         ((1, 2), (3,), {}, ValueError, "weight has 1 axes, must have 3 to 5"),
         ((1, 2, 3, 4, 5, 6), (3, 2, 1, 1, 1, 1), {}, ValueError, "weight has 6 axes"),
         ((1, 2, 5, 5), (3, 2, 3), {}, ValueError, "input has 4 axes, must have 2 .* or 3"),
-        ((1, 2, 5), (3, 4, 3), {}, ValueError, "input has 2 channels, 1 groups of 4 are needed"),
+        ((1, 2, 5), (3, 4, 3), {}, ValueError, "input has 2 channels, must have 4: 1 group of 4"),
         ((1, 2, 2), (3, 2, 3), {}, ValueError, "smaller than the kernel"),
         ((1, 2, 5), (3, 2, 3), {"stride": 0}, ValueError, "stride is"),
+        ((1, 2, 5), (3, 2, 3), {"stride": 1.5}, TypeError, "stride is 1.5, must be one integer or 1"),
+        (
+            (1, 2, 5, 5),
+            (3, 2, 3, 3),
+            {"padding": ((1, 0), (1, 1))},
+            TypeError,
+            r"padding is \(\(1, 0\), \(1, 1\)\), must",
+        ),
         ((1, 2, 5), (3, 2, 3), {"padding": -1}, ValueError, "padding is"),
         ((1, 2, 5), (3, 2, 3), {"padding": "some"}, ValueError, "padding is 'some'"),
         ((1, 2, 5), (3, 2, 3), {"tolerance": 0}, ValueError, "tolerance is 0"),
@@ -212,7 +220,7 @@ def test_every_plan_explains_itself(
 
 def test_a_ranking_that_forgets_errors_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = winograd.plan_conv(*C3D, padding=1, tolerance=2e-6, threads=2)
-    monkeypatch.setattr(ranking, "_error_obstacle", lambda *_: "")
+    monkeypatch.setattr(ranking, "error_obstacle", lambda *_: "")
     monkeypatch.setattr(ranking, "_is_surely_above", lambda *_: False)
     found = explaining.explain_plan(plan).candidates
     assert any(one.predicted_error is not None and one.predicted_error > 2e-6 for one in found)

@@ -242,7 +242,7 @@ def test_an_impossible_tolerance_leaves_layers_direct_and_says_so() -> None:
     with torch.inference_mode():
         assert torch.equal(model(clip()), network()(clip()))
     assert {row.algorithm for row in report.rows} == {"direct"}
-    assert "above the tolerance 1.0e-12" in report.rows[0].reason
+    assert "above the tolerance 1e-12" in report.rows[0].reason
 
 
 @pytest.mark.parametrize("tolerance", [0, -1e-5, float("nan")])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from winograd.conv.shape import ConvShape
+from winograd.conv.wording import counted
 
 IntOrSequence = int | Sequence[int]
 Padding = str | IntOrSequence
@@ -65,7 +66,8 @@ class ConvArguments:
         outputs, group_channels, *taps = weight_sizes
         groups = operator.index(self.groups)
         if groups * group_channels != channels:
-            raise ValueError(f"input has {channels} channels, {groups} groups of {group_channels} are needed")
+            needed = f"must have {groups * group_channels}: {counted(groups, 'group')} of {group_channels}"
+            raise ValueError(f"input has {counted(channels, 'channel')}, {needed}")
         stride, dilation = per_axis("stride", self.stride, ndim), per_axis("dilation", self.dilation, ndim)
         return ConvShape(
             batch=batch,
@@ -84,12 +86,20 @@ class ConvArguments:
 def per_axis(name: str, value: IntOrSequence, ndim: int) -> tuple[int, ...]:
     """Return one integer per axis from an integer for all, or a sequence of one or of ``ndim``.
 
+    Raises
+    ------
+    TypeError, ValueError
+        For anything else; one line that names the argument.
+
     Examples
     --------
     >>> per_axis("stride", 2, 3), per_axis("stride", (1, 2), 2)
     ((2, 2, 2), (1, 2))
     """
-    values = tuple(map(operator.index, value)) if isinstance(value, Sequence) else (operator.index(value),)
+    try:
+        values = tuple(map(operator.index, value)) if isinstance(value, Sequence) else (operator.index(value),)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r:.60}, must be one integer or {ndim}") from None
     if len(values) not in (1, ndim):
         raise ValueError(f"{name} is {value}, must be one integer or {ndim}")
     return values * ndim if len(values) == 1 else values

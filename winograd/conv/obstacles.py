@@ -14,6 +14,7 @@ from winograd.conv.candidates import has_choices
 from winograd.conv.phases import Phases, phases_of
 from winograd.conv.prediction import WORKING
 from winograd.conv.shape import ConvShape
+from winograd.conv.wording import counted
 
 NATIVE_DTYPES: Final = ("float32", "float16", "bfloat16", "float64")
 """What the native backend reads and writes; inside it computes in float32, or float64 for that."""
@@ -70,5 +71,5 @@ def _group_obstacle(phases: Phases) -> str | None:
     core = phases.core
     if phases.groups == 1 or min(core.channels, core.outputs) >= FEWEST_GROUP_CHANNELS:
         return None
-    what = ("channels", core.channels) if core.channels < FEWEST_GROUP_CHANNELS else ("outputs", core.outputs)
-    return f"{what[1]} {what[0]} per group, the native backend needs {FEWEST_GROUP_CHANNELS}"
+    what = ("channel", core.channels) if core.channels < FEWEST_GROUP_CHANNELS else ("output", core.outputs)
+    return f"{counted(what[1], what[0])} per group, the native backend needs {FEWEST_GROUP_CHANNELS}"

@@ -12,6 +12,7 @@ from typing import Final
 
 from winograd.conv.memory import whole_lines
 from winograd.conv.shape import ConvShape
+from winograd.conv.wording import counted
 
 ELEMENT_BYTES: Final = {"float16": 2, "bfloat16": 2, "float64": 8}
 """Bytes of a number in memory; 4 for every other dtype that the native backend has."""
@@ -217,10 +218,25 @@ class Phases:
     @property
     def label(self) -> str:
         """What is taken by how many phases, such as "stride (2, 2, 2) by 8 phases"."""
-        shape = self.shape
-        many = {"stride": (shape.stride, self.tap_phases), "dilation": (shape.dilation, self.output_phases)}
-        named = [f"{name} {value} by {count} phases" for name, (value, count) in many.items() if set(value) != {1}]
-        return ", ".join(named + ([f"{shape.groups} groups one by one"] if shape.groups > 1 else []))
+        named = []
+        stride = tuple(axis.stride if axis.tap_phases > 1 else 1 for axis in self.axes)
+        dilation = tuple(axis.dilation if axis.output_phases > 1 else 1 for axis in self.axes)
+        for name, value, count in (("stride", stride, self.tap_phases), ("dilation", dilation, self.output_phases)):
+            named += [f"{name} {value} by {counted(count, 'phase')}"] if count > 1 else []
+        if not named and not all(axis.is_dense for axis in self.axes):
+            named.append(_every(tuple(axis.period for axis in self.axes)))
+        return ", ".join(named + ([f"{self.groups} groups one by one"] if self.groups > 1 else []))
+
+
+def _every(periods: tuple[int, ...]) -> str:
+    """Return in words that single inputs are taken, and nothing else is to be done.
+
+    Examples
+    --------
+    >>> _every((2, 2)), _every((1, 4))
+    ('every second input', 'one input of (1, 4)')
+    """
+    return "every second input" if set(periods) == {2} else f"one input of {periods}"
 
 
 def phases_of(shape: ConvShape, images: int | None = None) -> Phases | None:

@@ -22,14 +22,22 @@ from winograd.conv.obstacles import (
     stride_obstacle,
 )
 from winograd.conv.plan_record import Backend, Plan
-from winograd.conv.prediction import DEFAULT_TOLERANCE, checked_tolerance, default_tolerance, predicted_error
+from winograd.conv.prediction import (
+    DEFAULT_TOLERANCE,
+    checked_tolerance,
+    default_tolerance,
+    predicted_error,
+    unrounded_error,
+)
+from winograd.conv.ranking import error_obstacle
 from winograd.conv.roofline import NOMINAL_THREADS, Algorithm
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.selection import Filters, Selection, best_timing, is_filter_capped, least_error, select
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct, switched_off
 from winograd.conv.task import Task, Terms, core_task
-from winograd.conv.verdict import REQUIRED_GAIN
+from winograd.conv.verdict import GIVEN, REQUIRED_GAIN
+from winograd.conv.wording import apart, size_of
 
 __all__ = [
     "DEFAULT_TOLERANCE",
@@ -96,7 +104,7 @@ def make_plan(
     >>> from winograd.conv.arguments import ConvArguments
     >>> shape = ConvArguments(stride=2, padding=1).shape((1, 64, 8, 8), (64, 64, 3, 3), dtype="float32")
     >>> make_plan(shape)  # doctest: +ELLIPSIS
-    <Plan direct: Winograd is not faster by a factor of 1.2: ...; stride (2, 2) by 4 phases>
+    <Plan direct: Winograd with stride (2, 2) by 4 phases would take ...: not faster by a factor of 1.2>
     """
     off = switched_off(algorithm)
     forced = None if algorithm is None or isinstance(algorithm, str) else checked_algorithm(shape, algorithm)
@@ -132,10 +140,17 @@ def _forced_plan(shape: ConvShape, algorithm: NestedAlgorithm, obstacle: str | N
     if lack and task.phases is not None:
         return Plan(shape, Backend.DIRECT, None, f"{task.phases.label} needs the native backend, {lack}")
     if lack:
-        return composed_plan(shape, algorithm, f"algorithm given, composed since {lack}")
-    plan = _native_plan(task, algorithm, "algorithm given")
-    by = "" if task.phases is None else f", {task.phases.label}"
-    return replace(plan, reason=plan.reason + by + _made_anew(task, algorithm, plan.filters))
+        return composed_plan(shape, algorithm, f"{GIVEN}, composed since {lack}")
+    plan = _native_plan(task, algorithm, GIVEN)
+    compared = f"{GIVEN}: {plan.predicted_ms:.3g} ms predicted, direct {plan.direct_ms:.3g} ms"
+    reason = f"{compared}, {_error(task.core, algorithm)}{_above(task, algorithm)}"
+    return replace(plan, reason=reason + _by_phases(task) + _made_anew(task, algorithm, plan.filters))
+
+
+def _above(task: Task, algorithm: NestedAlgorithm) -> str:
+    """Return that the predicted error of a forced algorithm is above the tolerance, or nothing."""
+    error, tolerance = unrounded_error(task.core, algorithm), task.terms.tolerance
+    return f", above the tolerance {apart(tolerance, error)[0]}" if error > tolerance else ""
 
 
 def composed_plan(
@@ -160,13 +175,24 @@ def _fastest_plan(task: Task) -> Plan:
     if selected is None:
         return _direct_plan(task, direct_ms, _nothing_tolerated(task))
     milliseconds = task.milliseconds(selected.candidate, selected.timing)
-    compared = f"{milliseconds:.3g} ms predicted, direct {direct_ms:.3g} ms"
     if milliseconds * REQUIRED_GAIN > direct_ms:
-        slow = f"Winograd is not faster by a factor of {REQUIRED_GAIN}: {selected.candidate.label} {compared}"
-        return _direct_plan(task, direct_ms, slow + _by_phases(task) + _capped(task, selected))
-    plan = _native_plan(task, selected.candidate.algorithm, compared)
-    error = f", error {plan.predicted_error:.1e} predicted"
-    return replace(plan, reason=f"{compared}{error}{_by_phases(task)}{_capped(task, selected)}")
+        way = "" if task.phases is None else f" with {task.phases.label}"
+        times = (
+            f"Winograd{way} would take {milliseconds:.3g} ms ({selected.candidate.label}), direct {direct_ms:.3g} ms"
+        )
+        slow = f"{times}: not faster by a factor of {REQUIRED_GAIN}"
+        return _direct_plan(task, direct_ms, slow + _capped(task, selected))
+    algorithm = selected.candidate.algorithm
+    compared = f"{milliseconds:.3g} ms predicted, direct {direct_ms:.3g} ms, {_error(task.core, algorithm)}"
+    return _native_plan(task, algorithm, f"{compared}{_by_phases(task)}{_capped(task, selected)}")
+
+
+def _error(core: ConvShape, algorithm: NestedAlgorithm) -> str:
+    """Return the predicted error in words, and where the output is rounded to 16 bits, that it is the one before."""
+    error, rounded = unrounded_error(core, algorithm), predicted_error(core, algorithm)
+    assert rounded is not None  # dtypes of the native backend have a model
+    after = f" before rounding to {core.dtype}, {rounded:.1e} after" if rounded != error else ""
+    return f"error {error:.1e} predicted{after}"
 
 
 def _native_plan(task: Task, algorithm: NestedAlgorithm, reason: str) -> Plan:
@@ -200,10 +226,10 @@ def _direct_plan(task: Task, direct_ms: float, reason: str) -> Plan:
 
 
 def _nothing_tolerated(task: Task) -> str:
-    least, tolerance = least_error(task.core), task.terms.tolerance
-    if least > tolerance:
-        return f"least predicted error {least:.1e} is above the tolerance {tolerance:.1e}{_by_phases(task)}"
-    return f"no candidate within the tolerance {tolerance:.1e} has a tile that fits into the workspace allowed"
+    obstacle = error_obstacle(task, least_error(task.core))
+    if obstacle:
+        return f"Winograd's least {obstacle}{_by_phases(task)}"
+    return f"no candidate within the tolerance {task.terms.tolerance:.2g} has a tile that fits into the workspace"
 
 
 def _by_phases(task: Task) -> str:
@@ -231,8 +257,4 @@ def _capped(task: Task, selected: Selection) -> str:
 
 
 def _filter_size(task: Task, algorithm: Algorithm) -> str:
-    return _mebibytes(roofline.native_filter_bytes(task.core, algorithm) * task.groups)
-
-
-def _mebibytes(count: int) -> str:
-    return f"{count / 2**20:.1f} MiB"
+    return size_of(roofline.native_filter_bytes(task.core, algorithm) * task.groups)

@@ -6,22 +6,25 @@ In: plans, perhaps another machine. Out: rows as text and as plain data. Nothing
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from winograd.accuracy.showing.table import text_table
 from winograd.conv import roofline
+from winograd.conv.explanation import spelled_terms
 from winograd.conv.machine import NOMINAL, Machine
 from winograd.conv.plan_record import Plan
 from winograd.conv.roofline import NOMINAL_THREADS
 from winograd.conv.roofline.stages import StageCost
 from winograd.conv.selection import Filters
+from winograd.conv.switch import SWITCHED_OFF, is_enabled
 
 _STAGES: Final = ("stage", "ms", "bound ms", "limited by", "Gop", "own MB", "shared MB", "memory MB", "buffer MB")
 
 _LAYERS: Final = (
-    "layer", "input", "weight", "plan", "ms", "direct ms", "gain", "error", "U MiB", "work MiB",
+    "layer", "input", "weight", "plan", "ms", "direct ms", "gain", "error", "U MiB", "work MiB", "why direct",
 )  # fmt: skip
 
 
@@ -89,14 +92,41 @@ class LayerPlan:
         }
 
 
-def layers_text(layers: Iterable[LayerPlan]) -> str:
-    """Return a line for each layer, and one for all of them: milliseconds measured where they were, else predicted."""
+def layers_text(name: str, layers: Iterable[LayerPlan]) -> str:
+    """Return what a network was asked for, a line for each layer, and one for all of them.
+
+    Milliseconds are measured where they were, else predicted.
+    """
     listed = list(layers)
     ours = math.fsum(_times(layer.plan)[0] for layer in listed)
     direct = math.fsum(_times(layer.plan)[1] for layer in listed)
     gain = f"{direct / ours:.2f}" if ours else "-"
-    total = (f"all {len(listed)}", "", "", "", f"{ours:.3g}", f"{direct:.3g}", gain, "", "", "")
-    return text_table(_LAYERS, [*(_layer_cells(layer) for layer in listed), total])
+    total = (f"all {len(listed)}", "", "", "", f"{ours:.3g}", f"{direct:.3g}", gain, "", "", "", "")
+    table = text_table(_LAYERS, [*(_layer_cells(layer) for layer in listed), total], left=(0, len(_LAYERS) - 1))
+    return f"{_heading(name, listed)}\n\n{table}"
+
+
+def _heading(name: str, layers: Sequence[LayerPlan]) -> str:
+    """Return the terms of all layers, and whether Winograd is switched off."""
+    plan = layers[0].plan
+    off = [] if is_enabled() else [SWITCHED_OFF]
+    return f"{name}: {', '.join([plan.shape.dtype, *spelled_terms(plan), *off])}"
+
+
+def _shortened(reason: str) -> str:
+    """Return what Winograd would take, or a reason up to its first comma or colon outside of brackets.
+
+    Examples
+    --------
+    >>> _shortened("Winograd with stride (2, 2) by 4 phases would take 1.7 ms (F(4x4,2x2)), direct 1.6 ms: not faster")
+    'Winograd 1.7 ms'
+    >>> _shortened("taps (1, 1, 1), algorithms are known for 2 to 7")
+    'taps (1, 1, 1)'
+    """
+    times = re.search(r"would take (\S+ ms)", reason)
+    if times is not None:
+        return f"Winograd {times[1]}"
+    return re.split(r"[,:;] (?![^(]*\))", reason, maxsplit=1)[0]
 
 
 def _repeated(stage: StageCost, times: int) -> StageCost:
@@ -141,4 +171,5 @@ def _layer_cells(layer: LayerPlan) -> tuple[str, ...]:
         "-" if plan.predicted_error is None else f"{plan.predicted_error:.1e}",
         f"{plan.filter_bytes / 2**20:.1f}",
         f"{plan.workspace_bytes / 2**20:.1f}",
+        _shortened(plan.reason) if plan.algorithm is None else "",
     )

@@ -50,9 +50,23 @@ def predicted_error(shape: ConvShape, algorithm: NestedAlgorithm) -> float | Non
         return 0.0
     if shape.dtype not in WORKING:
         return None
-    if shape.dtype == "float64":
-        return FLOAT64_SHARE * float32_error(shape, algorithm)
-    return rounded_to(shape.dtype, float32_error(shape, algorithm))
+    return rounded_to(shape.dtype, unrounded_error(shape, algorithm))
+
+
+def unrounded_error(shape: ConvShape, algorithm: NestedAlgorithm) -> float:
+    """Return the error that a tolerance is compared with: that of the output before its rounding to 16 bits."""
+    return scaled_to(shape.dtype, float32_error(shape, algorithm))
+
+
+def scaled_to(dtype: str, error: float) -> float:
+    """Return a `float32_error` or `float32_tolerance` as the relative error that it stands for with a dtype.
+
+    Examples
+    --------
+    >>> scaled_to("float16", 1e-5), scaled_to("float64", 2.0**-20) == 2.0**-49
+    (1e-05, True)
+    """
+    return error * FLOAT64_SHARE if dtype == "float64" else error
 
 
 def rounded_to(dtype: str, error: float) -> float:

@@ -6,16 +6,18 @@ In: a `Task`. Out: candidates with timing, error and obstacle. Nothing is chosen
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from winograd.conv import roofline
 from winograd.conv.candidates import Candidate, error_ratios
-from winograd.conv.prediction import float32_error, float32_tolerance, rounded_to
+from winograd.conv.prediction import float32_error, float32_tolerance, scaled_to
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.selection import Filters, Timing, allowed_schedules, best_timing, by_bound, is_filter_capped
 from winograd.conv.task import Task
+from winograd.conv.wording import apart
 
 LOOKED_AT: Final = 2000
 """Candidates of which the model is asked at most, in the order of a lower bound on their time."""
@@ -37,7 +39,7 @@ class Ranked:
     milliseconds : float
         Of the whole task; infinite without a timing.
     error : float
-        Predicted for the output, its rounding to 16 bits included.
+        Predicted for the output before its rounding to 16 bits: what the tolerance is compared with.
     obstacle : str
         Why it may not be taken; empty where it may.
     """
@@ -77,9 +79,29 @@ def ranked(task: Task, *, allowed: int, rejected: int = 0) -> tuple[Ranked, ...]
     return tuple(sorted(both, key=lambda one: one.milliseconds))
 
 
+def unlike(found: Iterable[Ranked], own: Ranked | None = None) -> list[Ranked]:
+    """Return the fastest of each set of axes: the same sizes and products in another order say nothing new.
+
+    Parameters
+    ----------
+    found : iterable of Ranked
+        The fastest first.
+    own : Ranked, optional
+        Stands for its set, whatever its time.
+    """
+    kept: dict[tuple[tuple[int, int, int], ...], Ranked] = {} if own is None else {_set_of_axes(own): own}
+    for one in found:
+        kept.setdefault(_set_of_axes(one), one)
+    return sorted(kept.values(), key=lambda one: one.milliseconds)
+
+
+def _set_of_axes(one: Ranked) -> tuple[tuple[int, int, int], ...]:
+    return tuple(sorted((axis.m, axis.r, axis.rank) for axis in one.candidate.axes))
+
+
 def tolerated(task: Task, candidate: Candidate) -> bool:
     """Return whether a candidate is useful, and its predicted error within the tolerance."""
-    return max(candidate.m) > 1 and not _error_obstacle(task, float32_error(task.core, candidate.algorithm))
+    return max(candidate.m) > 1 and not error_obstacle(task, float32_error(task.core, candidate.algorithm))
 
 
 def kinds_of_schedule(task: Task, candidate: Candidate) -> tuple[Schedule, ...]:
@@ -107,19 +129,20 @@ def _rank(task: Task, candidate: Candidate) -> Ranked:
     milliseconds = math.inf if timing is None else task.milliseconds(candidate, timing)
     error = float32_error(task.core, candidate.algorithm)
     unfit = "" if timing is not None else f"not one tile fits into the workspace of {terms.limits.workspace} bytes"
-    obstacle = _error_obstacle(task, error) or unfit
-    return Ranked(candidate, timing, milliseconds, rounded_to(task.shape.dtype, error), obstacle)
+    obstacle = error_obstacle(task, error) or unfit
+    return Ranked(candidate, timing, milliseconds, scaled_to(task.shape.dtype, error), obstacle)
 
 
-def _error_obstacle(task: Task, error: float) -> str:
-    """Return that a float32 error is not tolerated, or nothing."""
+def error_obstacle(task: Task, error: float) -> str:
+    """Return that a `float32_error` is not tolerated, or nothing."""
     tolerance, limit = task.terms.tolerance, float32_tolerance(task.core, task.terms.tolerance)
     if error <= limit:
         return ""
-    if error > tolerance:
-        return f"error {error:.2g} above the tolerance {tolerance:.2g}"
-    margin = f"{tolerance / limit:.3g}"
-    return f"error {error:.3g}, times {margin} for what the model may be off by, above the tolerance {tolerance:.2g}"
+    predicted, asked = apart(scaled_to(task.core.dtype, error), tolerance)
+    if scaled_to(task.core.dtype, error) > tolerance:
+        return f"error {predicted} above the tolerance {asked}"
+    margin = tolerance / scaled_to(task.core.dtype, limit) - 1
+    return f"error {predicted} within {100 * margin:.2g} % of the tolerance {asked}"
 
 
 def _is_surely_above(task: Task, candidate: Candidate) -> bool:

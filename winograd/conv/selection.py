@@ -21,7 +21,7 @@ from winograd.conv import roofline
 from winograd.conv.candidates import AxisChoice, Candidate, axis_choices, error_ratios, nested_instructions
 from winograd.conv.footprint import Footprint
 from winograd.conv.limits import MemoryLimits
-from winograd.conv.prediction import float32_error, float32_tolerance, predicted_error
+from winograd.conv.prediction import float32_error, float32_tolerance
 from winograd.conv.roofline import Algorithm
 from winograd.conv.schedule import Schedule, schedules
 from winograd.conv.shape import ConvShape
@@ -144,12 +144,10 @@ def is_filter_capped(shape: ConvShape, limits: MemoryLimits) -> bool:
 
 
 def least_error(shape: ConvShape) -> float:
-    """Return the predicted error of the candidate that is estimated to have the least."""
+    """Return the `float32_error` of the candidate that is estimated to have the least."""
     axes = _axes(shape)
     best = int(np.argmin(np.where(_is_useful(axes), _log_errors(axes, shape), np.inf)))
-    error = predicted_error(shape, _candidate(axes, best).algorithm)
-    assert error is not None  # dtypes of the native backend have a model
-    return error
+    return float32_error(shape, _candidate(axes, best).algorithm)
 
 
 def _timed(

@@ -108,6 +108,29 @@ def clear() -> int:
     return tuning_cache.clear()
 
 
+def forget(
+    shape: ConvShape,
+    *,
+    tolerance: float | None = None,
+    filters: Filters = Filters.LIVE,
+    threads: int | None = None,
+    workspace_cap: int | None = None,
+    filter_cap: int | None = None,
+) -> None:
+    """Forget what was measured for one shape and these terms, so that `tuned_plan` measures again."""
+    planned = make_plan(
+        shape,
+        tolerance=tolerance,
+        filters=filters,
+        threads=torch.get_num_threads() if threads is None else threads,
+        workspace_cap=workspace_cap,
+        filter_cap=filter_cap,
+    )
+    question = _question(planned)
+    if question is not None:
+        tuning_cache.forget(question)
+
+
 def _question(planned: Plan) -> tuning_cache.Question | None:
     """Return all that a measurement depends on, or None where nothing can be compiled."""
     try:

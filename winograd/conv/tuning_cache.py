@@ -73,6 +73,14 @@ def keep(question: Question, answer: Answer) -> None:
         _warn_unkept(str(error))
 
 
+def forget(question: Question) -> None:
+    """Drop the answer to a question, in this process and on disk, if there is one."""
+    key = _key(question)
+    _answers.pop(key, None)
+    with suppress(OSError):
+        (_directory() / f"{key}.json").unlink()
+
+
 @contextmanager
 def alone() -> Iterator[None]:
     """Hold the lock of all who measure, so that they do not disturb each other; without a directory nobody waits."""

@@ -6,6 +6,7 @@ where both were timed, predicted with predicted else.
 
 from __future__ import annotations
 
+from math import floor
 from typing import Final
 
 from winograd.conv.plan_record import Backend, Plan
@@ -20,6 +21,17 @@ MEASURED_GAIN: Final = 1.03
 allow for."""
 
 
+GIVEN: Final = "algorithm given"
+"""How the reason of a plan begins for which an algorithm was forced."""
+
+ANOTHER_GIVEN: Final = "another algorithm was given"
+
+
+def was_given(plan: Plan) -> bool:
+    """Return whether the algorithm was forced: then nothing was compared."""
+    return plan.reason.startswith(GIVEN)
+
+
 def required_gain(plan: Plan) -> float:
     """Return by which factor direct convolution had to be beaten."""
     return MEASURED_GAIN if plan.measured else REQUIRED_GAIN
@@ -31,15 +43,15 @@ def direct_verdict(plan: Plan, label: str) -> str:
         return "a variant, for comparison"
     if plan.backend is Backend.DIRECT:
         return CHOSEN
-    if plan.direct_ms is None or plan.predicted_ms is None:
-        return f"{plan.algorithm_label} was given"
-    timed, chosen = dict(plan.measured).get(label), plan.measured_ms
-    if timed is not None and chosen is not None:
-        return _slower(timed, chosen)
+    if was_given(plan) or plan.direct_ms is None or plan.predicted_ms is None:
+        return ANOTHER_GIVEN
+    timed = dict(plan.measured).get(label)
+    if timed is not None and plan.measured_ms is not None:
+        return _slower(timed, plan.measured_ms)
     return _slower(plan.direct_ms, plan.predicted_ms)
 
 
-def verdict(plan: Plan, predicted: float | None, measured: float | None, obstacle: str, made_anew: bool) -> str:
+def verdict(plan: Plan, predicted: float | None, measured: float | None, obstacle: str, preference: str) -> str:
     """Return why a candidate was not chosen.
 
     Parameters
@@ -49,31 +61,38 @@ def verdict(plan: Plan, predicted: float | None, measured: float | None, obstacl
         Milliseconds of the candidate.
     obstacle : str
         Why it may not be taken; empty where it may.
-    made_anew : bool
-        Whether its transformed filter is above the cap on those that are kept.
+    preference : str
+        What speaks for the chosen one where both are about as fast.
     """
     if obstacle:
         return obstacle
-    return _outrun(plan, predicted, measured) + ("; U above the cap, made anew in every call" if made_anew else "")
-
-
-def _outrun(plan: Plan, predicted: float | None, measured: float | None) -> str:
     if measured is not None and plan.measured_ms is not None:
-        return _against(plan, measured, plan.measured_ms)
+        return _against(plan, measured, plan.measured_ms, preference)
     if plan.predicted_ms is None or predicted is None:
-        return f"{plan.label} was given" if plan.algorithm is not None else plan.reason
+        return ANOTHER_GIVEN if plan.algorithm is not None else plan.reason
     if plan.measured:
-        return "not among the fastest by the model, not timed"
-    return _against(plan, predicted, plan.predicted_ms)
+        return "not timed: not among the fastest by the model"
+    return _against(plan, predicted, plan.predicted_ms, preference)
 
 
-def _against(plan: Plan, milliseconds: float, chosen: float) -> str:
+def _against(plan: Plan, milliseconds: float, chosen: float, preference: str) -> str:
     if plan.backend is Backend.DIRECT:
-        return f"not faster than direct by {required_gain(plan)}: {milliseconds:.3g} ms against {chosen:.3g} ms"
+        gain = floor(100 * chosen / milliseconds) / 100
+        return f"not faster than direct by {required_gain(plan)}: {gain:.2f} times"
     if milliseconds > chosen:
         return _slower(milliseconds, chosen)
-    return "faster by less than more memory or unlike axes are worth"
+    return f"within {_percent(chosen, milliseconds)}: {preference}"
 
 
 def _slower(milliseconds: float, chosen: float) -> str:
-    return f"slower: {milliseconds:.3g} ms against {chosen:.3g} ms"
+    if milliseconds <= chosen:
+        return "as fast"
+    if milliseconds < 2 * chosen:
+        return f"slower by {_percent(milliseconds, chosen)}"
+    ratio = milliseconds / chosen
+    return f"slower: {ratio:.1f} times the time" if ratio < 10 else f"slower: {ratio:.0f} times the time"
+
+
+def _percent(longer: float, shorter: float) -> str:
+    """Return by how much one time is longer than another, at least a tenth of a per cent."""
+    return f"{max(100 * (longer / shorter - 1), 0.1):.2g} %"

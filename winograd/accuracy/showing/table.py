@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 
 MOST_ROWS = 20
 """Rows of a table in a notebook; of more, the first ones and how many are left out."""
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Align columns with spaces, the first to the left and the others to the right, with a rule below the header.
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Collection[int] = (0,)) -> str:
+    """Align columns with spaces, those of ``left`` to the left and the others to the right; a rule below the header.
 
     Examples
     --------
@@ -22,8 +22,11 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [
-        "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])
-        for first, *rest in (header, *rows)
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (header, *rows)
     ]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     return "\n".join(line.rstrip() for line in (lines[0], rule, *lines[1:]))

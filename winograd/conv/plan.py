@@ -22,7 +22,7 @@ from winograd.conv.obstacles import (
     stride_obstacle,
 )
 from winograd.conv.plan_record import Backend, Plan
-from winograd.conv.prediction import DEFAULT_TOLERANCE, checked_tolerance, default_tolerance, predicted_error
+from winograd.conv.prediction import DEFAULT_TOLERANCE, predicted_error, tolerance_or_default
 from winograd.conv.roofline import NOMINAL_THREADS, Algorithm
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.selection import Filters, Selection, best_timing, is_filter_capped, least_error, select
@@ -38,7 +38,6 @@ __all__ = [
     "Filters",
     "Plan",
     "checked_algorithm",
-    "checked_tolerance",
     "make_plan",
     "shape_obstacle",
     "stride_obstacle",
@@ -83,7 +82,7 @@ def make_plan(
     Raises
     ------
     TypeError
-        If the algorithm is none, or threads or a cap is no integer.
+        If the algorithm is none, the tolerance is no number, or threads or a cap is no integer.
     ValueError
         If the tolerance is not above 0, or threads or a cap is below 1, if the axes or taps of a forced algorithm are
         not those of the shape, or not one of its tiles fits into the workspace.
@@ -105,7 +104,7 @@ def make_plan(
             f"dtype {shape.dtype}, {forced.label} needs one of {', '.join(TRANSFORMED_DTYPES)}; leave algorithm out"
         )
     limits = limits_or_default(workspace_cap, filter_cap)
-    allowed = checked_tolerance(default_tolerance(shape.dtype) if tolerance is None else tolerance)
+    allowed = tolerance_or_default(tolerance, shape.dtype)
     terms = Terms(allowed, filters, limits, checked_size("threads", threads))
     return _make_plan(shape, forced if off is None else None, off or obstacle, terms)
 

@@ -250,6 +250,19 @@ def test_a_small_frozen_layer_is_recognised(planned: list[object]) -> None:
     assert list(model[0]._winograd._own._made.values()) == [OWN]
 
 
+def test_a_frozen_layer_packs_for_the_memory_format_in_which_that_is_read() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(128, 128, 1))
+    winograd.convert_(model)
+    winograd.freeze(model)
+    state, image = model[0]._winograd, torch.randn(2, 128, 9, 9)
+    last = image.contiguous(memory_format=torch.channels_last)
+    for x, kept in ((image, False), (last, True), (image, True)):
+        torch.testing.assert_close(model(x), torch.conv2d(x, model[0].weight, model[0].bias))
+        assert bool(state.packed_bytes) == kept
+        assert len(state._own._made) == 1
+    assert len(state.plans) == 1
+
+
 def test_a_frozen_layer_recognises_calls_with_a_computed_weight() -> None:
     layer = Conv3d(64, 64, 3, padding=1)
     winograd.freeze(layer)

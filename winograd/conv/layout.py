@@ -31,6 +31,8 @@ def is_channels_last(tensor: torch.Tensor) -> bool:
     >>> is_channels_last(torch.zeros(1, 4, 5, 6).to(memory_format=torch.channels_last))
     True
     """
+    if tensor.layout is not torch.strided:
+        return False
     if tensor.ndim == 3:
         tensor = tensor.unsqueeze(2)
     sizes, strides = tensor.shape, tensor.stride()

@@ -25,13 +25,14 @@ from winograd.conv.direct import (
     convolve_direct,
     convolve_onednn,
     convolve_packed,
+    is_faster_packed,
     is_slow_in_torch,
     is_worth_packing,
     pack_direct,
 )
 from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
 from winograd.conv.forked import on_usable_threads
-from winograd.conv.layout import as_torch_would, torchs_layout
+from winograd.conv.layout import Layout, as_torch_would, torchs_layout
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct, is_direct
@@ -222,11 +223,13 @@ def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
     return pack_direct(weight, plan.shape) if worthwhile else None
 
 
-def is_torchs_own(plan: Plan, weight: Tensor) -> bool:
-    """Return whether torch's own convolution is all that running the plan with this weight comes to."""
+def torchs_own_layouts(plan: Plan, weight: Tensor) -> tuple[Layout, ...]:
+    """Return for which layouts of the output torch's own convolution is all that running the plan comes to."""
     if plan.backend is not Backend.DIRECT or is_slow_in_torch(weight, plan.shape):
-        return False
-    return plan.filters is Filters.LIVE or not is_worth_packing(plan.shape)
+        return ()
+    if plan.filters is Filters.LIVE or not is_worth_packing(plan.shape):
+        return tuple(Layout)
+    return tuple(layout for layout in Layout if not is_faster_packed(plan.shape, layout))
 
 
 @on_usable_threads

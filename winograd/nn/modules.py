@@ -21,16 +21,17 @@ from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import FUNCTIONS
 from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
+from winograd.conv.layout import Layout, torchs_layout
 from winograd.conv.limits import limits_or_default, memory_limits
 from winograd.conv.operator import (
     UNREADABLE,
     is_recorded,
-    is_torchs_own,
     pack_for_plan,
     read_shape,
     run_plan,
     runnable_plan,
     tensor_obstacle,
+    torchs_own_layouts,
 )
 from winograd.conv.plan import Filters, Plan
 from winograd.conv.prediction import checked_tolerance, default_tolerance
@@ -83,10 +84,10 @@ class _Kept(NamedTuple):
 
 @dataclass(slots=True)
 class _Use:
-    """One plan in use, whether torch's own convolution is all it comes to, and the weight transformed for it."""
+    """One plan in use, where torch's own convolution is all it comes to, and the weight transformed for it."""
 
     plan: Plan
-    is_own: bool
+    own_layouts: tuple[Layout, ...]
     kept: _Kept | None = None
 
     @property
@@ -187,7 +188,8 @@ class LayerState:
         if filters is not self.filters:
             self._drop_packed()
         autocasts = torch.is_autocast_enabled("cpu")
-        if self._own.find(input, weight, bias, geometry, autocasts, watched) is OWN:
+        more = (autocasts, watched, watched and _are_contiguous(input, weight))
+        if self._own.find(input, weight, bias, geometry, *more) is OWN:
             return _torch_own(layer, input, weight, bias, padding)
         obstacle = tensor_obstacle(input, weight, bias)
         tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
@@ -201,11 +203,12 @@ class LayerState:
             except UNREADABLE:
                 return _torch_own(layer, input, weight, bias, padding)
             plan = self._planned(shape, filters, obstacle)
-            use = _Use(plan, is_torchs_own(plan, weight))
+            use = _Use(plan, torchs_own_layouts(plan, weight))
             self._remember(key, use)
-        if use.is_own and (obstacle is None or needs_gradient(input, weight, bias)):
-            self._own.keep(OWN, input, weight, bias, geometry, autocasts, watched)
-        packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN
+        is_own = bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts
+        if is_own and (obstacle is None or needs_gradient(input, weight, bias)):
+            self._own.keep(OWN, input, weight, bias, geometry, *more)
+        packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
         return run_plan(use.plan, input, weight, bias, packed=self._packed(use, weight) if packs else None)
 
     def _planned(self, shape: ConvShape, filters: Filters, obstacle: str | None) -> Plan:
@@ -273,6 +276,12 @@ def _is_watched(layer: Convolution, weight: Tensor) -> bool:
     if weight is not layer._parameters.get("weight") or not isinstance(weight, nn.Parameter):
         return False
     return not hides_writes(weight) and not (weight.requires_grad and torch.is_grad_enabled())
+
+
+def _are_contiguous(input: Tensor, weight: Tensor) -> bool:
+    """Return whether both lie channels first in memory, which decides whether a packed weight is faster."""
+    strided = input.layout is torch.strided and weight.layout is torch.strided
+    return strided and input.is_contiguous() and weight.is_contiguous()
 
 
 def hides_writes(weight: Tensor) -> bool:

@@ -18,6 +18,7 @@ from winograd.conv.direct import (
     is_worth_packing,
     pack_direct,
 )
+from winograd.conv.layout import torchs_layout
 from winograd.conv.shape import ConvShape
 
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
@@ -114,11 +115,26 @@ def test_small_layers_are_left_to_torch() -> None:
     assert not is_worth_packing(shape)
 
 
-def test_small_layers_that_torch_gives_to_onednn_are_worth_packing() -> None:
-    for groups, batch in ((8, 1), (1, 2)):
-        _, weight, shape = empties(batch, 8, 8, (2, 4, 4), (3, 3, 3), padding=1, groups=groups)
-        assert is_worth_packing(shape)
-        assert not is_slow_in_torch(weight, shape)
+@pytest.mark.parametrize(
+    ("given", "arguments", "expected"),
+    [
+        ((2, 8, 8, (2, 4, 4), (1, 1, 1)), {}, False),
+        ((1, 8, 8, (9, 9), (5, 5)), {}, False),
+        ((2, 4, 4, (8, 8), (3, 3)), {"groups": 2}, False),
+        ((2, 16, 16, (8, 8), (3, 3)), {"groups": 16}, False),
+        ((2, 128, 128, (14, 14), (3, 3)), {"groups": 128}, False),
+        ((2, 64, 64, (8, 8), (1, 1)), {}, False),
+        ((2, 64, 64, (3, 3, 3), (3, 3, 3)), {}, True),  # few multiplications, many weights
+        ((2, 32, 32, (8, 8), (3, 3)), {"padding": 1}, True),
+        ((1, 512, 512, (1, 7, 7), (3, 3, 3)), {"groups": 512, "padding": 1}, True),
+    ],
+)
+def test_what_torch_gives_to_onednn_is_worth_packing_from_some_work_on(
+    given: tuple[Any, ...], arguments: dict[str, int], expected: bool
+) -> None:
+    _, weight, shape = empties(*given, **arguments)
+    assert is_worth_packing(shape) == expected
+    assert not is_slow_in_torch(weight, shape)
 
 
 def test_one_tap_is_faster_in_onednn_where_it_is_large() -> None:
@@ -155,13 +171,18 @@ def test_a_packed_weight_is_read_where_copying_the_output_costs_less_than_reorde
     channels: int, size: int, taps: int, memory_format: torch.memory_format, expected: bool
 ) -> None:
     input_, weight, shape = empties(1, channels, 64, (size,) * 3, (taps,) * 3, padding=taps // 2)
-    assert is_faster_packed(input_.contiguous(memory_format=memory_format), weight, shape) == expected
+    layout = torchs_layout(input_.contiguous(memory_format=memory_format), weight)
+    assert is_faster_packed(shape, layout) == expected
 
 
 @pytest.mark.parametrize(("channels", "size", "expected"), [(3, 243, False), (5, 243, True), (3, 16, True)])
 def test_a_packed_weight_is_not_read_for_large_images_of_few_channels(channels: int, size: int, expected: bool) -> None:
     input_, weight, shape = empties(2, channels, 32, (size, size), (3, 3), stride=2)
-    assert is_faster_packed(input_.contiguous(memory_format=torch.channels_last), weight, shape) == expected
+    layout = torchs_layout(input_.contiguous(memory_format=torch.channels_last), weight)
+    assert is_faster_packed(shape, layout) == expected
+    packed = pack_direct(weight, shape)
+    assert packed is not None
+    assert (layout in packed.layouts) == expected
 
 
 def test_writing_an_unfolded_input_is_worth_packing_too() -> None:

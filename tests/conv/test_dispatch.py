@@ -114,10 +114,16 @@ def test_errors_are_torchs_after_a_call_that_looks_alike(
         getattr(winograd, function)(*tensors, **given)
 
 
-def test_lists_and_other_things_are_read_each_time(planned: list[object]) -> None:
-    for _ in range(2):
-        winograd.conv3d(IMAGE, WEIGHT, stride=[1, 1, 1], padding=[1, 1, 1])  # type: ignore[arg-type]
-    assert len(planned) == 2
+def test_lists_are_recognised_as_tuples(planned: list[object]) -> None:
+    for sides in ([1, 1, 1], (1, 1, 1), torch.Size([1, 1, 1])):
+        output = winograd.conv3d(IMAGE, WEIGHT, stride=sides, padding=sides)
+        assert torch.equal(output, torch.conv3d(IMAGE, WEIGHT, stride=sides, padding=sides))
+    assert len(planned) == 1
+    with pytest.raises(TypeError):
+        winograd.conv3d(IMAGE, WEIGHT, stride=[1.0, 1.0, 1.0], padding=[1, 1, 1])  # type: ignore[list-item]
+
+
+def test_things_that_are_no_tensors_are_torchs_to_refuse() -> None:
     for wrong in (None, 3, "text"):
         with pytest.raises(TypeError):
             winograd.conv3d(IMAGE, wrong)  # type: ignore[type-var]
@@ -125,8 +131,12 @@ def test_lists_and_other_things_are_read_each_time(planned: list[object]) -> Non
 
 def test_a_tolerance_is_refused_after_a_call_that_looks_alike() -> None:
     winograd.conv3d(IMAGE, WEIGHT, padding=1)
+    winograd.conv3d(IMAGE, WEIGHT, padding=1, tolerance=1.0)
     with pytest.raises(ValueError, match="must be above 0"):
         winograd.conv3d(IMAGE, WEIGHT, padding=1, tolerance=0)
+    for wrong in (True, "x", [1e-5]):
+        with pytest.raises(TypeError, match=r"tolerance is .*, must be a number above 0 or None"):
+            winograd.conv3d(IMAGE, WEIGHT, padding=1, tolerance=wrong)  # type: ignore[arg-type]
 
 
 def test_gradients_and_transforms_pass_through_a_recognised_call() -> None:
@@ -144,6 +154,26 @@ def test_gradients_and_transforms_pass_through_a_recognised_call() -> None:
         torch.testing.assert_close(*pushed)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert ours(IMAGE, WEIGHT).dtype == own(IMAGE, WEIGHT).dtype == torch.bfloat16
+        for algorithm in (None, "direct"):
+            mixed = winograd.conv3d(IMAGE.bfloat16(), WEIGHT, padding=1, algorithm=algorithm)  # type: ignore[arg-type]
+            assert torch.equal(mixed, own(IMAGE.bfloat16(), WEIGHT))
+
+
+@pytest.mark.parametrize("algorithm", [None, "direct"])
+def test_symbolic_tracing_records_torchs_own_convolution(algorithm: str | None) -> None:
+    class Called(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.bias = torch.nn.Parameter(WEIGHT.clone()), torch.nn.Parameter(BIAS.clone())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return winograd.conv3d(x, self.weight, self.bias, padding=1, algorithm=algorithm)  # type: ignore[arg-type]
+
+    for module in (Called(), torch.nn.Sequential(Conv3d(4, 4, 3, padding=1))):
+        traced = torch.fx.symbolic_trace(module)
+        calls = [node.target for node in traced.graph.nodes if node.op == "call_function"]
+        assert calls == [torch.conv3d]
+        assert torch.equal(traced(IMAGE), module(IMAGE))
 
 
 def test_a_planned_call_gives_way_to_what_c_cannot_compute() -> None:
@@ -202,13 +232,48 @@ def test_a_frozen_layer_keeps_watch_over_its_weight() -> None:
     model = torch.nn.Sequential(Conv3d(64, 64, 3, padding=1))
     winograd.freeze(model)
     layer = model[0]
-    tiny = torch.randn(1, 64, 1, 2, 2)
+    tiny = torch.randn(1, 64, 1, 1, 2)
     layer(LARGE[0])
     layer(tiny)
     assert layer._winograd._own._made
     assert layer._winograd.packed_bytes
     layer.weight.grad = torch.zeros_like(layer.weight)  # a fused optimiser may write now, unseen
     layer(tiny)
+    assert not layer._winograd.packed_bytes
+
+
+def test_a_small_frozen_layer_is_recognised(planned: list[object]) -> None:
+    model = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 1))
+    winograd.convert_(model)
+    winograd.freeze(model)
+    model(IMAGE.expand(2, -1, -1, -1, -1))
+    assert list(model[0]._winograd._own._made.values()) == [OWN]
+
+
+def test_a_frozen_layer_packs_for_the_memory_format_in_which_that_is_read() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(128, 128, 1))
+    winograd.convert_(model)
+    winograd.freeze(model)
+    state, image = model[0]._winograd, torch.randn(2, 128, 9, 9)
+    last = image.contiguous(memory_format=torch.channels_last)
+    for x, kept in ((image, False), (last, True), (image, True)):
+        torch.testing.assert_close(model(x), torch.conv2d(x, model[0].weight, model[0].bias))
+        assert bool(state.packed_bytes) == kept
+        assert len(state._own._made) == 1
+    assert len(state.plans) == 1
+
+
+def test_a_frozen_layer_recognises_calls_with_a_computed_weight() -> None:
+    layer = Conv3d(64, 64, 3, padding=1)
+    winograd.freeze(layer)
+    tiny = torch.randn(1, 64, 1, 1, 2)
+    for weight in (layer.weight * 1, layer.weight * 2):
+        output = layer._conv_forward(tiny, weight, None)
+        assert torch.equal(output, torch.conv3d(tiny, weight, padding=1))
+        assert list(layer._winograd._own._made.values()) == [OWN]
+    layer(LARGE[0])
+    assert layer._winograd.packed_bytes
+    layer._conv_forward(tiny, layer.weight * 3, None)
     assert not layer._winograd.packed_bytes
 
 

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 import winograd
-from winograd.conv import direct, operator
+from winograd.conv import convolve, direct, operator
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
+from winograd.conv.reference_plan import plan_reference
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import ASKED_FOR, SWITCHED_OFF, is_enabled, set_enabled, switched_off
 from winograd.nn import Conv3d
@@ -119,9 +120,19 @@ def test_reports_say_so() -> None:
 
 def test_arrays_follow_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
     image, weight = np.ones((1, 2, 6)), np.ones((2, 2, 3))
+    plans: list[Plan] = []
+
+    def recorded(*given: Any, **more: Any) -> Plan:
+        plans.append(plan_reference(*given, **more))
+        return plans[-1]
+
+    monkeypatch.setattr(convolve, "plan_reference", recorded)
     with set_enabled(False):
         assert np.array_equal(winograd.conv1d(image, weight), np.full((1, 2, 4), 6.0))
     assert np.array_equal(winograd.conv1d(image, weight, algorithm="direct"), np.full((1, 2, 4), 6.0))
+    winograd.conv1d(image, weight)
+    assert [plan.reason for plan in plans[:2]] == [SWITCHED_OFF, ASKED_FOR]
+    assert [plan.backend for plan in plans] == [Backend.DIRECT, Backend.DIRECT, Backend.REFERENCE]
 
 
 def test_compiled_code_may_ask_for_direct_convolution() -> None:

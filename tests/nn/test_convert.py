@@ -15,7 +15,9 @@ from torch.nn.utils import parametrize
 import winograd
 from winograd.conv.limits import set_memory_limits
 from winograd.conv.plan import Backend, Filters
+from winograd.conv.prediction import default_tolerance
 from winograd.nn import convert as convert_module
+from winograd.nn.compare import relative_l2
 from winograd.nn.modules import PlannedConvolution
 
 
@@ -231,7 +233,8 @@ def test_moves_to_another_dtype_are_followed() -> None:
     winograd.freeze(model)
     with torch.inference_mode():
         model(clip())
-        torch.testing.assert_close(model.double()(clip().double()), plain.double()(clip().double()))
+        ours, torchs = (module.double()(clip().double()) for module in (model, plain))
+        assert relative_l2(ours, torchs) <= 4 * default_tolerance("float64")  # of three layers and of torch's own
         assert model.bfloat16()(clip().bfloat16()).dtype == torch.bfloat16
         torch.testing.assert_close(model.float()(clip()), plain.bfloat16().float()(clip()))
 

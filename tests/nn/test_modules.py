@@ -15,6 +15,7 @@ from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.compiler import BuildError
 from winograd.conv import native, operator
 from winograd.conv.plan import Backend, Filters
+from winograd.conv.prediction import default_tolerance
 from winograd.nn import modules
 from winograd.nn.compare import relative_l2
 from winograd.nn.modules import MAX_PLANS
@@ -134,6 +135,17 @@ def test_a_tolerance_that_is_not_positive_is_refused(tolerance: float) -> None:
         winograd.nn.Conv3d(8, 8, 3, tolerance=tolerance)
 
 
+@pytest.mark.parametrize("tolerance", ["x", True, [1e-5]])
+def test_a_tolerance_that_is_no_number_is_refused(tolerance: object) -> None:
+    for refuses in (
+        lambda: winograd.nn.Conv3d(8, 8, 3, tolerance=tolerance),
+        lambda: winograd.convert_(nn.Sequential(nn.Conv3d(8, 8, 3)), tolerance),
+        lambda: winograd.plan_conv((1, 8, 9), (8, 8, 3), tolerance=tolerance),
+    ):
+        with pytest.raises(TypeError, match=r"tolerance is .*, must be a number above 0 or None"):
+            refuses()
+
+
 def test_autocast_and_other_dtypes_follow_torch() -> None:
     plain, _ = pair()
     layer = copy.deepcopy(plain)
@@ -144,7 +156,29 @@ def test_autocast_and_other_dtypes_follow_torch() -> None:
     with torch.inference_mode():
         ours, torchs = (module.double()(image().double()) for module in (layer, plain))
     assert ours.dtype == torch.float64
-    assert (ours - torchs).norm() <= 1e-12 * torchs.norm()  # the largest tiles of the catalogue err by 1e-13
+    assert (ours - torchs).norm() <= 2 * default_tolerance("float64") * torchs.norm()
+
+
+def test_the_default_tolerance_is_that_of_the_dtype() -> None:
+    model = nn.Sequential(nn.Conv3d(32, 32, 3, padding=1))
+    winograd.convert_(model)
+    winograd.freeze(model)
+    built = winograd.nn.Conv3d(32, 32, 3, padding=1)
+    built.load_state_dict(model[0].state_dict())
+    x = torch.randn(1, 32, 8, 20, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for layer in (model[0], built, copy.deepcopy(built)):
+        assert layer.tolerance == default_tolerance("float32")
+        layer.double()
+        assert layer.tolerance == default_tolerance("float64")
+        assert "tolerance=1.86265e-14)" in repr(layer)
+        with torch.inference_mode():
+            expected = torch.conv3d(x, layer.weight, layer.bias, padding=1)
+            assert relative_l2(layer(x), expected) <= 2 * default_tolerance("float64")
+        assert layer.plans[0].terms.tolerance == default_tolerance("float64")
+        layer.tolerance = 1e-3
+        assert (layer.tolerance, layer.plans) == (1e-3, ())
+        layer.tolerance = None
+        assert layer.tolerance == default_tolerance("float64")
 
 
 def test_memory_format_is_torchs() -> None:
@@ -380,6 +414,46 @@ def test_another_parameter_in_the_same_memory_is_followed() -> None:
     layer.weight = nn.Parameter(layer.weight.data.mul_(3))
     assert layer.weight._version == former
     assert_up_to_date(layer)
+
+
+def test_the_same_memory_read_as_another_dtype_is_followed() -> None:
+    layer = winograd.nn.Conv3d(4, 6, 3, padding=1, algorithm=F2_3D).half().requires_grad_(False)
+    winograd.freeze(layer)
+    with torch.inference_mode():
+        layer(volume().half())
+        stamp = modules._Stamp(layer.weight)
+        layer.weight.data, layer.bias = layer.weight.data.view(torch.bfloat16), None
+        assert not stamp.is_of(layer.weight)
+        x = volume().bfloat16()
+        assert relative_l2(layer(x), torch.conv3d(x, layer.weight, padding=1).double()) < 2**-6
+        stamp = modules._Stamp(layer.weight)
+        layer.weight.data = torch._neg_view(layer.weight.data)
+        assert not stamp.is_of(layer.weight)
+
+
+def test_a_transformed_weight_is_not_shared_between_unlike_phases() -> None:
+    layer = winograd.nn.Conv1d(8, 8, 7, stride=4, algorithm=nest(toom_cook(2, 2)))
+    winograd.freeze(layer)
+    x = torch.randn(2, 8, 61)
+    with torch.inference_mode():
+        for stride in (4, 5):
+            layer.stride = (stride,)
+            expected = torch.conv1d(x.double(), layer.weight.double(), layer.bias.double(), stride)
+            assert relative_l2(layer(x), expected) < 2e-6
+    assert [plan.backend for plan in layer.plans] == [Backend.NATIVE] * 2
+
+
+def test_a_weight_dropped_by_another_thread_meanwhile_is_transformed_anew() -> None:
+    _, layer = frozen_pair()
+    state = layer._winograd
+    (use,) = (use for use in state._uses.values() if use.packed is not None)
+    kept = use.kept
+    state._drop_packed()
+    assert (use.kept, use.packed) == (None, None)  # at once: no stamp is left that vouches for nothing
+    use.kept = kept
+    assert state._packed(use, layer.weight) is kept.packed
+    layer.weight.data = layer.weight.data.clone()
+    assert state._packed(use, layer.weight) is not kept.packed
 
 
 def test_other_memory_at_the_same_address_is_noticed() -> None:

@@ -68,7 +68,7 @@ def conv3d(
     Raises
     ------
     RuntimeError, TypeError
-        What ``torch.conv3d`` raises for tensors that do not fit.
+        What ``torch.conv3d`` raises for tensors that do not fit; TypeError for a tolerance that is no number.
     ValueError
         For arrays that do not fit, a tolerance not above 0, and a forced algorithm with other axes or taps.
     NotImplementedError

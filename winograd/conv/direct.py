@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from winograd.conv.layout import as_channels_last, is_channels_last
+from winograd.conv.layout import Layout, as_channels_last
 from winograd.conv.shape import ConvShape
 
 Tensor = torch.Tensor
@@ -33,6 +33,10 @@ _LEAST_MACS = {2: 5_000_000, 3: 1_000_000}
 
 _LEAST_PACKED_MACS = {2: 1_000_000, 3: 300_000}
 """The same with a packed weight."""
+
+_LEAST_REORDERED_MACS, _LEAST_REORDERED = 600_000, 20_000
+"""Multiplications, or numbers of the weight, from which on torch, where it calls oneDNN itself, takes longer to reorder
+the weight each time than a packed one takes to look after, some 5 microseconds."""
 
 _LEAST_UNFOLDED = 60_000
 """Elements of the unfolded input from which on writing them is what takes torch so long."""
@@ -74,27 +78,28 @@ def is_slow_in_torch(weight: Tensor, shape: ConvShape) -> bool:
     return shape.macs >= (_LEAST_MACS[shape.ndim] if _taps(shape) > 1 else _LEAST_POINTWISE_MACS)
 
 
-def is_faster_packed(input: Tensor, weight: Tensor, shape: ConvShape) -> bool:
-    """Return whether oneDNN is faster with a packed weight than with these tensors as they are.
+def is_faster_packed(shape: ConvShape, layout: Layout) -> bool:
+    """Return whether oneDNN is faster with a packed weight than with the weight as it is, for outputs of a layout.
 
     With a packed weight it writes channels last; where the output is to be contiguous, copying it may cost more than
     reordering the weight does, and does so for one tap.
     """
     outputs = shape.batch * shape.outputs * math.prod(shape.output)
-    if is_channels_last(input) or is_channels_last(weight):
+    weights = math.prod(shape.weight_sizes)
+    if layout is Layout.CHANNELS_LAST:
         few = shape.ndim == 2 and shape.channels <= _FEW_CHANNELS and not _is_unfolded(shape)
-        return not (few and outputs > _MANY_OUTPUTS * weight.numel())
-    return _taps(shape) > 1 and (outputs <= _CHEAPLY_COPIED or weight.numel() >= 2 * outputs)
+        return not (few and outputs > _MANY_OUTPUTS * weights)
+    return _taps(shape) > 1 and (outputs <= _CHEAPLY_COPIED or weights >= 2 * outputs)
 
 
 def is_worth_packing(shape: ConvShape) -> bool:
     """Return whether oneDNN with a packed weight is faster than torch's own convolution by more than its call costs."""
     if shape.ndim not in _REORDER:
         return False
-    if not _is_unfolded(shape):
-        return True  # torch calls oneDNN itself, and reorders the weight each time
     if _taps(shape) == 1:
         return shape.macs >= _LEAST_PACKED_POINTWISE_MACS
+    if not _is_unfolded(shape):
+        return shape.macs >= _LEAST_REORDERED_MACS or math.prod(shape.weight_sizes) >= _LEAST_REORDERED
     return shape.macs >= _LEAST_PACKED_MACS[shape.ndim] or shape.macs >= shape.outputs * _LEAST_UNFOLDED
 
 
@@ -124,13 +129,14 @@ def _pad_rest(input: Tensor, shape: ConvShape) -> Tensor:
 class PackedDirect:
     """A weight in the layout that oneDNN's direct convolution of one shape reads; opaque, and not to be saved.
 
-    The rest of the arguments lies ready beside it: a call of a small layer takes hardly longer than putting them
-    together.
+    The rest of the arguments lies ready beside it, and for which layouts of the output it is faster than the weight as
+    it is: a call of a small layer takes hardly longer than putting them together.
     """
 
     shape: ConvShape
     blocked: Tensor
     arguments: tuple[Any, ...]
+    layouts: tuple[Layout, ...]
 
     @property
     def nbytes(self) -> int:
@@ -157,7 +163,8 @@ def pack_direct(weight: Tensor, shape: ConvShape) -> PackedDirect | None:
     with torch.no_grad():
         dense = weight.detach().contiguous().to_mkldnn()
         blocked = reorder(dense, padding, stride, dilation, groups, sizes)
-    return PackedDirect(shape, blocked, (padding, stride, dilation, groups, "none", [], ""))
+    layouts = tuple(layout for layout in Layout if is_faster_packed(shape, layout))
+    return PackedDirect(shape, blocked, (padding, stride, dilation, groups, "none", [], ""), layouts)
 
 
 def _packable(weight: Tensor, shape: ConvShape) -> bool:

@@ -56,9 +56,11 @@ class Decisions:
         self, input: Tensor, weight: Tensor, bias: Tensor | None, arguments: Arguments, *more: Hashable
     ) -> Decision | None:
         """Return what was decided for such a call; None if nothing was, or if the call cannot be told from others."""
+        if not are_tensors(input, weight, bias):
+            return None
         try:
             decision = self._made.get(_call_key(input, weight, bias, arguments, more))
-        except (AttributeError, TypeError):  # no tensors, a list as an argument, sizes that are symbols
+        except TypeError:  # an argument that is neither number nor tuple, sizes that are symbols
             return None
         if decision is None or has_lost_threads():
             return None
@@ -84,6 +86,24 @@ class Decisions:
     def forget(self) -> None:
         """Drop all decisions."""
         self._made.clear()
+
+
+def are_tensors(input: object, weight: object, bias: object) -> bool:
+    """Return whether these are tensors, the bias perhaps None; what torch.fx passes while it traces is none."""
+    return isinstance(input, Tensor) and isinstance(weight, Tensor) and (bias is None or isinstance(bias, Tensor))
+
+
+def as_tuples(arguments: Arguments) -> Arguments:
+    """Return arguments with tuples for lists, which torch takes alike and no key can hold.
+
+    Examples
+    --------
+    >>> as_tuples((1, [2, 2], (0, 0), 1))
+    (1, (2, 2), (0, 0), 1)
+    """
+    if list not in map(type, arguments):
+        return arguments
+    return tuple(tuple(one) if isinstance(one, list) else one for one in arguments)
 
 
 def needs_gradient(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
@@ -116,6 +136,6 @@ def _call_key(
 def _are_plain(arguments: Arguments) -> bool:
     """Return whether the arguments are what they equal: torch refuses 1.0, which equals 1."""
     return all(
-        type(one) in (int, str) or (type(one) is tuple and all(type(entry) is int for entry in one))
+        type(one) in (int, str) or (isinstance(one, tuple) and all(type(entry) is int for entry in one))
         for one in arguments
     )

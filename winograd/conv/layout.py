@@ -31,6 +31,8 @@ def is_channels_last(tensor: torch.Tensor) -> bool:
     >>> is_channels_last(torch.zeros(1, 4, 5, 6).to(memory_format=torch.channels_last))
     True
     """
+    if tensor.layout is not torch.strided:
+        return False
     if tensor.ndim == 3:
         tensor = tensor.unsqueeze(2)
     sizes, strides = tensor.shape, tensor.stride()
@@ -83,8 +85,6 @@ def torchs_layout(input: torch.Tensor, weight: torch.Tensor) -> Layout:
     return Layout.CHANNELS_LAST if last else Layout.CHANNELS_FIRST
 
 
-def as_torch_would(output: torch.Tensor, input: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Return the output (N, K, sizes...) in the memory format that torch's convolution of these two would give it."""
-    if torchs_layout(input, weight) is Layout.CHANNELS_LAST:
-        return as_channels_last(output)
-    return output.contiguous()
+def as_torch_would(output: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """Return the output (N, K, sizes...) with the strides that torch gives to outputs of a layout."""
+    return as_channels_last(output) if layout is Layout.CHANNELS_LAST else output.contiguous()

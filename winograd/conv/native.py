@@ -23,7 +23,7 @@ from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.emit import emit
 from winograd.codegen.kernel_shape import KernelShape, Triple
-from winograd.conv.forked import usable_threads
+from winograd.conv.forked import on_usable_threads
 from winograd.conv.layout import Layout, dense_layout, in_layout, is_channels_last, is_dense_in
 from winograd.conv.schedule import Schedule, choose_schedule
 from winograd.conv.scratch import Scratch, fresh_memory, scratch
@@ -96,7 +96,7 @@ class NativeConvolution:
         self._library = _declared(load(emit(self.algorithm, "c", dtype=dtype)))
         self._panel = int(self._library.winograd_panel())
 
-    @usable_threads()
+    @on_usable_threads
     def pack(self, weight: torch.Tensor) -> PackedFilter:
         """Transform a filter in float64, round it once to what is computed with and pack it.
 
@@ -126,7 +126,7 @@ class NativeConvolution:
             raise MemoryError(f"no memory to transform a filter of shape {tuple(weight.shape)}")
         return PackedFilter(values, channels, outputs, self._digest)
 
-    @usable_threads()
+    @on_usable_threads
     def convolve(
         self,
         input: torch.Tensor,

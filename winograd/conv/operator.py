@@ -30,9 +30,9 @@ from winograd.conv.direct import (
     is_worth_packing,
     pack_direct,
 )
-from winograd.conv.dispatch import OWN, Decisions, needs_gradient
-from winograd.conv.forked import usable_threads
-from winograd.conv.layout import as_torch_would, torchs_layout
+from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
+from winograd.conv.forked import on_usable_threads
+from winograd.conv.layout import Layout, as_torch_would, torchs_layout
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.scratch import scratch
 from winograd.conv.shape import ConvShape
@@ -72,7 +72,8 @@ def convolve_torch(
         chosen = algorithm is None or is_direct(algorithm)
         return own() if chosen else _convolve_apart(own, input, weight, bias, arguments, ndim, tolerance, algorithm)
     if algorithm is None or isinstance(algorithm, str):
-        decision = _decisions.find(input, weight, bias, given, ndim, tolerance, algorithm)
+        more = (ndim, tolerance, tolerance is True, algorithm)  # True equals 1.0, and is refused
+        decision = _decisions.find(input, weight, bias, as_tuples(given), *more)
         if decision is OWN:
             return own()
         if isinstance(decision, Plan) and tensor_obstacle(input, weight, bias) is None:
@@ -85,7 +86,7 @@ def is_recorded() -> bool:
     return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
 
 
-@usable_threads()
+@on_usable_threads
 def _convolve_planned(
     own: Callable[[], Tensor],
     input: Tensor,
@@ -100,7 +101,7 @@ def _convolve_planned(
         shape = read_shape(input, weight, bias, arguments, ndim=ndim)
     except UNREADABLE:
         output = own()  # torch's own error, or what only torch can read, such as mixed dtypes under autocast
-        if algorithm is not None:
+        if algorithm is not None and not is_direct(algorithm):
             raise
         return output
     obstacle = tensor_obstacle(input, weight, bias)
@@ -108,9 +109,10 @@ def _convolve_planned(
     is_fastest = obstacle is not None or not is_slow_in_torch(weight, shape)
     is_own = plan.backend is Backend.DIRECT and is_fastest
     if algorithm is None or isinstance(algorithm, str):
-        given = (arguments.stride, arguments.padding, arguments.dilation, arguments.groups)
+        given = as_tuples((arguments.stride, arguments.padding, arguments.dilation, arguments.groups))
+        more = (ndim, tolerance, tolerance is True, algorithm)
         if obstacle is None or (is_own and needs_gradient(input, weight, bias)):
-            _decisions.keep(OWN if is_own else plan, input, weight, bias, given, ndim, tolerance, algorithm)
+            _decisions.keep(OWN if is_own else plan, input, weight, bias, given, *more)
     return own() if is_own else run_plan(plan, input, weight, bias)
 
 
@@ -139,6 +141,8 @@ def read_shape(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: Co
     TypeError, ValueError, AttributeError
         If the arguments make no convolution, or are no tensors: let torch's own raise its error.
     """
+    if not are_tensors(input, weight, bias):
+        raise TypeError("input, weight and bias must be tensors")
     if weight.ndim != ndim + 2:
         raise ValueError(f"weight has {weight.ndim} axes, must have {ndim + 2}")
     for name, other in (("weight", weight), ("bias", bias)):
@@ -218,7 +222,7 @@ def _transform_obstacle(tensors: list[Tensor]) -> str | None:
     return None
 
 
-@usable_threads()
+@on_usable_threads
 def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
     """Return the weight as the plan's backend reads it fastest, or None where it reads the weight itself.
 
@@ -231,14 +235,16 @@ def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
     return pack_direct(weight, plan.shape) if worthwhile else None
 
 
-def is_torchs_own(plan: Plan, weight: Tensor) -> bool:
-    """Return whether torch's own convolution is all that running the plan with this weight comes to."""
+def torchs_own_layouts(plan: Plan, weight: Tensor) -> tuple[Layout, ...]:
+    """Return for which layouts of the output torch's own convolution is all that running the plan comes to."""
     if plan.backend is not Backend.DIRECT or is_slow_in_torch(weight, plan.shape):
-        return False
-    return plan.filters is Filters.LIVE or not is_worth_packing(plan.shape)
+        return ()
+    if plan.filters is Filters.LIVE or not is_worth_packing(plan.shape):
+        return tuple(Layout)
+    return tuple(layout for layout in Layout if not is_faster_packed(plan.shape, layout))
 
 
-@usable_threads()
+@on_usable_threads
 def run_plan(
     plan: Plan,
     input: Tensor,
@@ -291,16 +297,17 @@ def run_plan(
 
 
 def _run_in_torch(plan: Plan, input: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed | None) -> Tensor:
-    if plan.backend is Backend.COMPOSED:
+    layout = torchs_layout(input, weight)
+    if isinstance(packed, PackedDirect) and layout in packed.layouts:
+        output = convolve_packed(input, packed, bias)
+    elif plan.backend is Backend.COMPOSED:
         assert plan.algorithm is not None
         output = convolve_composed(input, weight, bias, algorithm=plan.algorithm, padding=plan.shape.padding)
-    elif isinstance(packed, PackedDirect) and is_faster_packed(input, weight, plan.shape):
-        output = convolve_packed(input, packed, bias)
     elif is_slow_in_torch(weight, plan.shape) and tensor_obstacle(input, weight, bias) is None:
         output = convolve_onednn(input, weight, bias, plan.shape)
     else:
         return convolve_direct(input, weight, bias, plan.shape)
-    return as_torch_would(output, input, weight)
+    return as_torch_would(output, layout)
 
 
 def _with_epilogue(output: Tensor, residual: Tensor | None, relu: bool) -> Tensor:

@@ -24,9 +24,8 @@ from winograd.conv.obstacles import (
 from winograd.conv.plan_record import Backend, Plan
 from winograd.conv.prediction import (
     DEFAULT_TOLERANCE,
-    checked_tolerance,
-    default_tolerance,
     predicted_error,
+    tolerance_or_default,
     unrounded_error,
 )
 from winograd.conv.ranking import error_obstacle
@@ -46,7 +45,6 @@ __all__ = [
     "Filters",
     "Plan",
     "checked_algorithm",
-    "checked_tolerance",
     "make_plan",
     "shape_obstacle",
     "stride_obstacle",
@@ -91,7 +89,7 @@ def make_plan(
     Raises
     ------
     TypeError
-        If the algorithm is none, or threads or a cap is no integer.
+        If the algorithm is none, the tolerance is no number, or threads or a cap is no integer.
     ValueError
         If the tolerance is not above 0, or threads or a cap is below 1, if the axes or taps of a forced algorithm are
         not those of the shape, or not one of its tiles fits into the workspace.
@@ -113,7 +111,7 @@ def make_plan(
             f"dtype {shape.dtype}, {forced.label} needs one of {', '.join(TRANSFORMED_DTYPES)}; leave algorithm out"
         )
     limits = limits_or_default(workspace_cap, filter_cap)
-    allowed = checked_tolerance(default_tolerance(shape.dtype) if tolerance is None else tolerance)
+    allowed = tolerance_or_default(tolerance, shape.dtype)
     terms = Terms(allowed, filters, limits, checked_size("threads", threads))
     return _make_plan(shape, forced if off is None else None, off or obstacle, terms)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from numbers import Real
 from typing import Final
 
 from winograd.accuracy.model import PHI, predict_relative_l2
@@ -111,16 +112,32 @@ def default_tolerance(dtype: str) -> float:
     return DEFAULT_TOLERANCE * (FLOAT64_SHARE if dtype == "float64" else 1)
 
 
-def checked_tolerance(tolerance: float | None) -> float:
-    """Return the tolerance, that of float32 for None.
+def checked_tolerance(tolerance: float | None) -> float | None:
+    """Return the tolerance as a float; None, which takes that of the dtype, stays None.
 
     Raises
     ------
+    TypeError
+        If it is no number.
     ValueError
         If it is not above 0.
     """
     if tolerance is None:
-        return DEFAULT_TOLERANCE
+        return None
+    if isinstance(tolerance, bool) or not isinstance(tolerance, Real):
+        raise TypeError(f"tolerance is {str(tolerance)[:40]!r}, must be a number above 0 or None")
     if not tolerance > 0:
         raise ValueError(f"tolerance is {tolerance}, must be above 0; None takes {DEFAULT_TOLERANCE}")
     return float(tolerance)
+
+
+def tolerance_or_default(tolerance: float | None, dtype: str) -> float:
+    """Return the tolerance, that of the dtype for None; raises as `checked_tolerance`.
+
+    Examples
+    --------
+    >>> tolerance_or_default(None, "float32"), tolerance_or_default(1e-6, "float64")
+    (1e-05, 1e-06)
+    """
+    checked = checked_tolerance(tolerance)
+    return default_tolerance(dtype) if checked is None else checked

@@ -16,7 +16,7 @@ from winograd.algebra.toom_cook import toom_cook
 from winograd.conv import roofline
 from winograd.conv.phases import phases_of
 from winograd.conv.plan import Backend, Plan, checked_algorithm, composed_plan, stride_obstacle
-from winograd.conv.prediction import WORKING, checked_tolerance, predicted_error, rounded_to
+from winograd.conv.prediction import WORKING, predicted_error, rounded_to, tolerance_or_default
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct, switched_off
 
@@ -28,7 +28,7 @@ def plan_reference(
     algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
 ) -> Plan:
     """Return the plan for a convolution of NumPy arrays; see `winograd.conv.plan.make_plan` for what is raised."""
-    allowed = checked_tolerance(tolerance)
+    allowed = tolerance_or_default(tolerance, "float32")
     off = switched_off(algorithm)
     forced = None if algorithm is None or isinstance(algorithm, str) else checked_algorithm(shape, algorithm)
     if off is not None:

@@ -62,6 +62,8 @@ def set_enabled(enabled: bool) -> _Switching:
     Off, `winograd.conv3d`, the modules, converted models and `winograd.plan_conv` compute directly, and their plans say
     so; layers plan anew at their next forward. On again, layers use the plans that they had. Plans that are held
     elsewhere stay as they are. The setting is that of the process: threads that set it at once disturb each other.
+    Memory formats of outputs stay those of `winograd.conv3d`: some of batch 1 are channels last, as their input is,
+    where torch's own would be contiguous.
     It begins as on, unless the environment variable ``WINOGRAD_DISABLE`` is set to anything but 0 when this is loaded.
 
     Parameters

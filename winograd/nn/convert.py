@@ -17,7 +17,8 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
 from winograd.conv.limits import limits_or_default
-from winograd.conv.plan import DEFAULT_TOLERANCE, Filters, checked_tolerance
+from winograd.conv.plan import Filters
+from winograd.conv.prediction import checked_tolerance
 from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
 from winograd.nn.modules import PLANNED, Convolution, LayerState, PlannedConvolution, hides_writes, planned_class
 from winograd.nn.report import ConversionReport, LayerEntry
@@ -27,7 +28,7 @@ _Model = TypeVar("_Model", bound=nn.Module)
 
 def convert_(
     model: nn.Module,
-    tolerance: float = DEFAULT_TOLERANCE,
+    tolerance: float | None = None,
     filter_fn: Callable[[str, nn.Module], bool] | None = None,
     *,
     workspace_cap: int | None = None,
@@ -43,8 +44,9 @@ def convert_(
     ----------
     model : torch.nn.Module
         Changed in place, or not at all if an error is raised.
-    tolerance : float
-        Largest predicted relative L2 error of one layer, positive; see `winograd.conv3d`.
+    tolerance : float, optional
+        Largest predicted relative L2 error of one layer, positive; see `winograd.conv3d`. None takes that of the dtype
+        that a layer runs with: 1e-5, and 1.9e-14 for float64.
     filter_fn : callable, optional
         Called with the name and the module of each convolution; those for which it returns False stay as they are.
     workspace_cap, filter_cap : int, optional
@@ -64,7 +66,7 @@ def convert_(
     Raises
     ------
     TypeError
-        If the model is no module, or is scripted or compiled, or a cap is no integer.
+        If the model is no module, or is scripted or compiled, tolerance is no number, or a cap is no integer.
     ValueError
         If tolerance is not a positive number, a cap is below 1, or tuning is another word.
 
@@ -218,7 +220,11 @@ def _refusal(name: str, module: Convolution, filter_fn: Callable[[str, nn.Module
 
 
 def _convert_all(
-    layers: list[Convolution], tolerance: float, workspace_cap: int | None, filter_cap: int | None, tuning: Tuning
+    layers: list[Convolution],
+    tolerance: float | None,
+    workspace_cap: int | None,
+    filter_cap: int | None,
+    tuning: Tuning,
 ) -> None:
     """Convert all of the layers, or none if an error is raised on the way."""
     fresh = [layer for layer in layers if not isinstance(layer, PlannedConvolution)]
@@ -231,16 +237,16 @@ def _convert_all(
         raise
     for layer in layers:
         # A layer that was built as a planned one keeps the tolerance and the tuning it was built with.
-        if isinstance(layer, PlannedConvolution) and layer._winograd.original and layer.tolerance != tolerance:
-            layer.tolerance = tolerance
         state: LayerState = vars(layer)["_winograd"]
+        if state.original and state.tolerance != tolerance:
+            state.tolerate(tolerance)
         if state.original and state.tuning is not tuning:
             state.change(tuning=tuning)
         if (state.workspace_cap, state.filter_cap) != (workspace_cap, filter_cap):
             state.limit(workspace_cap, filter_cap)
 
 
-def _convert(layer: Convolution, tolerance: float) -> None:
+def _convert(layer: Convolution, tolerance: float | None) -> None:
     original = type(layer)
     planned = planned_class(original)
     vars(layer)["_winograd"] = LayerState(tolerance, original=original)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, SupportsIndex
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -20,19 +20,21 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import FUNCTIONS
-from winograd.conv.dispatch import OWN, Decisions, needs_gradient
+from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
+from winograd.conv.layout import Layout, torchs_layout
 from winograd.conv.limits import limits_or_default, memory_limits
 from winograd.conv.operator import (
     UNREADABLE,
     is_recorded,
-    is_torchs_own,
     pack_for_plan,
     read_shape,
     run_plan,
     runnable_plan,
     tensor_obstacle,
+    torchs_own_layouts,
 )
-from winograd.conv.plan import Filters, Plan, checked_tolerance
+from winograd.conv.plan import Filters, Plan
+from winograd.conv.prediction import checked_tolerance, default_tolerance
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct, is_enabled
 from winograd.conv.tuning import tuned_plan
@@ -69,16 +71,30 @@ class _Stamp:
 
 def _facts(weight: Tensor) -> tuple[Any, ...]:
     # Two parameters may share memory, each with its own count of writes: hence the id.
-    return id(weight), weight._version, weight.data_ptr(), weight.shape, weight.stride()
+    content = weight._version, weight.data_ptr(), weight.dtype, weight.is_neg()
+    return id(weight), *content, weight.shape, weight.stride()
+
+
+class _Kept(NamedTuple):
+    """A transformed weight, with the stamp of the weight at that time: threads see both or neither."""
+
+    packed: Packed | None
+    stamp: _Stamp
 
 
 @dataclass(slots=True)
 class _Use:
-    """One plan in use, and the weight as it was transformed for it, with the stamp of the weight at that time."""
+    """One plan in use, where torch's own convolution is all it comes to, and the weight transformed for it."""
 
     plan: Plan
-    packed: Packed | None = None
-    stamp: _Stamp | None = None
+    own_layouts: tuple[Layout, ...]
+    kept: _Kept | None = None
+
+    @property
+    def packed(self) -> Packed | None:
+        """The transformed weight."""
+        kept = self.kept
+        return None if kept is None else kept.packed
 
 
 class LayerState:
@@ -89,7 +105,7 @@ class LayerState:
     Parameters
     ----------
     tolerance : float or None
-        Allowed relative L2 error of the layer; None takes the default.
+        Allowed relative L2 error of the layer; None takes that of the dtype it runs with.
     algorithm : BilinearAlgorithm, NestedAlgorithm or "direct", optional
         Forces this one.
     original : type, optional
@@ -114,7 +130,6 @@ class LayerState:
     ) -> None:
         self.tuning = checked_tuning(tuning)
         self.tolerance = checked_tolerance(tolerance)
-        self.has_default = tolerance is None
         self.algorithm = algorithm
         self.original = original
         self.filters = filters
@@ -126,7 +141,7 @@ class LayerState:
 
     def __reduce__(self) -> tuple[Any, ...]:
         caps = (self.workspace_cap, self.filter_cap)
-        return LayerState, (self._asked, self.algorithm, self.original, self.filters, *caps, self.tuning)
+        return LayerState, (self.tolerance, self.algorithm, self.original, self.filters, *caps, self.tuning)
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -134,14 +149,9 @@ class LayerState:
         return tuple(use.plan for use in self._uses.values())
 
     @property
-    def _asked(self) -> float | None:
-        """The tolerance that was asked for; None takes the default one of the dtype."""
-        return None if self.has_default else self.tolerance
-
-    @property
     def packed_bytes(self) -> int:
         """Bytes of the transformed weights that are kept."""
-        kept = {id(use.packed): use.packed for use in self._uses.values() if use.packed is not None}
+        kept = {id(packed): packed for use in list(self._uses.values()) if (packed := use.packed) is not None}
         return sum(packed.nbytes for packed in kept.values())
 
     def limit(self, workspace_cap: int | None, filter_cap: int | None) -> None:
@@ -150,17 +160,19 @@ class LayerState:
         self.workspace_cap, self.filter_cap = workspace_cap, filter_cap
         self._forget()
 
+    def tolerate(self, tolerance: float | None) -> None:
+        """Take another tolerance, None for that of the dtype, and drop what was planned under the old one."""
+        self.tolerance = checked_tolerance(tolerance)
+        self._forget()
+
     def change(
         self,
         *,
-        tolerance: float | None = None,
         algorithm: Algorithm | None = None,
         filters: Filters | None = None,
         tuning: Tuning | None = None,
     ) -> None:
         """Take new settings, those that are not None, and drop what was planned and transformed under the old ones."""
-        if tolerance is not None:
-            self.tolerance, self.has_default = checked_tolerance(tolerance), False
         self.algorithm = self.algorithm if algorithm is None else algorithm
         self.filters = self.filters if filters is None else filters
         self.tuning = self.tuning if tuning is None else tuning
@@ -168,13 +180,17 @@ class LayerState:
 
     def convolve(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve with the stride, dilation and groups of the layer, by the plan for this shape."""
-        if not isinstance(input, Tensor):
+        if not are_tensors(input, weight, bias):
             return _torch_own(layer, input, weight, bias, padding)
-        geometry = (layer.stride, padding, layer.dilation, layer.groups)
+        geometry = as_tuples((layer.stride, padding, layer.dilation, layer.groups))
+        watched = self.filters is Filters.FROZEN and _is_watched(layer, weight)
+        filters = Filters.FROZEN if watched else Filters.LIVE
+        if filters is not self.filters:
+            self._drop_packed()
         autocasts = torch.is_autocast_enabled("cpu")
-        if self._own.find(input, weight, bias, geometry, autocasts) is OWN and self._may_pass(layer, weight):
+        more = (autocasts, watched, watched and _are_contiguous(input, weight))
+        if self._own.find(input, weight, bias, geometry, *more) is OWN:
             return _torch_own(layer, input, weight, bias, padding)
-        filters = self.filters if _is_watched(layer, weight) else Filters.LIVE
         obstacle = tensor_obstacle(input, weight, bias)
         tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
         around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
@@ -182,37 +198,32 @@ class LayerState:
         use = self._uses.get(key)
         if use is None:
             try:
-                shape = read_shape(input, weight, bias, ConvArguments(*geometry), ndim=weight.ndim - 2)
+                arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
+                shape = read_shape(input, weight, bias, arguments, ndim=weight.ndim - 2)
             except UNREADABLE:
                 return _torch_own(layer, input, weight, bias, padding)
-            use = _Use(self._planned(shape, filters, obstacle))
+            plan = self._planned(shape, filters, obstacle)
+            use = _Use(plan, torchs_own_layouts(plan, weight))
             self._remember(key, use)
-        if filters is Filters.LIVE:
-            self._drop_packed()
-        elif obstacle is None and use.plan.filters is Filters.FROZEN:
-            self._pack(use, weight)
-        settled = obstacle is None or needs_gradient(input, weight, bias)
-        if settled and filters is self.filters and is_torchs_own(use.plan, weight):
-            self._own.keep(OWN, input, weight, bias, geometry, autocasts)
-        return run_plan(use.plan, input, weight, bias, packed=use.packed)
+        is_own = bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts
+        if is_own and (obstacle is None or needs_gradient(input, weight, bias)):
+            self._own.keep(OWN, input, weight, bias, geometry, *more)
+        packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
+        return run_plan(use.plan, input, weight, bias, packed=self._packed(use, weight) if packs else None)
 
     def _planned(self, shape: ConvShape, filters: Filters, obstacle: str | None) -> Plan:
         """Return the plan for a shape, measured where that was asked for and can be done."""
         caps = {"workspace_cap": self.workspace_cap, "filter_cap": self.filter_cap}
         if self.tuning is Tuning.MEASURE and self.algorithm is None and obstacle is None:
-            return tuned_plan(shape, tolerance=self._asked, filters=filters, **caps)
+            return tuned_plan(shape, tolerance=self.tolerance, filters=filters, **caps)
         return runnable_plan(
             shape,
-            tolerance=self._asked,
+            tolerance=self.tolerance,
             algorithm=self.algorithm,
             filters=filters,
             obstacle=obstacle,
             **caps,
         )
-
-    def _may_pass(self, layer: Convolution, weight: Tensor) -> bool:
-        """Return whether a call may go to torch with what is packed for other shapes staying as it is."""
-        return self.filters is Filters.LIVE or _is_watched(layer, weight)
 
     def _remember(self, key: tuple[Any, ...], use: _Use) -> None:
         self._uses[key] = use
@@ -224,21 +235,37 @@ class LayerState:
         self._uses = {}
         self._own.forget()
 
-    def _pack(self, use: _Use, weight: Tensor) -> None:
-        """Transform the weight for the plan unless that was done, for this plan or another with the same algorithm."""
-        if use.stamp is not None and use.stamp.is_of(weight):
-            return
-        stamp = _Stamp(weight)  # before the weight is read: a write meanwhile shows
+    def _packed(self, use: _Use, weight: Tensor) -> Packed | None:
+        """Return the weight transformed for the plan, now unless that was done, for this plan or one that reads it too.
+
+        What is returned was made of this weight, whatever other threads keep or drop meanwhile.
+        """
+        kept = use.kept
+        if kept is None or not kept.stamp.is_of(weight):
+            stamp = _Stamp(weight)  # before the weight is read: a write meanwhile shows
+            kept = self._kept_for(use.plan, weight) or _Kept(pack_for_plan(use.plan, weight), stamp)
+            use.kept = kept
+        return kept.packed
+
+    def _kept_for(self, plan: Plan, weight: Tensor) -> _Kept | None:
+        """Return the weight as it was transformed for a plan of another size that transforms it alike."""
         for other in list(self._uses.values()):
-            same = use.plan.algorithm is not None and other.plan.algorithm == use.plan.algorithm
-            if same and other.stamp is not None and other.stamp.is_of(weight):
-                use.packed, use.stamp = other.packed, other.stamp
-                return
-        use.packed, use.stamp = pack_for_plan(use.plan, weight), stamp
+            kept = other.kept
+            if kept is not None and _packs_alike(plan, other.plan) and kept.stamp.is_of(weight):
+                return kept
+        return None
 
     def _drop_packed(self) -> None:
         for use in list(self._uses.values()):
-            use.packed = use.stamp = None
+            use.kept = None
+
+
+def _packs_alike(one: Plan, other: Plan) -> bool:
+    """Return whether both plans transform a weight by the same algorithm, split into the same phases."""
+    if one.algorithm is None or one.algorithm != other.algorithm:
+        return False
+    geometries = [(plan.shape.stride, plan.shape.dilation, plan.shape.groups) for plan in (one, other)]
+    return geometries[0] == geometries[1]
 
 
 def _is_watched(layer: Convolution, weight: Tensor) -> bool:
@@ -251,6 +278,12 @@ def _is_watched(layer: Convolution, weight: Tensor) -> bool:
     return not hides_writes(weight) and not (weight.requires_grad and torch.is_grad_enabled())
 
 
+def _are_contiguous(input: Tensor, weight: Tensor) -> bool:
+    """Return whether both lie channels first in memory, which decides whether a packed weight is faster."""
+    strided = input.layout is torch.strided and weight.layout is torch.strided
+    return strided and input.is_contiguous() and weight.is_contiguous()
+
+
 def hides_writes(weight: Tensor) -> bool:
     """Return whether torch does not count all writes to a weight.
 
@@ -260,7 +293,7 @@ def hides_writes(weight: Tensor) -> bool:
 
 
 def _torch_own(layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
-    return FUNCTIONS[weight.ndim - 2](input, weight, bias, layer.stride, padding, layer.dilation, layer.groups)
+    return FUNCTIONS[len(layer.kernel_size)](input, weight, bias, layer.stride, padding, layer.dilation, layer.groups)
 
 
 class PlannedConvolution(Convolution):
@@ -270,12 +303,14 @@ class PlannedConvolution(Convolution):
 
     @property
     def tolerance(self) -> float:
-        """Allowed relative L2 error of this layer; plans are made anew when it is set."""
-        return self._winograd.tolerance
+        """Allowed relative L2 error of this layer; plans are made anew when it is set, None takes that of the dtype."""
+        asked, weight = self._winograd.tolerance, getattr(self, "weight", None)
+        dtype = str(getattr(weight, "dtype", "float32")).removeprefix("torch.")
+        return default_tolerance(dtype) if asked is None else asked
 
     @tolerance.setter
-    def tolerance(self, value: float) -> None:
-        self._winograd.change(tolerance=value)
+    def tolerance(self, value: float | None) -> None:
+        self._winograd.tolerate(value)
 
     @property
     def algorithm(self) -> Algorithm | None:
@@ -334,7 +369,7 @@ class Conv3d(_Built, nn.Conv3d):
         As `torch.nn.Conv3d`.
     tolerance : float, optional
         Allowed relative L2 error against exact arithmetic, as predicted for independent zero-mean inputs; that of
-        the dtype if None, 1e-5 but for float64.
+        the dtype that it runs with if None: 1e-5, and 1.9e-14 for float64.
     algorithm : BilinearAlgorithm, NestedAlgorithm or "direct", optional
         Forces this one, whatever its error and speed; "direct" switches Winograd off for this layer.
     tuning : "model" or "measure"
@@ -342,6 +377,8 @@ class Conv3d(_Built, nn.Conv3d):
 
     Raises
     ------
+    TypeError
+        If the tolerance is no number.
     ValueError
         If the tolerance is not above 0, or tuning is another word; at the first forward if the algorithm does not fit
         the weight.

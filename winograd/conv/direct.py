@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from winograd.conv.layout import Layout, as_channels_last
+from winograd.conv.layout import FORMATS, Layout, as_channels_last
 from winograd.conv.shape import ConvShape
 
 Tensor = torch.Tensor
@@ -129,14 +129,20 @@ def _pad_rest(input: Tensor, shape: ConvShape) -> Tensor:
 class PackedDirect:
     """A weight in the layout that oneDNN's direct convolution of one shape reads; opaque, and not to be saved.
 
-    The rest of the arguments lies ready beside it, and for which layouts of the output it is faster than the weight as
-    it is: a call of a small layer takes hardly longer than putting them together.
+    The rest of the arguments lies ready beside it, for which layouts of the output it is faster than the weight as it
+    is, and torch's name of channels last if that is one of them: a call of a small layer takes hardly longer than
+    putting them together.
     """
 
     shape: ConvShape
     blocked: Tensor
     arguments: tuple[Any, ...]
     layouts: tuple[Layout, ...]
+    last: torch.memory_format | None
+
+    def takes_at_once(self, input: Tensor) -> bool:
+        """Return whether an input lies channels last, and is best computed so: nothing else need be looked at."""
+        return self.last is not None and input.is_contiguous(memory_format=self.last) and not input.is_contiguous()
 
     @property
     def nbytes(self) -> int:
@@ -164,7 +170,8 @@ def pack_direct(weight: Tensor, shape: ConvShape) -> PackedDirect | None:
         dense = weight.detach().contiguous().to_mkldnn()
         blocked = reorder(dense, padding, stride, dilation, groups, sizes)
     layouts = tuple(layout for layout in Layout if is_faster_packed(shape, layout))
-    return PackedDirect(shape, blocked, (padding, stride, dilation, groups, "none", [], ""), layouts)
+    last = FORMATS[shape.ndim + 2] if Layout.CHANNELS_LAST in layouts else None
+    return PackedDirect(shape, blocked, (padding, stride, dilation, groups, "none", [], ""), layouts, last)
 
 
 def _packable(weight: Tensor, shape: ConvShape) -> bool:

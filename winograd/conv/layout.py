@@ -18,7 +18,8 @@ class Layout(Enum):
     CHANNELS_LAST = "channels last"
 
 
-_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""torch's names of channels last, by the number of axes of the tensor."""
 
 
 def is_channels_last(tensor: torch.Tensor) -> bool:
@@ -51,7 +52,7 @@ def _grow(sizes: Sequence[int], strides: Sequence[int]) -> bool:
 
 def as_channels_last(tensor: torch.Tensor) -> torch.Tensor:
     """Return (N, C, sizes...) with channels innermost, copied where they are not; one axis has no such format."""
-    return tensor.contiguous(memory_format=_FORMATS.get(tensor.ndim, torch.contiguous_format))
+    return tensor.contiguous(memory_format=FORMATS.get(tensor.ndim, torch.contiguous_format))
 
 
 def dense_layout(tensor: torch.Tensor) -> Layout | None:
@@ -81,7 +82,7 @@ def in_layout(tensor: torch.Tensor, layout: Layout) -> torch.Tensor:
 
 def torchs_layout(input: torch.Tensor, weight: torch.Tensor) -> Layout:
     """Return the layout of the output of torch's convolution of these two; with one axis there is no choice."""
-    last = input.ndim in _FORMATS and (is_channels_last(input) or is_channels_last(weight))
+    last = input.ndim in FORMATS and (is_channels_last(input) or is_channels_last(weight))
     return Layout.CHANNELS_LAST if last else Layout.CHANNELS_FIRST
 
 

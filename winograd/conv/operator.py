@@ -283,6 +283,8 @@ def run_plan(
     ValueError
         If the residual has another shape or dtype than the result.
     """
+    if isinstance(packed, PackedDirect) and residual is None and not relu and packed.takes_at_once(input):
+        return convolve_packed(input, packed, bias)
     if input.ndim == plan.shape.ndim + 1:
         added = None if residual is None else residual.unsqueeze(0)
         return run_plan(plan, input.unsqueeze(0), weight, bias, packed=packed, residual=added, relu=relu).squeeze(0)

@@ -10,6 +10,7 @@ from winograd.benching.layers import BenchLayer  # noqa: E402
 from winograd.benching.measurement import draw_tensors, planned_runs  # noqa: E402
 from winograd.benching.verification import float64_reference, measured_errors  # noqa: E402
 from winograd.conv.arguments import ConvArguments  # noqa: E402
+from winograd.conv.operator import pack_for_plan  # noqa: E402
 from winograd.conv.plan import Backend, Filters, make_plan  # noqa: E402
 from winograd.conv.prediction import float32_error, float32_tolerance  # noqa: E402
 from winograd.conv.shape import ConvShape  # noqa: E402
@@ -42,5 +43,6 @@ def test_the_error_stays_below_the_tolerance(name: str, loose: float) -> None:
     assert plan.backend is Backend.NATIVE
     for seed in range(2):
         input, drawn, bias = draw_tensors(BenchLayer(name, shape, has_bias=False), seed)
-        errors = measured_errors(planned_runs(plan, input, drawn, bias), float64_reference(input, drawn, bias, shape))
+        runs = planned_runs(plan, input, drawn, bias, pack_for_plan(plan, drawn))
+        errors = measured_errors(runs, float64_reference(input, drawn, bias, shape))
         assert max(errors.values()) <= tolerance

@@ -113,7 +113,7 @@ def test_measuring_again_forgets_the_answer(command: Command, monkeypatch: pytes
     monkeypatch.setattr(os, "getloadavg", lambda: (2.5, 0.0, 0.0))
     monkeypatch.setattr(tuning, "_compiles", lambda _: True)
     monkeypatch.setattr(
-        tuning, "_race", lambda _, rivals: races.append(1) or {"direct onednn": 9.0, **dict.fromkeys(rivals, 5.0)}
+        tuning, "run_heats", lambda _, rivals: races.append(1) or {"direct": 9.0, **dict.fromkeys(rivals, 5.0)}
     )
     for more, count in (((), 1), ((), 1), (("--again",), 2), ((), 2)):
         assert command(*LAYER, "--tuning", "measure", *more) == 0

@@ -87,23 +87,23 @@ def _order(one: Considered) -> tuple[bool, float]:
 
 
 def _direct(plan: Plan) -> list[Considered]:
-    """Return direct convolution, or its variants where they were timed; predicted is the fastest of them."""
-    measured = {label: ms for label, ms in plan.measured if label.startswith(f"{Backend.DIRECT.value} ")}
+    """Return direct convolution, and its variants where they were timed."""
+    own = Backend.DIRECT.value
+    measured = {label: ms for label, ms in plan.measured if label.partition(" ")[0] == own}
     predicted = roofline.direct_ms(plan.shape, plan.terms.threads if plan.terms else roofline.NOMINAL_THREADS)
-    fastest = min(measured, key=measured.__getitem__, default=Backend.DIRECT.value)
     return [
         Considered(
             label=label,
             schedule="",
-            predicted_ms=predicted if label == fastest else None,
+            predicted_ms=predicted if label == own else None,
             measured_ms=measured.get(label),
             predicted_error=None,
             filter_bytes=0,
             workspace_bytes=0,
             multiplications=plan.shape.macs,
-            verdict=CHOSEN if plan.backend is Backend.DIRECT and label == fastest else direct_verdict(plan, label),
+            verdict=direct_verdict(plan, label),
         )
-        for label in measured or [fastest]
+        for label in dict.fromkeys([own, *measured])
     ]
 
 

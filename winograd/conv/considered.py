@@ -164,20 +164,24 @@ def _timed_row(plan: Plan, label: str, milliseconds: float) -> Considered:
 
 
 def _chosen_row(plan: Plan) -> Considered:
-    error = plan.predicted_error
-    if plan.algorithm is not None and plan.shape.dtype in NATIVE_DTYPES:
-        error = unrounded_error(plan.core, plan.algorithm)
     return Considered(
         label=plan.algorithm_label.partition(" ")[2],
         schedule=plan.schedule_label,
         predicted_ms=plan.predicted_ms,
         measured_ms=plan.measured_ms,
-        predicted_error=error,
+        predicted_error=_own_error(plan),
         filter_bytes=plan.filter_bytes,
         workspace_bytes=plan.workspace_bytes,
         multiplications=plan.multiplications,
         verdict=CHOSEN,
     )
+
+
+def _own_error(plan: Plan) -> float | None:
+    """Return the predicted error of the plan's own algorithm before the rounding to 16 bits, if it is known."""
+    if plan.algorithm is None or plan.shape.dtype not in NATIVE_DTYPES:
+        return plan.predicted_error
+    return unrounded_error(plan.core, plan.algorithm)
 
 
 def _row(plan: Plan, task: Task, one: Ranked, schedule: Schedule | None) -> Considered:
@@ -193,7 +197,7 @@ def _row(plan: Plan, task: Task, one: Ranked, schedule: Schedule | None) -> Cons
         schedule="" if schedule is None else schedule_label_of(schedule),
         predicted_ms=predicted,
         measured_ms=None if schedule is None else _timed(plan).get(_native_label(one, schedule)),
-        predicted_error=one.error,
+        predicted_error=_own_error(plan) if is_own else one.error,
         filter_bytes=footprint.filter_bytes * task.groups,
         workspace_bytes=0
         if schedule is None

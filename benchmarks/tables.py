@@ -25,12 +25,7 @@ def main() -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--pages", action="store_true", help="put them into README.md and docs/*.md")
     options = parser.parse_args()
-    try:
-        results = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in options.files}
-    except OSError as error:
-        parser.exit(1, f"{parser.prog}: error: {error.filename}: {error.strerror}\n")
-    except ValueError as error:
-        parser.exit(1, f"{parser.prog}: error: a file is no JSON: {error}\n")
+    results = {path.name: _read(parser, path) for path in options.files}
     whole = [figures for name, figures in results.items() if name.startswith("bench_whole_")]
     if options.pages:
         for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
@@ -41,6 +36,16 @@ def main() -> int:
     if whole:
         print(suites_table(whole))
     return 0
+
+
+def _read(parser: argparse.ArgumentParser, path: Path) -> Any:
+    """Return the JSON of a file, or end in one line."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        parser.exit(1, f"{parser.prog}: error: {path}: {error.strerror}\n")
+    except ValueError as error:
+        parser.exit(1, f"{parser.prog}: error: {path} is no JSON: {error}\n")
 
 
 def _update(page: Path, results: dict[str, Any], whole: list[Any]) -> None:

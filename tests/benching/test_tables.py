@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.benching.made_up import benchmark, measurement
 from winograd.benching.tables import layers_table, suites_table, with_layers, with_table
+
+ROOT = Path(__file__).resolve().parents[2]
 
 FAST = measurement("conv1", (8.0,) * 6, (2.0,) * 6, count=2)
 SLOWER = measurement("conv2", (2.0,) * 6, (2.5,) * 6, is_direct=True)
@@ -68,3 +76,16 @@ def test_a_table_between_two_lines_is_replaced() -> None:
     assert "<!-- table coverage -->\n\n| new |\n\n<!-- end of table coverage -->\nend" in made
     assert with_table(made, "coverage", "| new |") == made
     assert with_table(PAGE, "another", "| new |") == PAGE
+
+
+@pytest.mark.parametrize(("text", "message"), [(None, "No such file"), ("{", "a.json is no JSON")])
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, text: str | None, message: str) -> None:
+    path = tmp_path / "a.json"
+    if text is not None:
+        path.write_text(text)
+    words = [sys.executable, ROOT / "benchmarks" / "tables.py", path]
+    found = subprocess.run(
+        words, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout, found.stderr.count("\n")) == (1, "", 1)
+    assert message in found.stderr

@@ -87,23 +87,23 @@ def _order(one: Considered) -> tuple[bool, float]:
 
 
 def _direct(plan: Plan) -> list[Considered]:
-    """Return direct convolution, or its variants where they were timed; predicted is the fastest of them."""
-    measured = {label: ms for label, ms in plan.measured if label.startswith(f"{Backend.DIRECT.value} ")}
+    """Return direct convolution, and its variants where they were timed."""
+    own = Backend.DIRECT.value
+    measured = {label: ms for label, ms in plan.measured if label.partition(" ")[0] == own}
     predicted = roofline.direct_ms(plan.shape, plan.terms.threads if plan.terms else roofline.NOMINAL_THREADS)
-    fastest = min(measured, key=measured.__getitem__, default=Backend.DIRECT.value)
     return [
         Considered(
             label=label,
             schedule="",
-            predicted_ms=predicted if label == fastest else None,
+            predicted_ms=predicted if label == own else None,
             measured_ms=measured.get(label),
             predicted_error=None,
             filter_bytes=0,
             workspace_bytes=0,
             multiplications=plan.shape.macs,
-            verdict=CHOSEN if plan.backend is Backend.DIRECT and label == fastest else direct_verdict(plan, label),
+            verdict=direct_verdict(plan, label),
         )
-        for label in measured or [fastest]
+        for label in dict.fromkeys([own, *measured])
     ]
 
 
@@ -164,20 +164,24 @@ def _timed_row(plan: Plan, label: str, milliseconds: float) -> Considered:
 
 
 def _chosen_row(plan: Plan) -> Considered:
-    error = plan.predicted_error
-    if plan.algorithm is not None and plan.shape.dtype in NATIVE_DTYPES:
-        error = unrounded_error(plan.core, plan.algorithm)
     return Considered(
         label=plan.algorithm_label.partition(" ")[2],
         schedule=plan.schedule_label,
         predicted_ms=plan.predicted_ms,
         measured_ms=plan.measured_ms,
-        predicted_error=error,
+        predicted_error=_own_error(plan),
         filter_bytes=plan.filter_bytes,
         workspace_bytes=plan.workspace_bytes,
         multiplications=plan.multiplications,
         verdict=CHOSEN,
     )
+
+
+def _own_error(plan: Plan) -> float | None:
+    """Return the predicted error of the plan's own algorithm before the rounding to 16 bits, if it is known."""
+    if plan.algorithm is None or plan.shape.dtype not in NATIVE_DTYPES:
+        return plan.predicted_error
+    return unrounded_error(plan.core, plan.algorithm)
 
 
 def _row(plan: Plan, task: Task, one: Ranked, schedule: Schedule | None) -> Considered:
@@ -193,7 +197,7 @@ def _row(plan: Plan, task: Task, one: Ranked, schedule: Schedule | None) -> Cons
         schedule="" if schedule is None else schedule_label_of(schedule),
         predicted_ms=predicted,
         measured_ms=None if schedule is None else _timed(plan).get(_native_label(one, schedule)),
-        predicted_error=one.error,
+        predicted_error=_own_error(plan) if is_own else one.error,
         filter_bytes=footprint.filter_bytes * task.groups,
         workspace_bytes=0
         if schedule is None

@@ -71,7 +71,7 @@ def verdict(plan: Plan, predicted: float | None, measured: float | None, obstacl
     if plan.predicted_ms is None or predicted is None:
         return ANOTHER_GIVEN if plan.algorithm is not None else plan.reason
     if plan.measured:
-        return "not timed: not among the fastest by the model"
+        return "not timed: others seemed faster"
     return _against(plan, predicted, plan.predicted_ms, preference)
 
 

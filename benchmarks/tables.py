@@ -2,8 +2,9 @@
 
     python benchmarks/tables.py [--pages] FILE...
 
-Prints a table of layers for each file, and one of all suites; files named bench_whole_*.json are those that are run on
-whole networks, and stand in the table "coverage" of the documentation. --pages puts them into README.md and docs/*.md.
+Prints a table of layers for each file of python -m winograd.bench, and one of all suites; files named
+bench_whole_*.json are those that are run on whole networks, and stand in the table "coverage" of the documentation;
+fft_or_winograd.json and roofline_study.json have tables of their own. --pages puts them into README.md and docs/*.md.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from winograd.artefact import write_atomically
+from winograd.benching.study_tables import study_tables
 from winograd.benching.tables import COVERAGE, layers_table, suites_table, with_layers, with_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,15 +28,19 @@ def main() -> int:
     parser.add_argument("--pages", action="store_true", help="put them into README.md and docs/*.md")
     options = parser.parse_args()
     results = {path.name: _read(parser, path) for path in options.files}
+    studies = {name: table for file, figures in results.items() for name, table in study_tables(file, figures).items()}
+    results = {name: figures for name, figures in results.items() if name.startswith("bench_")}
     whole = [figures for name, figures in results.items() if name.startswith("bench_whole_")]
     if options.pages:
         for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-            _update(page, results, whole)
+            _update(page, results, whole, studies)
         return 0
     for name, figures in results.items():
         print(f"{name}:\n\n{layers_table(figures)}\n")
     if whole:
         print(suites_table(whole))
+    for name, table in studies.items():
+        print(f"{name}:\n\n{table}\n")
     return 0
 
 
@@ -48,12 +54,14 @@ def _read(parser: argparse.ArgumentParser, path: Path) -> Any:
         parser.exit(1, f"{parser.prog}: error: {path} is no JSON: {error}\n")
 
 
-def _update(page: Path, results: dict[str, Any], whole: list[Any]) -> None:
+def _update(page: Path, results: dict[str, Any], whole: list[Any], studies: dict[str, str]) -> None:
     before = after = page.read_text(encoding="utf-8")
     for name, figures in results.items():
         after = with_layers(after, name, figures)
     if whole:
         after = with_table(after, COVERAGE, suites_table(whole))
+    for name, table in studies.items():
+        after = with_table(after, name, table)
     if after != before:
         write_atomically(str(page), after.encode())
         print(f"{page.relative_to(ROOT)}: tables made anew", file=sys.stderr)

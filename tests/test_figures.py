@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from winograd.benching.study_tables import study_tables
 from winograd.benching.tables import COVERAGE, layer_cells, layers_table, suites_table, with_layers, with_table
 
 ROOT = Path(__file__).parent.parent
@@ -78,4 +79,8 @@ def test_making_the_tables_anew_changes_no_page(page: Path) -> None:
     for name, figures in results.items():
         made = with_layers(made, name, figures)
     whole = [figures for name, figures in results.items() if name.startswith("bench_whole_")]
-    assert (with_table(made, COVERAGE, suites_table(whole)) if whole else made) == text
+    made = with_table(made, COVERAGE, suites_table(whole)) if whole else made
+    for file in ("fft_or_winograd.json", "roofline_study.json"):
+        for name, table in study_tables(file, json.loads((RESULTS / file).read_text(encoding="utf-8"))).items():
+            made = with_table(made, name, table)
+    assert made == text

@@ -35,7 +35,7 @@ from winograd.conv.selection import Filters, Selection, best_timing, is_filter_c
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct, switched_off
 from winograd.conv.task import Task, Terms, core_task
-from winograd.conv.verdict import GIVEN, REQUIRED_GAIN
+from winograd.conv.verdict import GIVEN, REQUIRED_GAIN, predicted_gain
 from winograd.conv.wording import apart, size_of
 
 __all__ = [
@@ -173,12 +173,13 @@ def _fastest_plan(task: Task) -> Plan:
     if selected is None:
         return _direct_plan(task, direct_ms, _nothing_tolerated(task))
     milliseconds = task.milliseconds(selected.candidate, selected.timing)
-    if milliseconds * REQUIRED_GAIN > direct_ms:
+    gain = predicted_gain(task.shape)
+    if milliseconds * gain > direct_ms:
         way = "" if task.phases is None else f" with {task.phases.label}"
         times = (
             f"Winograd{way} would take {milliseconds:.3g} ms ({selected.candidate.label}), direct {direct_ms:.3g} ms"
         )
-        slow = f"{times}: not faster by a factor of {REQUIRED_GAIN}"
+        slow = f"{times}: not faster by a factor of {gain}"
         return _direct_plan(task, direct_ms, slow + _capped(task, selected))
     algorithm = selected.candidate.algorithm
     compared = f"{milliseconds:.3g} ms predicted, direct {direct_ms:.3g} ms, {_error(task.core, algorithm)}"

@@ -93,8 +93,8 @@ def test_the_native_output_is_made_in_its_format_at_once(monkeypatch: pytest.Mon
     residual = formatted(torch.ones(1, 3, 5, 6, 7), last)
     plan, made = plan_for(Backend.NATIVE, input_, weight), []
     monkeypatch.setattr(operator, "as_torch_would", None)
-    fresh = native._fresh
-    monkeypatch.setattr(native, "_fresh", lambda *sizes: made.append(fresh(*sizes)) or made[-1])
+    fresh = native.fresh_memory
+    monkeypatch.setattr(native, "fresh_memory", lambda *sizes: made.append(fresh(*sizes)) or made[-1])
     packed = pack_for_plan(plan, weight)
     output = run_plan(plan, input_, weight, packed=packed, residual=residual, relu=True)
     assert output.stride() == residual.stride()

@@ -17,7 +17,7 @@ from tests.commands import ROOT, Command, run
 from winograd.codegen.emit import TARGETS
 
 F23 = ["--m", "2", "--r", "3", "--target", "torch"]
-BY_LOCALE = re.compile(r"^\s*(import|from) locale\b|\{[^{}\n]*:[^{}\n\"']*n\}", re.MULTILINE)
+BY_LOCALE = re.compile(r"^\s*(import|from) locale\b|\{[^{}\n]*:[^{}\n\"'\s\w]*[\d.]*n\}", re.MULTILINE)
 
 
 @pytest.fixture

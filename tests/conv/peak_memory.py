@@ -16,11 +16,11 @@ import torch
 from winograd import nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.tiling import tile_axes
-from winograd.codegen.build import load
-from winograd.codegen.copies import copies
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.copying import copies_library
 from winograd.conv.native import NativeConvolution, native_convolution
 from winograd.conv.operator import pack_for_plan, run_plan
+from winograd.conv.phased import convolve_phases  # noqa: F401  # loaded before anything is measured
 from winograd.conv.phases import phases_of
 from winograd.conv.plan import Filters, make_plan
 from winograd.conv.schedule import Schedule, ScheduleKind
@@ -57,7 +57,7 @@ def filled(channels: int, sizes: tuple[int, ...], place: str, batch: int = 1) ->
 def warm(convolution: NativeConvolution) -> None:
     """Start the threads, and touch what is made once for a process."""
     convolution.convolve(torch.zeros(1, 16, 9, 9, 9), convolution.pack(torch.zeros(16, 16, *convolution.algorithm.r)))
-    load(copies())
+    copies_library()
     release_workspace()
 
 

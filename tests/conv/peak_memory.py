@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from math import prod
 from pathlib import Path
 
 import torch
@@ -18,9 +19,8 @@ from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.tiling import tile_axes
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.copying import copies_library
-from winograd.conv.native import NativeConvolution, native_convolution
+from winograd.conv.native import native_convolution
 from winograd.conv.operator import pack_for_plan, run_plan
-from winograd.conv.phased import convolve_phases  # noqa: F401  # loaded before anything is measured
 from winograd.conv.phases import phases_of
 from winograd.conv.plan import Filters, make_plan
 from winograd.conv.schedule import Schedule, ScheduleKind
@@ -54,10 +54,13 @@ def filled(channels: int, sizes: tuple[int, ...], place: str, batch: int = 1) ->
     return torch.empty(batch, channels, *sizes).normal_()
 
 
-def warm(convolution: NativeConvolution) -> None:
-    """Start the threads, and touch what is made once for a process."""
-    convolution.convolve(torch.zeros(1, 16, 9, 9, 9), convolution.pack(torch.zeros(16, 16, *convolution.algorithm.r)))
+def warm(algorithm: NestedAlgorithm, arguments: ConvArguments, groups: int) -> None:
+    """Start the threads, load and make what a process does once: by a small convolution of the same kind."""
+    convolution = native_convolution(algorithm)
+    convolution.convolve(torch.zeros(1, 16, 9, 9, 9), convolution.pack(torch.zeros(16, 16, *algorithm.r)))
     copies_library()
+    small = arguments.shape((1, 16 * groups, 9, 9, 9), (16 * groups, 16, 3, 3, 3), dtype="float32")
+    by_plan(algorithm, small, "first")
     release_workspace()
 
 
@@ -80,7 +83,10 @@ def by_schedule(algorithm: NestedAlgorithm, shape: ConvShape, place: str, schedu
 
 
 def by_plan(algorithm: NestedAlgorithm, shape: ConvShape, place: str) -> dict[str, int]:
-    """Run the plan of a forced algorithm; return what it took and what the plan states."""
+    """Run the plan of a forced algorithm; return what it took and what the plan states.
+
+    Where it goes by phases, torch slices the weight first: a copy, with zeros in it.
+    """
     plan = make_plan(shape, algorithm=algorithm, filters=Filters.FROZEN)
     weight, input = torch.zeros(shape.weight_sizes), filled(shape.channels, shape.sizes, place, shape.batch)
     packing = Peak()
@@ -90,6 +96,7 @@ def by_plan(algorithm: NestedAlgorithm, shape: ConvShape, place: str) -> dict[st
     return {
         "packing": packed_bytes,
         "filter": plan.filter_bytes,
+        "sliced": 0 if plan.phases is None else shape.groups * prod(plan.phases.core.weight_sizes) * weight.itemsize,
         "convolving": convolving.bytes,
         "workspace": plan.workspace_bytes,
         "output": output.nbytes,
@@ -106,7 +113,7 @@ def main() -> None:
     phases = phases_of(shape)
     core = shape if phases is None else phases.core
     algorithm = nest(*map(toom_cook, outputs_of_tile, core.taps))
-    warm(native_convolution(algorithm))
+    warm(algorithm, arguments, groups)
     if schedule is None:
         found = by_plan(algorithm, shape, place)
     else:

@@ -20,6 +20,9 @@ BEYOND = 1.1
 LEAST = 0.8
 """What is stated is also taken: a figure that nothing exceeds says nothing."""
 
+RETURNED = {"MALLOC_MMAP_THRESHOLD_": "131072"}
+"""The C library returns every large block when it is freed, so that none is used again unseen."""
+
 CONV2, CONV3A, CONV4A = [64, 128, 16, 56, 56], [128, 256, 8, 28, 28], [256, 512, 4, 14, 14]
 FUSED, STAGED = 1, 2
 
@@ -40,7 +43,7 @@ def peaks(*what: object) -> dict[str, int]:
     """Return what the program `tests.conv.peak_memory` prints."""
     command = [sys.executable, "-m", "tests.conv.peak_memory", json.dumps(what)]
     root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+    environment = {**os.environ, "PYTHONPATH": str(root), **RETURNED}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -85,10 +88,10 @@ def test_memory_that_is_not_stated_is_noticed() -> None:
 
 @pytest.mark.parametrize("place", ["first", "last"])
 @pytest.mark.parametrize(
-    ("stride", "dilation", "groups"), [(2, 1, 1), (1, 2, 2)], ids=["stride", "dilation and groups"]
+    ("outputs", "stride", "dilation", "groups"), [(256, 2, 1, 1), (768, 1, 2, 2)], ids=["stride", "dilation and groups"]
 )
-def test_plans_by_phases_take_what_they_state(stride: int, dilation: int, groups: int, place: str) -> None:
-    found = peaks([64, 64, 32, 56, 56], [4, 4, 4], place, None, stride, dilation, groups, 3)
-    stated = found["workspace"] + found["output"]
-    assert found["packing"] <= BEYOND * found["filter"] + (1 << 20)  # small here, beside what torch takes to slice it
-    assert LEAST * stated <= found["convolving"] <= BEYOND * stated
+def test_plans_by_phases_take_what_they_state(
+    outputs: int, stride: int, dilation: int, groups: int, place: str
+) -> None:
+    found = peaks([128 * groups, outputs, 16, 56, 28], [4, 4, 4], place, None, stride, dilation, groups, 3)
+    check({**found, "filter": found["filter"] + found["sliced"]})

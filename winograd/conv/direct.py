@@ -36,7 +36,7 @@ _LEAST_PACKED_MACS = {2: 1_000_000, 3: 300_000}
 
 _LEAST_REORDERED_MACS, _LEAST_REORDERED = 600_000, 20_000
 """Multiplications, or numbers of the weight, from which on torch, where it calls oneDNN itself, takes longer to reorder
-the weight each time than a packed one takes to look after, some 5 microseconds."""
+the weight each time than a packed one takes to look after."""
 
 _LEAST_UNFOLDED = 60_000
 """Elements of the unfolded input from which on writing them is what takes torch so long."""

@@ -32,7 +32,7 @@ def interleaved(callables: Mapping[Name, Callable[[], object]], repeats: int) ->
 
     A round that is not counted comes first. Two take turns, every other round backwards; more come in another random
     order (seeded) in every round, so that neither the first call nor a fixed neighbour decides: what ran just before
-    has filled the caches, by up to a fifth of a time.
+    has filled the caches.
 
     Parameters
     ----------

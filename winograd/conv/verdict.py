@@ -19,12 +19,11 @@ REQUIRED_GAIN: Final = 1.2
 """Direct convolution is kept unless Winograd is predicted to be faster by this factor: what the model may be off by."""
 
 PHASED_GAIN: Final = 1.85
-"""The same with a stride, dilation or groups: the model knows copies and many small runs less well. Of such layers in
-the suite ``random`` of bench, those with smaller predicted gains took up to six times the predicted time."""
+"""The same with a stride, dilation or groups: the model was not fitted to copies and to many small runs, and takes
+them for faster than they are."""
 
 MEASURED_GAIN: Final = 1.03
-"""The same where both were timed: medians of rounds that took turns repeat within some 3 %, so nothing else is left to
-allow for."""
+"""The same where both were timed: nothing is left to allow for but the noise of the clock, for which this is a guess."""
 
 
 GIVEN: Final = "algorithm given"

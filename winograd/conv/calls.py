@@ -14,6 +14,7 @@ from typing import Final
 import torch
 from torch._compile import _disable_dynamo
 
+from winograd.conv import flops
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import FUNCTIONS, is_slow_in_torch
 from winograd.conv.dispatch import BY_OPERATOR, OWN, Decision, Decisions, are_tensors, as_tuples, needs_gradient
@@ -73,14 +74,21 @@ def convolve_torch(
 
 
 def is_recorded() -> bool:
-    """Return whether torch.compile, torch.export or torch.jit.trace records what runs."""
-    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+    """Return whether a compiler, an exporter, torch.jit.trace or a mode that sees every operation is at work."""
+    if torch.compiler.is_compiling():
+        return True
+    return torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None
 
 
-def call_operator(
-    input: Tensor, weight: Tensor, bias: Tensor | None, arguments: ConvArguments, asked: Asked
-) -> Tensor:
+def is_symbolic(*tensors: Tensor) -> bool:
+    """Return whether a size is a symbol, as it is in fake tensors: then there is nothing to plan for."""
+    return any(type(size) is not int for tensor in tensors for size in tensor.shape)
+
+
+def call_operator(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: ConvArguments, asked: Asked) -> Tensor:
     """Return the convolution by the operator, of an input that is batched or not."""
+    if not torch.compiler.is_compiling():
+        flops.register()
     geometry = read_geometry(arguments, weight.shape[2:])
     if input.ndim == weight.ndim:
         return _operator(input, weight, bias, *geometry, *asked)
@@ -123,7 +131,8 @@ def _convolve_recorded(
     if is_direct(algorithm):
         return own()
     forced = algorithm is not None
-    if torch.compiler.is_compiling() and is_recordable(input, weight, bias, arguments, ndim, forced=forced):
+    traced = not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
+    if not traced and is_recordable(input, weight, bias, arguments, ndim, forced=forced):
         return call_operator(input, weight, bias, arguments, Asked(tolerance, algorithm_text(algorithm)))
     return _convolve_apart(own, input, weight, bias, arguments, ndim, tolerance, algorithm) if forced else own()
 
@@ -141,6 +150,8 @@ def _convolve_planned(
 ) -> Tensor:
     try:
         shape = read_shape(input, weight, bias, arguments, ndim=ndim)
+        if is_symbolic(input, weight):
+            return _convolve_recorded(own, input, weight, bias, arguments, ndim, tolerance, algorithm)
     except UNREADABLE:
         output = own()  # torch's own error, or what only torch can read, such as mixed dtypes under autocast
         if algorithm is not None and not is_direct(algorithm) and output.numel():

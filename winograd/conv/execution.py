@@ -21,7 +21,14 @@ from winograd.conv.geometry import Geometry
 from winograd.conv.gradient_record import Gradient, GradientPlan
 from winograd.conv.kept import KeptFilters
 from winograd.conv.layout import Layout, as_torch_would, torchs_layout
-from winograd.conv.operator import UNREADABLE, pack_for_plan, run_plan, runnable_plan, tensor_obstacle, torchs_own_layouts
+from winograd.conv.operator import (
+    UNREADABLE,
+    pack_for_plan,
+    run_plan,
+    runnable_plan,
+    tensor_obstacle,
+    torchs_own_layouts,
+)
 from winograd.conv.plan import Filters, Plan
 from winograd.conv.shape import ConvShape
 from winograd.conv.tuning import tuned_plan

@@ -141,7 +141,14 @@ def _layout(channels_last: bool) -> Layout:
 
 @convolution.register_fake
 def _convolution_fake(
-    input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: Any, *_: object
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: Any,
+    *_: object,
 ) -> Tensor:
     geometry = Geometry(stride, padding, dilation, groups)
     if not execution.fits(input, weight, bias, geometry):

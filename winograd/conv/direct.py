@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from winograd.conv.layout import FORMATS, Layout, as_channels_last
+from winograd.conv.layout import FORMATS, Layout, as_channels_last, is_channels_last
 from winograd.conv.shape import ConvShape
 
 Tensor = torch.Tensor
@@ -55,7 +55,7 @@ _LEAST_PLACES = 48
 _FEW_CHANNELS, _MANY_OUTPUTS = 4, 100
 """Input channels, and outputs for each number of the weight, with which a packed weight makes oneDNN slower in 2D."""
 
-_FEW_OUTPUTS, _MANY_TAPS = 16, 100
+_FEW_OUTPUTS, _MANY_TAPS = 16, 64
 """Outputs up to which, and taps from which on, oneDNN is faster channels first than channels last."""
 
 _CHEAPLY_COPIED = 100_000
@@ -190,7 +190,8 @@ class PackedDirect:
 
     Beside it lies ready what a call of a small layer would take as long to put together as to run: the rest of the
     arguments, the zeros to be added first, for which layouts of the output it is faster than the weight as it is,
-    torch's name of channels last if that is one of them, and torch's own convolution for the other layouts.
+    torch's name of channels last if that is one of them, torch's own convolution for the other layouts, and once more if
+    channels first is one of these.
     """
 
     blocked: Tensor
@@ -199,6 +200,7 @@ class PackedDirect:
     layouts: tuple[Layout, ...]
     last: torch.memory_format | None
     own: TorchsOwn | None
+    first: TorchsOwn | None
 
     def takes_at_once(self, input: Tensor) -> bool:
         """Return whether an input lies channels last, and is best computed so: nothing else need be looked at."""
@@ -232,7 +234,9 @@ def pack_direct(weight: Tensor, shape: ConvShape) -> PackedDirect | None:
     layouts = tuple(layout for layout in Layout if is_faster_packed(shape, layout))
     last = FORMATS[shape.ndim + 2] if Layout.CHANNELS_LAST in layouts else None
     arguments: tuple[Any, ...] = (padding, stride, dilation, groups, "none", [], "")
-    return PackedDirect(blocked, arguments, _rest(shape), layouts, last, torchs_own(weight, shape))
+    own = torchs_own(weight, shape)
+    first = None if Layout.CHANNELS_FIRST in layouts or is_channels_last(weight) else own
+    return PackedDirect(blocked, arguments, _rest(shape), layouts, last, own, first)
 
 
 def _packable(weight: Tensor, shape: ConvShape) -> bool:

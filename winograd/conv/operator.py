@@ -34,7 +34,7 @@ from winograd.conv.direct import (
 )
 from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
 from winograd.conv.forked import on_usable_threads
-from winograd.conv.layout import Layout, as_torch_would, torchs_layout
+from winograd.conv.layout import Layout, as_torch_would, is_plainly_contiguous, torchs_layout
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.scratch import scratch
 from winograd.conv.shape import ConvShape
@@ -309,8 +309,11 @@ def _at_once(input: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed 
     """Return the output where all was made ready for a small layer, before anything else is looked at."""
     if isinstance(packed, TorchsOwn):
         return packed(input, weight, bias)
-    if isinstance(packed, PackedDirect) and packed.takes_at_once(input):
-        return convolve_packed(input, packed, bias)
+    if isinstance(packed, PackedDirect):
+        if packed.takes_at_once(input):
+            return convolve_packed(input, packed, bias)
+        if packed.first is not None and is_plainly_contiguous(input):
+            return packed.first(input, weight, bias)
     return None
 
 

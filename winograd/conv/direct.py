@@ -190,7 +190,7 @@ class PackedDirect:
 
     Beside it lies ready what a call of a small layer would take as long to put together as to run: the rest of the
     arguments, the zeros to be added first, for which layouts of the output it is faster than the weight as it is,
-    torch's name of channels last if that is one of them, torch's own convolution for the other layouts, and once more if
+    torch's name of channels last if that is one of them, torch's own convolution for the other layouts, once more if
     channels first is one of these.
     """
 

@@ -257,6 +257,15 @@ def test_a_planned_training_call_gives_way_to_what_the_operator_lacks() -> None:
     torch.testing.assert_close(tangent, torch.conv3d(input, weight, padding=1), rtol=1e-4, atol=1e-4)
 
 
+def test_operators_refuse_tangents_rather_than_drop_them() -> None:
+    input, weight, _ = tensors(1)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(input, input)
+        assert library.convolution(input, weight, None, *asked(1)).shape
+        with pytest.raises(NotImplementedError, match="forward-mode"):
+            library.convolution(dual, weight, None, *asked(1))
+
+
 def test_registering_the_operators_loads_no_compiler() -> None:
     compilers = ("torch._dynamo", "torch._inductor", "triton")
     program = f"import sys, winograd.nn; print([name for name in {compilers} if name in sys.modules])"

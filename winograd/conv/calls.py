@@ -137,9 +137,8 @@ def is_recordable(
 def _is_differentiated_otherwise() -> bool:
     """Return whether forward-mode differentiation, or a transform of torch.func but vmap is at work."""
     levels = torch._C._functorch.get_interpreter_stack() or ()
-    return torch.autograd.forward_ad._current_level >= 0 or any(
-        level.key() != torch._C._functorch.TransformType.Vmap for level in levels
-    )
+    others = [level for level in levels if level.key() != torch._C._functorch.TransformType.Vmap]
+    return bool(others) or torch.autograd.forward_ad._current_level >= 0
 
 
 # What torch.compiler.assume_constant_result sets, which would import the compiler.

@@ -7,7 +7,7 @@ from, so that a call of a small convolution is not held up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -162,7 +162,8 @@ def _refuse_tangents(*tensors: Tensor | None) -> None:
     """
     if forward_ad._current_level < 0:
         return
-    if any(tensor is not None and forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
+    unpack: Callable[..., forward_ad.UnpackedDualTensor] = forward_ad.unpack_dual
+    if any(tensor is not None and unpack(tensor).tangent is not None for tensor in tensors):
         raise NotImplementedError("torch.ops.winograd has no forward-mode differentiation; call winograd.conv3d")
 
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 import torch
 from torch.testing import make_tensor
 from torch.testing._internal.common_methods_invocations import SampleInput, op_db
-from torch.testing._internal.common_modules import FunctionInput, ModuleInput, module_db
 
 import winograd
-from tests.upstream.forcing import Forced, fitted
+from tests.upstream.forcing import Forced, algorithm_for, read
+from winograd.conv.phases import phases_of
 
 OWN_SAMPLES: Final = {
     1: (
@@ -55,6 +55,14 @@ def gradients_of(output: torch.Tensor, sample: SampleInput) -> tuple[torch.Tenso
     return torch.autograd.grad(output, tensors_of(sample), torch.ones_like(output))
 
 
+def must_engage(op: Any, sample: SampleInput) -> bool:
+    """Return whether an algorithm is forced on this sample that needs no phases."""
+    if not isinstance(op.op, Forced):
+        return False
+    shape = read(sample.input, sample.args[0], sample.kwargs)
+    return shape is not None and phases_of(shape) is None and algorithm_for(shape) is not None
+
+
 def own_samples(op: Any, device: Any, dtype: Any, *, requires_grad: bool = False) -> list[SampleInput]:
     """Return the samples that are ours."""
     return [sample for sample in op.sample_inputs(device, dtype, requires_grad) if sample.name == "ours"]
@@ -73,7 +81,7 @@ def _samples(
     """Yield every so many of their samples and the last of them, then ours in the same way; fewer of complex128."""
     every = max(step, FEW) if dtype is torch.complex128 else step
     samples = list(theirs(info, device, dtype, requires_grad, **more))
-    yield from samples[: -1 : every]
+    yield from samples[:-1:every]
     yield samples[-1]
     own = list(_own(ndim, partial(make_tensor, device=device, dtype=dtype, requires_grad=requires_grad)))
     yield from own[:: 1 if every == 1 else len(own) - 1]

@@ -15,8 +15,8 @@ from torch.testing import make_tensor
 from torch.testing._internal.common_modules import FunctionInput, ModuleInput, module_db
 
 import winograd
-from tests.upstream.engagement import runs
-from tests.upstream.forcing import fitted, note
+from tests.upstream.engagement import note, runs
+from tests.upstream.forcing import fitted
 
 ARGUMENTS: Final = (
     {"padding": 1},

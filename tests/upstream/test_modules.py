@@ -100,8 +100,7 @@ class TestModule(Case):
             (input,) = given.forward_input.args
             for wanted in (set(names), *({name} for name in names)):
                 values = [
-                    value.clone().requires_grad_(name in wanted)
-                    for name, value in zip(names, parameters, strict=True)
+                    value.clone().requires_grad_(name in wanted) for name, value in zip(names, parameters, strict=True)
                 ]
                 assert check(function, (input, *values), nondet_tol=0.0)
 
@@ -117,7 +116,7 @@ class TestModule(Case):
     def _check_formats(self, given, module_info, device, dtype, training, *, strict):
         """Compare every format of input and module with both contiguous, gradients included.
 
-        A result has the format of the input or the module, if one of them has one; unless strict, where torch's own has.
+        A result has the format of the input or the module if one of them has one; unless strict, where torch's own has.
         """
         (input,) = given.forward_input.args
         module = built(given, module_info, device, dtype, training)

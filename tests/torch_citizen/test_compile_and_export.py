@@ -1,4 +1,4 @@
-"""torch.compile, torch.export, torch.jit and torch.fx: one graph, few compilations, the results of the uncompiled code."""
+"""torch.compile, torch.export, torch.jit, torch.fx: one graph, few compilations, the results of uncompiled code."""
 
 from __future__ import annotations
 
@@ -192,8 +192,8 @@ def test_transforms_may_be_compiled(transform: str, variant: str) -> None:
             return convolve(image, weight, bias, padding=1, **more)
 
         return {
-            "vmap": lambda images: torch.func.vmap(convolved)(images),
-            "grad": lambda images: torch.func.grad(lambda x: convolved(x).square().sum())(images),
+            "vmap": torch.func.vmap(convolved),
+            "grad": torch.func.grad(lambda x: convolved(x).square().sum()),
             "jvp": lambda images: torch.func.jvp(convolved, (images,), (images.cos(),))[1],
         }[transform]
 

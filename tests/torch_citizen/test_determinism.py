@@ -1,4 +1,4 @@
-"""Deterministic algorithms: the same bits in every run, forwards and backwards, and no memory read before it is written."""
+"""Deterministic algorithms: the same bits in every run, there and back; no memory is read before it is written."""
 
 from __future__ import annotations
 

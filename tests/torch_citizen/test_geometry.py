@@ -1,4 +1,4 @@
-"""Strides, dilations, groups, taps and padding of every kind: torch's values and gradients, and a plan that says how."""
+"""Strides, dilations, groups, taps and padding of every kind: torch's values and gradients; plans that say how."""
 
 from __future__ import annotations
 

@@ -58,12 +58,12 @@ def test_what_is_drawn() -> None:
 def test_a_wrong_derivative_is_noticed() -> None:
     class Wrong(torch.autograd.Function):
         @staticmethod
-        def forward(ctx, value):  # type: ignore[no-untyped-def]
+        def forward(_ctx, value):  # type: ignore[no-untyped-def]
             return value * 1
 
         @staticmethod
-        def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-            return 1.001 * gradient
+        def backward(_ctx, gradient):  # type: ignore[no-untyped-def]
+            return 1.1 * gradient
 
     one = DRAWN[0]
     tensors = [tensor for tensor in one.tensors() if tensor is not None]

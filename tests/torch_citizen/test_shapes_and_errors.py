@@ -125,8 +125,8 @@ REFUSED: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[tuple[Any, ...], dic
     "padding 'SAME'": lambda input, weight, bias: ((input, weight, bias), {"padding": "SAME"}),
     "a stride as text": lambda input, weight, bias: ((input, weight, bias), {"stride": "2"}),
     "a weight that is an array": lambda input, weight, bias: ((input, weight.numpy(), bias), {}),
-    "no weight": lambda input, weight, bias: ((input, None, bias), {}),
-    "a bias that is a number": lambda input, weight, bias: ((input, weight, 1.0), {}),
+    "no weight": lambda input, _, bias: ((input, None, bias), {}),
+    "a bias that is a number": lambda input, weight, _: ((input, weight, 1.0), {}),
 }
 
 

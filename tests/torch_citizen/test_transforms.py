@@ -249,7 +249,7 @@ def test_subclasses_with_their_own_dispatch_are_let_through(ndim: int, variant: 
 
 
 @every_ndim
-def test_a_function_override_sees_torchs_convolution(ndim: int) -> None:
+def test_a_function_override_sees_one_convolution(ndim: int) -> None:
     seen = []
 
     class Seen(TorchFunctionMode):
@@ -259,7 +259,7 @@ def test_a_function_override_sees_torchs_convolution(ndim: int) -> None:
 
     with Seen():
         OURS[ndim](*(one.requires_grad_() for one in operands(ndim)))
-    assert TORCHS[ndim] in seen
+    assert {TORCHS[ndim], torch.ops.winograd.convolution.default} & set(seen)
 
 
 @every_variant

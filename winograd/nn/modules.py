@@ -7,9 +7,10 @@ Plans are made at the first forward of each shape and kept. They never enter sta
 
 from __future__ import annotations
 
-import types
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsIndex
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.calls import (
+    LITTLE_SAVED,
     call_operator,
     gradient_plans,
     is_recordable,
@@ -27,7 +29,7 @@ from winograd.conv.calls import (
     is_worth_an_operator,
 )
 from winograd.conv.direct import FUNCTIONS
-from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
+from winograd.conv.dispatch import OWN, Decisions, are_strided, are_tensors, as_tuples, needs_gradient
 from winograd.conv.execution import Asked
 from winograd.conv.gradient_record import GradientPlan
 from winograd.conv.kept import Stamp, hides_writes
@@ -70,14 +72,16 @@ class _Kept(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Use:
+class PlanInUse:
     """One plan in use, where torch's own convolution is all it comes to, and the weight transformed for it.
 
-    With plans of the gradients, the calls are differentiated.
+    The manner is how the taps of the weight are put in order before they are transformed. With plans of gradients,
+    torch's operators for our convolution compute it, so that it can be differentiated.
     """
 
     plan: Plan
     own_layouts: tuple[Layout, ...]
+    manner: Hashable = None
     gradients: tuple[GradientPlan, ...] = ()
     kept: _Kept | None = None
 
@@ -127,12 +131,12 @@ class LayerState:
         limits_or_default(workspace_cap, filter_cap)  # refuses what are no limits
         self.workspace_cap = workspace_cap
         self.filter_cap = filter_cap
-        self._uses: dict[tuple[Any, ...], _Use] = {}
+        self._uses: dict[tuple[Any, ...], PlanInUse] = {}
         self._own = Decisions()
 
     def __reduce__(self) -> tuple[Any, ...]:
         caps = (self.workspace_cap, self.filter_cap)
-        return LayerState, (self.tolerance, self.algorithm, self.original, self.filters, *caps, self.tuning)
+        return type(self), (self.tolerance, self.algorithm, self.original, self.filters, *caps, self.tuning)
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -176,10 +180,10 @@ class LayerState:
 
     def convolve(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve with the stride, dilation and groups of the layer, by the plan for this shape."""
-        if not are_tensors(input, weight, bias):
+        if not are_tensors(input, weight, bias) or not are_strided(input, weight, bias):
             return _torch_own(layer, input, weight, bias, padding)
         geometry = as_tuples((layer.stride, padding, layer.dilation, layer.groups))
-        watched = self.filters is Filters.FROZEN and _is_watched(layer, weight)
+        watched = self.filters is Filters.FROZEN and is_watched(layer, weight)
         filters = Filters.FROZEN if watched else Filters.LIVE
         if filters is not self.filters:
             self._drop_packed()
@@ -189,33 +193,21 @@ class LayerState:
             return _torch_own(layer, input, weight, bias, padding)
         if is_symbolic(input, weight):
             return self.record(layer, input, weight, bias, padding)
+        arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
         obstacle = operator_obstacle(input, weight, bias)
-        differentiated = needs_gradient(input, weight, bias)
-        tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
-        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
-        key = (tensors, geometry, filters, obstacle, differentiated, *around)
-        use = self._uses.get(key)
+        use = self._use_for(input, weight, bias, arguments, filters, obstacle)
         if use is None:
-            try:
-                arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
-                shape = read_shape(input, weight, bias, arguments, ndim=weight.ndim - 2)
-            except UNREADABLE:
-                return _torch_own(layer, input, weight, bias, padding)
-            use = self._use(shape, weight, filters, obstacle, differentiated)
-            self._remember(key, use)
-        if use.gradients and is_worth_an_operator(use.plan, use.gradients):
-            arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
-            return call_operator(input, weight, bias, arguments, self._asked(watched))
-        is_own = bool(use.gradients) or (bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts)
-        if is_own and (obstacle is None or differentiated):
-            self._own.keep(OWN, input, weight, bias, geometry, *more)
-        if use.gradients:
             return _torch_own(layer, input, weight, bias, padding)
+        if use.gradients:
+            return call_operator(input, weight, bias, arguments, self._asked(watched))
+        is_own = bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts
+        if is_own and (obstacle is None or (autocasts and needs_gradient(input, weight, bias))):
+            self._own.keep(OWN, input, weight, bias, geometry, *more)
         packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
         return run_plan(use.plan, input, weight, bias, packed=self._packed(use, weight) if packs else None)
 
     def record(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
-        """Convolve where a program is recorded: by the operator, or by torch's own where Winograd cannot be worth it."""
+        """Convolve where a program is recorded: by the operator, by torch's own where Winograd cannot be worth it."""
         arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
         forced = self.algorithm is not None
         traced = not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
@@ -233,14 +225,43 @@ class LayerState:
             self.tolerance, algorithm_text(self.algorithm), kept, measured, self.workspace_cap, self.filter_cap
         )
 
-    def _use(
+    def _use_for(
+        self,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        arguments: ConvArguments,
+        filters: Filters,
+        obstacle: str | None,
+    ) -> PlanInUse | None:
+        """Return the plan for these tensors, made now unless it was before; None for what only torch can read."""
+        tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
+        given = as_tuples((arguments.stride, arguments.padding, arguments.dilation, arguments.groups))
+        differentiated = needs_gradient(input, weight, bias)
+        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
+        key = (tensors, given, filters, obstacle, differentiated, *around)
+        use = self._uses.get(key)
+        if use is None:
+            try:
+                shape = read_shape(input, weight, bias, arguments, ndim=weight.ndim - 2)
+            except UNREADABLE:
+                return None
+            use = self._settled(shape, weight, filters, obstacle, differentiated)
+            self._remember(key, use)
+        return use
+
+    def _settled(
         self, shape: ConvShape, weight: Tensor, filters: Filters, obstacle: str | None, differentiated: bool
-    ) -> _Use:
+    ) -> PlanInUse:
         plan = self._planned(shape, filters, obstacle)
-        own_layouts = torchs_own_layouts(plan, weight)
         if not differentiated or obstacle is not None or plan.backend is Backend.COMPOSED:
-            return _Use(plan, own_layouts)
-        return _Use(plan, own_layouts, gradient_plans(shape, tolerance=self.tolerance, algorithm=self.algorithm))
+            return PlanInUse(plan, torchs_own_layouts(plan, weight))
+        gradients = gradient_plans(shape, tolerance=self.tolerance, algorithm=self.algorithm)
+        forced = self.algorithm is not None and not is_direct(self.algorithm)
+        if is_worth_an_operator(plan, gradients, forced=forced):
+            return PlanInUse(plan, (), gradients=gradients)
+        own = plan if plan.backend is Backend.DIRECT else self._planned(shape, filters, LITTLE_SAVED)
+        return PlanInUse(own, tuple(Layout))
 
     def _planned(self, shape: ConvShape, filters: Filters, obstacle: str | None) -> Plan:
         """Return the plan for a shape, measured where that was asked for and can be done."""
@@ -256,7 +277,7 @@ class LayerState:
             **caps,
         )
 
-    def _remember(self, key: tuple[Any, ...], use: _Use) -> None:
+    def _remember(self, key: tuple[Any, ...], use: PlanInUse) -> None:
         self._uses[key] = use
         for oldest in list(self._uses)[:-MAX_PLANS]:
             self._uses.pop(oldest, None)
@@ -266,7 +287,9 @@ class LayerState:
         self._uses = {}
         self._own.forget()
 
-    def _packed(self, use: _Use, weight: Tensor) -> Packed | None:
+    def _packed(
+        self, use: PlanInUse, weight: Tensor, pack: Callable[[Tensor], Packed | None] | None = None
+    ) -> Packed | None:
         """Return the weight transformed for the plan, now unless that was done, for this plan or one that reads it too.
 
         What is returned was made of this weight, whatever other threads keep or drop meanwhile.
@@ -274,15 +297,16 @@ class LayerState:
         kept = use.kept
         if kept is None or not kept.stamp.is_of(weight):
             stamp = Stamp(weight)  # before the weight is read: a write meanwhile shows
-            kept = self._kept_for(use.plan, weight) or _Kept(pack_for_plan(use.plan, weight), stamp)
+            made = partial(pack_for_plan, use.plan) if pack is None else pack
+            kept = self._kept_for(use, weight) or _Kept(made(weight), stamp)
             use.kept = kept
         return kept.packed
 
-    def _kept_for(self, plan: Plan, weight: Tensor) -> _Kept | None:
+    def _kept_for(self, use: PlanInUse, weight: Tensor) -> _Kept | None:
         """Return the weight as it was transformed for a plan of another size that transforms it alike."""
         for other in list(self._uses.values()):
             kept = other.kept
-            if kept is not None and _packs_alike(plan, other.plan) and kept.stamp.is_of(weight):
+            if kept is not None and _packs_alike(use, other) and kept.stamp.is_of(weight):
                 return kept
         return None
 
@@ -291,15 +315,15 @@ class LayerState:
             use.kept = None
 
 
-def _packs_alike(one: Plan, other: Plan) -> bool:
+def _packs_alike(one: PlanInUse, other: PlanInUse) -> bool:
     """Return whether both plans transform a weight by the same algorithm, split into the same phases."""
-    if one.algorithm is None or one.algorithm != other.algorithm:
+    if one.plan.algorithm is None or one.plan.algorithm != other.plan.algorithm or one.manner != other.manner:
         return False
-    geometries = [(plan.shape.stride, plan.shape.dilation, plan.shape.groups) for plan in (one, other)]
+    geometries = [(plan.shape.stride, plan.shape.dilation, plan.shape.groups) for plan in (one.plan, other.plan)]
     return geometries[0] == geometries[1]
 
 
-def _is_watched(layer: Convolution, weight: Tensor) -> bool:
+def is_watched(layer: Convolution, weight: Tensor) -> bool:
     """Return whether this weight may be kept transformed.
 
     A weight that is no parameter of the layer is computed for each call, by a weight norm for example.
@@ -323,6 +347,7 @@ class PlannedConvolution(Convolution):
     """Mixed in before one of torch's convolutions: replaces the narrow ``_conv_forward``, and nothing else."""
 
     _winograd: LayerState
+    _state_class: ClassVar[type[LayerState]] = LayerState
 
     @property
     def tolerance(self) -> float:
@@ -350,6 +375,13 @@ class PlannedConvolution(Convolution):
         """The plans of the gradients of input and weight, one pair per shape that was differentiated, oldest first."""
         return self._winograd.gradient_plans
 
+    def __prepare_scriptable__(self) -> Convolution:
+        """Return torch's own layer with the same parameters, which is what `torch.jit.script` compiles."""
+        own: Any = next(cls for cls in type(self).__mro__ if not issubclass(cls, PlannedConvolution))
+        plain: Convolution = own.__new__(own)
+        vars(plain).update({name: value for name, value in vars(self).items() if name != "_winograd"})
+        return plain
+
     def extra_repr(self) -> str:
         """Return torch's description, the tolerance and the newest plan."""
         newest = f", plan={self.plans[-1]!r}" if self.plans else ""
@@ -365,7 +397,7 @@ class PlannedConvolution(Convolution):
         return self._winograd.convolve(self, input, weight, bias, padding)
 
 
-class _Built(PlannedConvolution):
+class Built(PlannedConvolution):
     """A planned convolution built as such, by its constructor."""
 
     def __init__(
@@ -377,18 +409,18 @@ class _Built(PlannedConvolution):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._winograd = LayerState(tolerance, algorithm, tuning=tuning)
+        self._winograd = self._state_class(tolerance, algorithm, tuning=tuning)
 
 
-class Conv1d(_Built, nn.Conv1d):
+class Conv1d(Built, nn.Conv1d):
     """`torch.nn.Conv1d` by plan; see `Conv3d`."""
 
 
-class Conv2d(_Built, nn.Conv2d):
+class Conv2d(Built, nn.Conv2d):
     """`torch.nn.Conv2d` by plan; see `Conv3d`."""
 
 
-class Conv3d(_Built, nn.Conv3d):
+class Conv3d(Built, nn.Conv3d):
     """`torch.nn.Conv3d` by plan: same parameters, state_dict and results up to the tolerance.
 
     Parameters
@@ -419,44 +451,3 @@ class Conv3d(_Built, nn.Conv3d):
     >>> sorted(layer.state_dict())
     ['bias', 'weight']
     """
-
-
-PLANNED: Final[dict[type[Convolution], type[PlannedConvolution]]] = {
-    nn.Conv1d: Conv1d,
-    nn.Conv2d: Conv2d,
-    nn.Conv3d: Conv3d,
-}
-"""The planned class of each of torch's convolutions."""
-
-
-_made: Final[dict[type[Convolution], type[PlannedConvolution]]] = dict(PLANNED)
-
-
-def planned_class(base: type[Convolution]) -> type[PlannedConvolution]:
-    """Return the class that does what ``base`` does, with planned convolution.
-
-    For torch's own classes these are `Conv1d`, `Conv2d` and `Conv3d`; for a subclass of them it is made here, under the
-    same name, and pickles as the recipe to make it again. Its constructor is that of ``base``.
-    """
-    if base not in _made:
-        _made[base] = _make_planned(base)
-    return _made[base]
-
-
-def _make_planned(base: type[Convolution]) -> type[PlannedConvolution]:
-    body = {"__reduce_ex__": _reduce_converted, "__doc__": base.__doc__, "__module__": base.__module__}
-    made: type[PlannedConvolution] = types.new_class(
-        base.__name__, (PlannedConvolution, base), exec_body=lambda namespace: namespace.update(body)
-    )
-    return made
-
-
-def _reduce_converted(layer: PlannedConvolution, _protocol: SupportsIndex) -> tuple[Any, ...]:
-    state = object.__reduce_ex__(layer, 2)[2]
-    return _blank, (layer._winograd.original,), state
-
-
-def _blank(original: type[Convolution]) -> PlannedConvolution:
-    """Make an uninitialised module of the planned class, which its state will fill."""
-    cls = planned_class(original)
-    return cls.__new__(cls)

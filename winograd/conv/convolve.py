@@ -162,7 +162,7 @@ def _convolve(
 ) -> Operand:
     if isinstance(input, np.ndarray):
         return _convolve_arrays(input, weight, bias, arguments, ndim=ndim, tolerance=tolerance, algorithm=algorithm)
-    from winograd.conv.operator import convolve_torch  # NumPy users need no torch
+    from winograd.conv.calls import convolve_torch  # NumPy users need no torch
 
     return convolve_torch(input, weight, bias, arguments, ndim=ndim, tolerance=tolerance, algorithm=algorithm)
 

@@ -31,7 +31,14 @@ class Own:
 
 OWN: Final = Own()
 
-Decision = Plan | Own
+
+class ByOperator:
+    """Says that a call goes to torch's operator for our convolution, which can be differentiated."""
+
+
+BY_OPERATOR: Final = ByOperator()
+
+Decision = Plan | Own | ByOperator
 
 
 class Decisions:

@@ -14,6 +14,7 @@ from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.compiler import BuildError
 from winograd.conv import native, operator
+from winograd.conv.kept import Stamp
 from winograd.conv.plan import Backend, Filters
 from winograd.conv.prediction import default_tolerance
 from winograd.nn import modules
@@ -421,12 +422,12 @@ def test_the_same_memory_read_as_another_dtype_is_followed() -> None:
     winograd.freeze(layer)
     with torch.inference_mode():
         layer(volume().half())
-        stamp = modules._Stamp(layer.weight)
+        stamp = Stamp(layer.weight)
         layer.weight.data, layer.bias = layer.weight.data.view(torch.bfloat16), None
         assert not stamp.is_of(layer.weight)
         x = volume().bfloat16()
         assert relative_l2(layer(x), torch.conv3d(x, layer.weight, padding=1).double()) < 2**-6
-        stamp = modules._Stamp(layer.weight)
+        stamp = Stamp(layer.weight)
         layer.weight.data = torch._neg_view(layer.weight.data)
         assert not stamp.is_of(layer.weight)
 

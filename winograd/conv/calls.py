@@ -17,7 +17,16 @@ from torch._compile import _disable_dynamo
 from winograd.conv import flops
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import FUNCTIONS, is_slow_in_torch
-from winograd.conv.dispatch import BY_OPERATOR, OWN, Decision, Decisions, are_tensors, as_tuples, needs_gradient
+from winograd.conv.dispatch import (
+    BY_OPERATOR,
+    OWN,
+    Decision,
+    Decisions,
+    are_strided,
+    are_tensors,
+    as_tuples,
+    needs_gradient,
+)
 from winograd.conv.execution import Asked
 from winograd.conv.forked import on_usable_threads
 from winograd.conv.geometry import read_geometry
@@ -37,7 +46,13 @@ _decisions: Final = Decisions()
 
 _FLOATING: Final = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
-_operator: Final = convolution._opoverload
+LEAST_SAVED_MS: Final = 0.5
+"""Twice what automatic differentiation by three operators of Python takes longer than torch's own."""
+
+LITTLE_SAVED: Final = "a gradient is required, and Winograd would save too little of a training step"
+"""The reason of plans that leave such a layer to torch's own."""
+
+_operator: Final[Callable[..., Tensor]] = convolution._opoverload
 """What compilers record."""
 
 
@@ -148,6 +163,8 @@ def _convolve_planned(
     tolerance: float | None,
     algorithm: Algorithm | None,
 ) -> Tensor:
+    if are_tensors(input, weight, bias) and not are_strided(input, weight, bias):
+        return own()
     try:
         shape = read_shape(input, weight, bias, arguments, ndim=ndim)
         if is_symbolic(input, weight):
@@ -163,7 +180,8 @@ def _convolve_planned(
     differentiated = needs_gradient(input, weight, bias)
     if differentiated and obstacle is None and plan.backend is not Backend.COMPOSED:
         gradients = gradient_plans(shape, tolerance=tolerance, algorithm=algorithm)
-        decision = BY_OPERATOR if is_worth_an_operator(plan, gradients) else OWN
+        forced = algorithm is not None and not is_direct(algorithm)
+        decision = BY_OPERATOR if is_worth_an_operator(plan, gradients, forced=forced) else OWN
     elif plan.backend is Backend.DIRECT and (obstacle is not None or not is_slow_in_torch(weight, shape)):
         decision = OWN
     if (algorithm is None or isinstance(algorithm, str)) and obstacle is None:
@@ -186,6 +204,9 @@ def gradient_plans(
     return plan(Gradient.INPUT), plan(Gradient.WEIGHT)
 
 
-def is_worth_an_operator(plan: Plan, gradients: tuple[GradientPlan, ...]) -> bool:
-    """Return whether anything of a convolution that is differentiated runs through Winograd."""
-    return any(one.backend is not Backend.DIRECT for one in (plan, *gradients))
+def is_worth_an_operator(plan: Plan, gradients: tuple[GradientPlan, ...], *, forced: bool) -> bool:
+    """Return whether Winograd is predicted to save more of a training step than the operators take, or is forced."""
+    plans: tuple[Plan | GradientPlan, ...] = (plan, *gradients)
+    winograd = [one for one in plans if one.backend is not Backend.DIRECT]
+    saved_ms = sum((one.direct_ms or 0.0) - (one.predicted_ms or 0.0) for one in winograd)
+    return bool(winograd) and (forced or saved_ms > LEAST_SAVED_MS)

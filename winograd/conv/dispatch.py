@@ -100,6 +100,11 @@ def are_tensors(input: object, weight: object, bias: object) -> bool:
     return isinstance(input, Tensor) and isinstance(weight, Tensor) and (bias is None or isinstance(bias, Tensor))
 
 
+def are_strided(*tensors: Tensor | None) -> bool:
+    """Return whether tensors lie in memory by strides; sparse ones and those of oneDNN do not."""
+    return all(tensor is None or tensor.layout is torch.strided for tensor in tensors)
+
+
 def as_tuples(arguments: Arguments) -> Arguments:
     """Return arguments with tuples for lists, which torch takes alike and no key can hold.
 

@@ -55,7 +55,7 @@ def register() -> None:
 
     for name, formula in _FORMULAS.items():
         packet = getattr(torch.ops.winograd, name)
-        flop_counter.register_flop_formula(packet)(formula)
+        flop_counter.register_flop_formula(packet)(formula)  # type: ignore[arg-type]
         for mode in _get_current_dispatch_mode_stack():
             counter = getattr(mode, "counter", None)
             if isinstance(counter, flop_counter.FlopCounterMode):

@@ -16,9 +16,9 @@ from winograd.conv.shape import ConvShape
 class Geometry(NamedTuple):
     """Stride, zeros before and after each axis one after the other, dilation, groups."""
 
-    stride: list[int]
-    padding: list[int]
-    dilation: list[int]
+    stride: Sequence[int]
+    padding: Sequence[int]
+    dilation: Sequence[int]
     groups: int
 
     @property

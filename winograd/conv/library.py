@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from winograd.conv import execution
+from winograd.conv.batching import convolution_batched, input_gradient_batched, weight_gradient_batched
+from winograd.conv.casting import register_casting
 from winograd.conv.geometry import Geometry
 from winograd.conv.layout import FORMATS, Layout, torchs_layout
 
@@ -140,17 +142,8 @@ def _layout(channels_last: bool) -> Layout:
 
 
 @convolution.register_fake
-def _convolution_fake(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: Any,
-    *_: object,
-) -> Tensor:
-    geometry = Geometry(stride, padding, dilation, groups)
+def _convolution_fake(input: Tensor, weight: Tensor, bias: Tensor | None, *asked: Any) -> Tensor:
+    geometry = Geometry(*asked[:4])
     if not execution.fits(input, weight, bias, geometry):
         return execution.convolve_own(input, weight, bias, geometry)
     sizes = (input.shape[0], weight.shape[0], *geometry.output(input.shape[2:], weight.shape[2:]))
@@ -158,12 +151,12 @@ def _convolution_fake(
 
 
 @input_gradient.register_fake
-def _input_gradient_fake(grad_output: Tensor, weight: Tensor, sizes: Any, channels_last: bool, *_: object) -> Tensor:
+def _input_gradient_fake(grad_output: Tensor, _weight: Tensor, sizes: Any, channels_last: bool, *_: Any) -> Tensor:
     return _empty(grad_output, sizes, channels_last)
 
 
 @weight_gradient.register_fake
-def _weight_gradient_fake(input: Tensor, grad_output: Tensor, sizes: Any, channels_last: bool, *_: object) -> Tensor:
+def _weight_gradient_fake(input: Tensor, _slope: Tensor, sizes: Any, channels_last: bool, *_: Any) -> Tensor:
     return _empty(input, sizes, channels_last)
 
 
@@ -177,7 +170,7 @@ def _empty(like: Tensor, sizes: Sequence[int], channels_last: bool) -> Tensor:
     )
 
 
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
     """Save for the gradients of a convolution what they need."""
     input, weight, _, *rest = inputs
     wants_input, wants_weight = ctx.needs_input_grad[:2]
@@ -199,7 +192,7 @@ def _differentiate(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
     )
 
 
-def _remember_gradient(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _remember_gradient(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001
     """Save for the derivatives of a gradient both factors, one of them a gradient of outputs."""
     one, other, _, *asked = inputs
     wants_one, wants_other = ctx.needs_input_grad[:2]
@@ -231,3 +224,9 @@ def _differentiate_weight_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | Non
 convolution.register_autograd(_differentiate, setup_context=_remember)
 input_gradient.register_autograd(_differentiate_input_gradient, setup_context=_remember_gradient)
 weight_gradient.register_autograd(_differentiate_weight_gradient, setup_context=_remember_gradient)
+
+convolution.register_vmap(convolution_batched)
+input_gradient.register_vmap(input_gradient_batched)
+weight_gradient.register_vmap(weight_gradient_batched)
+
+register_casting(convolution._opoverload)

@@ -1,7 +1,7 @@
 """Algorithms as text: how an operator is told which algorithm is forced, in recorded programs, too.
 
-In: an algorithm, or the text. Out: the text, which is the JSON of `winograd.algebra.serialise`, or the algorithm, proved
-when it is read for the first time. Refused: what has no such text, and text that is none.
+In: an algorithm, or the text. Out: the text, which is the JSON of `winograd.algebra.serialise`, or the algorithm, which
+is proved when it is read for the first time. Refused: what has no such text, and text that is none.
 """
 
 from __future__ import annotations

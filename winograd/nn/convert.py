@@ -16,11 +16,12 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
+from winograd.conv.kept import hides_writes
 from winograd.conv.limits import limits_or_default
 from winograd.conv.plan import Filters
 from winograd.conv.prediction import checked_tolerance
 from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
-from winograd.nn.modules import PLANNED, Convolution, LayerState, PlannedConvolution, hides_writes, planned_class
+from winograd.nn.modules import PLANNED, Convolution, LayerState, PlannedConvolution, planned_class
 from winograd.nn.report import ConversionReport, LayerEntry
 
 _Model = TypeVar("_Model", bound=nn.Module)

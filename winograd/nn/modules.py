@@ -19,6 +19,7 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.calls import (
+    LITTLE_SAVED,
     call_operator,
     gradient_plans,
     is_recordable,
@@ -27,7 +28,7 @@ from winograd.conv.calls import (
     is_worth_an_operator,
 )
 from winograd.conv.direct import FUNCTIONS
-from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
+from winograd.conv.dispatch import OWN, Decisions, are_strided, are_tensors, as_tuples, needs_gradient
 from winograd.conv.execution import Asked
 from winograd.conv.gradient_record import GradientPlan
 from winograd.conv.kept import Stamp, hides_writes
@@ -73,7 +74,7 @@ class _Kept(NamedTuple):
 class _Use:
     """One plan in use, where torch's own convolution is all it comes to, and the weight transformed for it.
 
-    With plans of the gradients, the calls are differentiated.
+    With plans of gradients, torch's operators for our convolution compute it, so that it can be differentiated.
     """
 
     plan: Plan
@@ -176,7 +177,7 @@ class LayerState:
 
     def convolve(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve with the stride, dilation and groups of the layer, by the plan for this shape."""
-        if not are_tensors(input, weight, bias):
+        if not are_tensors(input, weight, bias) or not are_strided(input, weight, bias):
             return _torch_own(layer, input, weight, bias, padding)
         geometry = as_tuples((layer.stride, padding, layer.dilation, layer.groups))
         watched = self.filters is Filters.FROZEN and _is_watched(layer, weight)
@@ -189,33 +190,21 @@ class LayerState:
             return _torch_own(layer, input, weight, bias, padding)
         if is_symbolic(input, weight):
             return self.record(layer, input, weight, bias, padding)
+        arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
         obstacle = operator_obstacle(input, weight, bias)
-        differentiated = needs_gradient(input, weight, bias)
-        tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
-        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
-        key = (tensors, geometry, filters, obstacle, differentiated, *around)
-        use = self._uses.get(key)
+        use = self._use_for(input, weight, bias, arguments, filters, obstacle)
         if use is None:
-            try:
-                arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
-                shape = read_shape(input, weight, bias, arguments, ndim=weight.ndim - 2)
-            except UNREADABLE:
-                return _torch_own(layer, input, weight, bias, padding)
-            use = self._use(shape, weight, filters, obstacle, differentiated)
-            self._remember(key, use)
-        if use.gradients and is_worth_an_operator(use.plan, use.gradients):
-            arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
-            return call_operator(input, weight, bias, arguments, self._asked(watched))
-        is_own = bool(use.gradients) or (bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts)
-        if is_own and (obstacle is None or differentiated):
-            self._own.keep(OWN, input, weight, bias, geometry, *more)
-        if use.gradients:
             return _torch_own(layer, input, weight, bias, padding)
+        if use.gradients:
+            return call_operator(input, weight, bias, arguments, self._asked(watched))
+        is_own = bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts
+        if is_own and (obstacle is None or (autocasts and needs_gradient(input, weight, bias))):
+            self._own.keep(OWN, input, weight, bias, geometry, *more)
         packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
         return run_plan(use.plan, input, weight, bias, packed=self._packed(use, weight) if packs else None)
 
     def record(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
-        """Convolve where a program is recorded: by the operator, or by torch's own where Winograd cannot be worth it."""
+        """Convolve where a program is recorded: by the operator, by torch's own where Winograd cannot be worth it."""
         arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
         forced = self.algorithm is not None
         traced = not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
@@ -233,14 +222,43 @@ class LayerState:
             self.tolerance, algorithm_text(self.algorithm), kept, measured, self.workspace_cap, self.filter_cap
         )
 
+    def _use_for(
+        self,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        arguments: ConvArguments,
+        filters: Filters,
+        obstacle: str | None,
+    ) -> _Use | None:
+        """Return the plan for these tensors, made now unless it was before; None for what only torch can read."""
+        tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
+        given = as_tuples((arguments.stride, arguments.padding, arguments.dilation, arguments.groups))
+        differentiated = needs_gradient(input, weight, bias)
+        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
+        key = (tensors, given, filters, obstacle, differentiated, *around)
+        use = self._uses.get(key)
+        if use is None:
+            try:
+                shape = read_shape(input, weight, bias, arguments, ndim=weight.ndim - 2)
+            except UNREADABLE:
+                return None
+            use = self._use(shape, weight, filters, obstacle, differentiated)
+            self._remember(key, use)
+        return use
+
     def _use(
         self, shape: ConvShape, weight: Tensor, filters: Filters, obstacle: str | None, differentiated: bool
     ) -> _Use:
         plan = self._planned(shape, filters, obstacle)
-        own_layouts = torchs_own_layouts(plan, weight)
         if not differentiated or obstacle is not None or plan.backend is Backend.COMPOSED:
-            return _Use(plan, own_layouts)
-        return _Use(plan, own_layouts, gradient_plans(shape, tolerance=self.tolerance, algorithm=self.algorithm))
+            return _Use(plan, torchs_own_layouts(plan, weight))
+        gradients = gradient_plans(shape, tolerance=self.tolerance, algorithm=self.algorithm)
+        forced = self.algorithm is not None and not is_direct(self.algorithm)
+        if is_worth_an_operator(plan, gradients, forced=forced):
+            return _Use(plan, (), gradients)
+        own = plan if plan.backend is Backend.DIRECT else self._planned(shape, filters, LITTLE_SAVED)
+        return _Use(own, tuple(Layout))
 
     def _planned(self, shape: ConvShape, filters: Filters, obstacle: str | None) -> Plan:
         """Return the plan for a shape, measured where that was asked for and can be done."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import winograd
 from tests.benching.made_up import layer
 from winograd.benching.training import layer as measuring
 from winograd.benching.training.engaged import engaged
@@ -127,5 +128,20 @@ def test_what_was_engaged_is_told_after_a_forward() -> None:
     module = converted(nn.Conv3d(4, 4, 3), TOLERANCE)
     assert engaged(module) == {}
     module(torch.zeros(1, 4, 5, 5, 5))
-    assert engaged(module)["output"] == "direct"
+    assert engaged(module) == {"output": "direct", "input_gradient": "direct", "weight_gradient": "direct"}
     assert engaged(nn.ReLU()) == {}
+
+
+def test_winograd_is_engaged_where_plans_say_so() -> None:
+    found = measure_step(WIDE, tolerance=TOLERANCE, repeats=1)
+    assert list(found.engaged) == list(NAMES[:3])
+    assert found.engaged["output"].startswith("native F(")
+    assert found.engaged["input_gradient"].startswith("native F(")
+    assert max(found.errors.values()) <= TOLERANCE
+
+
+def test_without_winograd_ours_is_torchs_own_to_the_bit() -> None:
+    direct, ours = draw_steps(WIDE, TOLERANCE, seed=0)
+    with winograd.set_enabled(False):
+        errors = ours["channels_last"]().errors(direct["channels_last"]())
+    assert errors == dict.fromkeys(NAMES, 0.0)

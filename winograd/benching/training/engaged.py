@@ -12,4 +12,5 @@ def engaged(module: nn.Module) -> dict[str, str]:
     """Return the algorithms of a module's newest plans by the name of what they compute; empty before a forward."""
     if not isinstance(module, PlannedConvolution) or not module.plans:
         return {}
-    return {"output": spell_plan(module.plans[-1])}
+    of_gradients = {f"{plan.wanted.value}_gradient": plan.label for plan in module.gradient_plans}
+    return {"output": spell_plan(module.plans[-1]), **of_gradients}

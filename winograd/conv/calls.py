@@ -115,7 +115,8 @@ def is_recordable(
 ) -> bool:
     """Return whether a recorded program gets the operator: where Winograd may be worth it for some sizes, or is forced.
 
-    What torch refuses is left to torch's own, as is forward-mode differentiation, which operators of Python lack.
+    What torch refuses is left to torch's own, as are forward-mode differentiation and that of functions, for which
+    operators of Python have no rules.
     """
     if not are_tensors(input, weight, bias) or weight.ndim != ndim + 2 or input.ndim not in (ndim + 1, ndim + 2):
         return False
@@ -124,13 +125,23 @@ def is_recordable(
     kind = input.device.type
     if input.dtype is not weight.dtype and not torch.is_autocast_enabled(kind):
         return False
-    if torch.autograd.forward_ad._current_level >= 0:
+    if torch.autograd.forward_ad._current_level >= 0 or _is_function_differentiated():
         return False
     if forced:
         return True
     groups, taps = arguments.groups, weight.shape[2:]
     narrow = groups != 1 and min(weight.shape[1], weight.shape[0] // groups) < FEWEST_GROUP_CHANNELS
     return kind == "cpu" and not narrow and max(taps) > 1
+
+
+def _is_function_differentiated() -> bool:
+    """Return whether torch.func.grad or another of its transforms but vmap is at work; the compiler asks once."""
+    levels = torch._C._functorch.get_interpreter_stack() or ()
+    return any(level.key() is not torch._C._functorch.TransformType.Vmap for level in levels)
+
+
+# What torch.compiler.assume_constant_result sets, which would import the compiler.
+_is_function_differentiated._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _convolve_recorded(

@@ -73,7 +73,7 @@ def is_slow_in_torch(weight: Tensor, shape: ConvShape) -> bool:
 
     torch does so at batch 1 for small inputs and kernels, by unfolding the input and a matrix product.
     """
-    if not _is_unfolded(shape) or math.prod(shape.output) < _LEAST_PLACES or not _packable(weight, shape):
+    if not is_unfolded(shape) or math.prod(shape.output) < _LEAST_PLACES or not _packable(weight, shape):
         return False
     return shape.macs >= (_LEAST_MACS[shape.ndim] if _taps(shape) > 1 else _LEAST_POINTWISE_MACS)
 
@@ -87,7 +87,7 @@ def is_faster_packed(shape: ConvShape, layout: Layout) -> bool:
     outputs = shape.batch * shape.outputs * math.prod(shape.output)
     weights = math.prod(shape.weight_sizes)
     if layout is Layout.CHANNELS_LAST:
-        few = shape.ndim == 2 and shape.channels <= _FEW_CHANNELS and not _is_unfolded(shape)
+        few = shape.ndim == 2 and shape.channels <= _FEW_CHANNELS and not is_unfolded(shape)
         return not (few and outputs > _MANY_OUTPUTS * weights)
     return _taps(shape) > 1 and (outputs <= _CHEAPLY_COPIED or weights >= 2 * outputs)
 
@@ -98,12 +98,12 @@ def is_worth_packing(shape: ConvShape) -> bool:
         return False
     if _taps(shape) == 1:
         return shape.macs >= _LEAST_PACKED_POINTWISE_MACS
-    if not _is_unfolded(shape):
+    if not is_unfolded(shape):
         return shape.macs >= _LEAST_REORDERED_MACS or math.prod(shape.weight_sizes) >= _LEAST_REORDERED
     return shape.macs >= _LEAST_PACKED_MACS[shape.ndim] or shape.macs >= shape.outputs * _LEAST_UNFOLDED
 
 
-def _is_unfolded(shape: ConvShape) -> bool:
+def is_unfolded(shape: ConvShape) -> bool:
     """Return whether torch computes this shape by a matrix product of the unfolded input, and not by oneDNN."""
     if shape.ndim not in _REORDER or shape.batch != 1 or shape.groups != 1:
         return False

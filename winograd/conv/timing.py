@@ -96,7 +96,9 @@ def contenders(times: Mapping[Name, list[float]], within: float = 1.25) -> list[
     return [name for name, values in times.items() if median(values) <= limit]
 
 
-def race(rivals: Mapping[str, Mapping[str, Callable[[], object]]], repeats: int) -> dict[str, Times]:
+def race(
+    rivals: Mapping[str, Mapping[str, Callable[[], object]]], repeats: int, *, screening: int = SCREENING_ROUNDS
+) -> dict[str, Times]:
     """Time the variants of several rivals, all of them interleaved, so that each rival is judged by its best variant.
 
     Parameters
@@ -104,8 +106,10 @@ def race(rivals: Mapping[str, Mapping[str, Callable[[], object]]], repeats: int)
     rivals : mapping of rival to mapping of variant to callable
         What to time, at least one variant each.
     repeats : int
-        Number of counted rounds, at least 1. Variants that are slower than their rival's best by more than a quarter in
-        `SCREENING_ROUNDS` take no part in them.
+        Number of counted rounds, at least 1.
+    screening : int
+        Rounds before them, at least 1; variants that are slower than their rival's best by more than a quarter there
+        take no part in those that count.
 
     Returns
     -------
@@ -120,7 +124,7 @@ def race(rivals: Mapping[str, Mapping[str, Callable[[], object]]], repeats: int)
     {'ours': ['one'], 'theirs': ['other']}
     """
     everybody = {(rival, variant): call for rival, variants in rivals.items() for variant, call in variants.items()}
-    screened = interleaved(everybody, SCREENING_ROUNDS)
+    screened = interleaved(everybody, screening)
     kept = [
         (rival, variant)
         for rival, variants in rivals.items()

@@ -2,7 +2,8 @@
 
 In: what torch.nn's convolutions take, a tolerance and perhaps an algorithm. Out: their output, by the fastest algorithm
 whose predicted error is tolerated, on CPU tensors of floating dtypes, gradients included; torch's own for the rest.
-Compiled and exported programs get torch's operator for our convolution. Plans are made at the first forward of each shape and kept. They never enter state_dict, copies or pickles.
+Compiled and exported programs get torch's operator for our convolution. Plans are made at the first forward of each
+shape and kept. They never enter state_dict, copies or pickles.
 """
 
 from __future__ import annotations

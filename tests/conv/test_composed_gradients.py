@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from tests.strategies import Shape, nested_algorithms, shapes
 from winograd import error_bound, nest, toom_cook
+from winograd.algebra.forms import transposed_nest
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv import composed_gradients
 from winograd.conv.composed import Transforms
 from winograd.conv.composed_gradients import (
     input_gradient_composed,
-    transposed_nest,
     turned,
     weight_gradient_composed,
 )

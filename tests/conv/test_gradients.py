@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from winograd import error_bound, nest, set_enabled, toom_cook
+from winograd.algebra.forms import transposed_nest
 from winograd.conv import gradients
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.composed_gradients import transposed_nest
 from winograd.conv.gradient_plan import plan_input_gradient, plan_weight_gradient
 from winograd.conv.gradient_record import Gradient, GradientPlan
 from winograd.conv.gradients import input_gradient, runnable_gradient_plan, weight_gradient

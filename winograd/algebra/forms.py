@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from operator import index
 from typing import Any
 
@@ -16,6 +17,7 @@ import sympy
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.field import ExactField
+from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.points import as_point
 
 Vector = list[Any]
@@ -129,6 +131,24 @@ def transposed(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:
     (3, 4, True)
     """
     return replace(algorithm, m=algorithm.r, r=algorithm.m, at=algorithm.g.T, g=algorithm.at.T)
+
+
+def transposed_nest(algorithm: NestedAlgorithm) -> NestedAlgorithm:
+    """Return the nest whose axes are `transposed`: that of the gradient of the filter over several axes.
+
+    Examples
+    --------
+    >>> from winograd.algebra.nesting import nest
+    >>> from winograd.algebra.toom_cook import toom_cook
+    >>> transposed_nest(nest(toom_cook(4, 3), toom_cook(2, 3))).label
+    'F(3x3,4x2)'
+    """
+    return _transposed_nest(algorithm)
+
+
+@lru_cache(maxsize=256)  # the proof of every axis takes longer than planning
+def _transposed_nest(algorithm: NestedAlgorithm) -> NestedAlgorithm:
+    return NestedAlgorithm(tuple(map(transposed, algorithm.axes)))
 
 
 def balanced(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:

@@ -115,7 +115,8 @@ def is_recordable(
 ) -> bool:
     """Return whether a recorded program gets the operator: where Winograd may be worth it for some sizes, or is forced.
 
-    What torch refuses is left to torch's own, as is forward-mode differentiation, which operators of Python lack.
+    What torch refuses is left to torch's own, as are forward-mode differentiation and that of functions, for which
+    operators of Python have no rules.
     """
     if not are_tensors(input, weight, bias) or weight.ndim != ndim + 2 or input.ndim not in (ndim + 1, ndim + 2):
         return False
@@ -124,13 +125,24 @@ def is_recordable(
     kind = input.device.type
     if input.dtype is not weight.dtype and not torch.is_autocast_enabled(kind):
         return False
-    if torch.autograd.forward_ad._current_level >= 0:
+    if _is_differentiated_otherwise():
         return False
     if forced:
         return True
     groups, taps = arguments.groups, weight.shape[2:]
     narrow = groups != 1 and min(weight.shape[1], weight.shape[0] // groups) < FEWEST_GROUP_CHANNELS
     return kind == "cpu" and not narrow and max(taps) > 1
+
+
+def _is_differentiated_otherwise() -> bool:
+    """Return whether forward-mode differentiation, or a transform of torch.func but vmap is at work."""
+    levels = torch._C._functorch.get_interpreter_stack() or ()
+    others = [level for level in levels if level.key() != torch._C._functorch.TransformType.Vmap]
+    return bool(others) or torch.autograd.forward_ad._current_level >= 0
+
+
+# What torch.compiler.assume_constant_result sets, which would import the compiler.
+_is_differentiated_otherwise._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _convolve_recorded(
@@ -149,7 +161,9 @@ def _convolve_recorded(
     traced = not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
     if not traced and is_recordable(input, weight, bias, arguments, ndim, forced=forced):
         return call_operator(input, weight, bias, arguments, Asked(tolerance, algorithm_text(algorithm)))
-    return _convolve_apart(own, input, weight, bias, arguments, ndim, tolerance, algorithm) if forced else own()
+    if not forced or (torch.compiler.is_compiling() and _is_differentiated_otherwise()):
+        return own()
+    return _convolve_apart(own, input, weight, bias, arguments, ndim, tolerance, algorithm)
 
 
 @on_usable_threads

@@ -7,12 +7,11 @@ its weight, differentiable again. 16-bit tensors are transformed and multiplied 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 
 from winograd.algebra.bilinear import BilinearAlgorithm
-from winograd.algebra.forms import transposed
+from winograd.algebra.forms import transposed_nest
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.algebra.tiling import tile_axes
 from winograd.conv.composed import convolve_composed, load_transforms, tiles_of, widened
@@ -113,12 +112,6 @@ def weight_gradient_composed(
     m = transforms.filter(tiles_of(widened(grad_output), blocks)).flatten(-nested.ndim).flatten(2, -2)
     products = torch.einsum("nctp,nktp->kcp", v, m)
     return transforms.inverse(products.reshape(*products.shape[:2], *nested.ranks)).to(input.dtype)
-
-
-@lru_cache(maxsize=256)
-def transposed_nest(algorithm: NestedAlgorithm) -> NestedAlgorithm:
-    """Return the algorithm of the gradient of the weight, every axis `transposed`."""
-    return NestedAlgorithm(tuple(map(transposed, algorithm.axes)))
 
 
 def turned(weight: Tensor, groups: int = 1) -> Tensor:

@@ -7,24 +7,33 @@ stride 1 is a convolution, and planned as one; torch's own is taken wherever Win
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import prod
 
 from winograd.algebra.bilinear import BilinearAlgorithm, checked_size
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv import roofline
 from winograd.conv.gradient_record import Gradient, GradientPlan
+from winograd.conv.gradient_selection import GradientSelection, select_gradient, selection_of
 from winograd.conv.gradient_shapes import input_gradient_shape
 from winograd.conv.limits import limits_or_default
-from winograd.conv.obstacles import TRANSFORMED_DTYPES, checked_algorithm, shape_obstacle, stride_obstacle
+from winograd.conv.obstacles import (
+    NATIVE_DTYPES,
+    TRANSFORMED_DTYPES,
+    checked_algorithm,
+    shape_obstacle,
+    stride_obstacle,
+)
 from winograd.conv.plan import make_plan
 from winograd.conv.plan_record import Backend
-from winograd.conv.prediction import tolerance_or_default
+from winograd.conv.prediction import WORKING, rounded_to, scaled_to, tolerance_or_default
 from winograd.conv.roofline import NOMINAL_THREADS
 from winograd.conv.selection import Filters
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct, switched_off
 from winograd.conv.task import Terms
-from winograd.conv.verdict import GIVEN
+from winograd.conv.verdict import GIVEN, REQUIRED_GAIN
 
 __all__ = ["Gradient", "GradientPlan", "plan_input_gradient", "plan_weight_gradient"]
 
@@ -175,16 +184,66 @@ def _weight_plan(asked: _Asked) -> GradientPlan:
     if asked.forced is not None:
         return _forced_weight_plan(asked, asked.forced)
     lack = asked.obstacle or stride_obstacle(shape) or shape_obstacle(shape)
-    return _torchs_own(asked, Gradient.WEIGHT, lack or "no native code")
+    return _torchs_own(asked, Gradient.WEIGHT, lack) if lack else _fastest_weight_plan(asked)
 
 
 def _forced_weight_plan(asked: _Asked, algorithm: NestedAlgorithm) -> GradientPlan:
-    lack = stride_obstacle(asked.shape)
+    shape, terms = asked.shape, asked.terms
+    lack = stride_obstacle(shape)
     if lack is not None:
         return _torchs_own(asked, Gradient.WEIGHT, f"{lack}, {algorithm.label} is for 1")
-    lack = asked.obstacle or "no native code"
-    reason = f"{GIVEN}, composed since {lack}"
-    return GradientPlan(asked.shape, Gradient.WEIGHT, Backend.COMPOSED, algorithm, reason, terms=asked.terms)
+    lack = asked.obstacle or (None if shape.dtype in NATIVE_DTYPES else f"dtype {shape.dtype}")
+    if lack is not None:
+        reason = f"{GIVEN}, composed since {lack}"
+        return GradientPlan(shape, Gradient.WEIGHT, Backend.COMPOSED, algorithm, reason, terms=terms)
+    found = selection_of(shape, algorithm, terms.limits, terms.threads)
+    if found is None:
+        raise ValueError(f"{algorithm.label} has no tile whose gradient fits into the limits on memory, {terms.limits}")
+    return _native_weight_plan(asked, found, f"{GIVEN}: ")
+
+
+def _fastest_weight_plan(asked: _Asked) -> GradientPlan:
+    shape, terms = asked.shape, asked.terms
+    direct_ms = roofline.direct_ms(shape, terms.threads)
+    found = select_gradient(shape, terms.tolerance, terms.limits, terms.threads)
+    if found is None:
+        reason = f"no candidate within the tolerance {terms.tolerance:.2g} and the limits on memory"
+        return replace(_torchs_own(asked, Gradient.WEIGHT, reason), predicted_ms=direct_ms, direct_ms=direct_ms)
+    milliseconds = found.milliseconds + _widening_ms(shape, terms.threads)
+    if milliseconds * REQUIRED_GAIN > direct_ms:
+        times = f"{milliseconds:.3g} ms ({found.algorithm.label}), direct {direct_ms:.3g} ms"
+        reason = f"Winograd would take {times}: not faster by a factor of {REQUIRED_GAIN}"
+        return replace(_torchs_own(asked, Gradient.WEIGHT, reason), predicted_ms=direct_ms, direct_ms=direct_ms)
+    return _native_weight_plan(asked, found, "")
+
+
+def _native_weight_plan(asked: _Asked, found: GradientSelection, given: str) -> GradientPlan:
+    shape, terms = asked.shape, asked.terms
+    milliseconds = found.milliseconds + _widening_ms(shape, terms.threads)
+    direct_ms, error = roofline.direct_ms(shape, terms.threads), scaled_to(shape.dtype, found.error)
+    times = f"{milliseconds:.3g} ms predicted, direct {direct_ms:.3g} ms"
+    return GradientPlan(
+        shape,
+        Gradient.WEIGHT,
+        Backend.NATIVE,
+        found.algorithm,
+        f"{given}{times}, error {error:.1e} predicted",
+        predicted_error=rounded_to(shape.dtype, error),
+        filter_bytes=roofline.gradient.sums_bytes(shape, found.algorithm.rank),
+        workspace_bytes=roofline.gradient.held_bytes(shape, found.algorithm.rank, found.block),
+        predicted_ms=milliseconds,
+        direct_ms=direct_ms,
+        block=found.block,
+        terms=terms,
+    )
+
+
+def _widening_ms(shape: ConvShape, threads: int) -> float:
+    """Return the time of the copies in float32 that 16-bit inputs and gradients are computed from."""
+    if WORKING[shape.dtype] == shape.dtype:
+        return 0.0
+    numbers = shape.batch * (shape.channels * prod(shape.sizes) + shape.outputs * prod(shape.output))
+    return roofline.copies_ms(numbers * 6, threads)
 
 
 def _torchs_own(asked: _Asked, wanted: Gradient, reason: str) -> GradientPlan:

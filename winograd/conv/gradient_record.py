@@ -43,12 +43,15 @@ class GradientPlan:
     predicted_error : float or None
         Relative L2 error predicted for independent zero-mean inputs; None for torch's own.
     filter_bytes, workspace_bytes : int
-        Memory of the transformed filter, and of what a call holds beside it; results apart.
+        Memory of the transformed filter, or of the gradient of it, and of what a call holds beside it, of the gradient
+        of the weight V and M of a block of tiles; results apart.
     predicted_ms, direct_ms : float or None
         Predicted milliseconds of this plan and of torch's own on the nominal machine; None where the model does not
         apply.
     convolution : Plan or None
         Of the convolution that the gradient of the input is, where it is computed as one.
+    block : int or None
+        Tiles that native code of the gradient of the weight holds at a time.
     terms : Terms or None
         What was asked for.
     """
@@ -64,6 +67,7 @@ class GradientPlan:
     predicted_ms: float | None = None
     direct_ms: float | None = None
     convolution: Plan | None = None
+    block: int | None = None
     terms: Terms | None = None
 
     def __post_init__(self) -> None:

@@ -12,14 +12,18 @@ import torch
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.composed import widened
 from winograd.conv.composed_gradients import cropped, input_gradient_composed, turned, weight_gradient_composed
 from winograd.conv.direct_gradients import input_gradient_direct, weight_gradient_direct
+from winograd.conv.forked import on_usable_threads
 from winograd.conv.gradient_plan import plan_input_gradient, plan_weight_gradient
 from winograd.conv.gradient_record import Gradient, GradientPlan
 from winograd.conv.gradient_shapes import input_gradient_crops
 from winograd.conv.layout import Layout, as_torch_would, torchs_layout
+from winograd.conv.operator import _try_compiling as try_compiling
 from winograd.conv.operator import lack_of_code, run_plan
 from winograd.conv.plan_record import Backend
+from winograd.conv.prediction import WORKING
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct
 
@@ -111,8 +115,23 @@ def weight_gradient(plan: GradientPlan, input: Tensor, grad_output: Tensor, layo
     if plan.backend is Backend.DIRECT:
         return as_torch_would(weight_gradient_direct(input, grad_output, shape, wanted), wanted)
     assert plan.algorithm is not None
-    found = weight_gradient_composed(input, grad_output, algorithm=plan.algorithm, padding=shape.padding)
+    if plan.backend is Backend.COMPOSED:
+        found = weight_gradient_composed(input, grad_output, algorithm=plan.algorithm, padding=shape.padding)
+    else:
+        found = _native_weight_gradient(plan, plan.algorithm, input, grad_output)
     return as_torch_would(found, wanted)
+
+
+@on_usable_threads
+def _native_weight_gradient(
+    plan: GradientPlan, algorithm: NestedAlgorithm, input: Tensor, grad_output: Tensor
+) -> Tensor:
+    """Return what native code computes, 16 bits in float32 and rounded once."""
+    from winograd.conv.native_gradient import filter_gradient  # kernels are loaded only where a plan wants one
+
+    x, slope = (widened(tensor.detach().resolve_neg()) for tensor in (input, grad_output))
+    native = filter_gradient(algorithm, WORKING[plan.shape.dtype])
+    return native.gradient(x, slope, plan.shape.padding, plan.block).to(input.dtype)
 
 
 def runnable_gradient_plan(
@@ -138,8 +157,18 @@ def runnable_gradient_plan(
     used = torch.get_num_threads() if threads is None else threads
     plan = partial(make, shape, tolerance=tolerance, algorithm=algorithm, threads=used)
     made = plan(obstacle=obstacle)
-    lack = None if made.convolution is None else lack_of_code(made.convolution)
+    lack = _lack_of_code(made)
     return made if lack is None else plan(obstacle=lack)
+
+
+def _lack_of_code(plan: GradientPlan) -> str | None:
+    if plan.convolution is not None:
+        return lack_of_code(plan.convolution)
+    if plan.backend is not Backend.NATIVE:
+        return None
+    from winograd.conv.native_gradient import filter_gradient
+
+    return try_compiling(filter_gradient, plan.algorithm, WORKING[plan.shape.dtype])
 
 
 def _output_sizes(shape: ConvShape) -> tuple[int, ...]:

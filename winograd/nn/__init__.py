@@ -3,7 +3,34 @@
 from __future__ import annotations
 
 from winograd.nn.convert import convert_, freeze, revert_, thaw
+from winograd.nn.lazy import (
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+)
 from winograd.nn.modules import Conv1d, Conv2d, Conv3d
 from winograd.nn.report import ConversionReport
+from winograd.nn.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 
-__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConversionReport", "convert_", "freeze", "revert_", "thaw"]
+__all__ = [
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "ConversionReport",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+    "convert_",
+    "freeze",
+    "revert_",
+    "thaw",
+]

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import torch
 from torch import nn
-from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from winograd.conv.kept import hides_writes
@@ -21,10 +21,13 @@ from winograd.conv.limits import limits_or_default
 from winograd.conv.plan import Filters
 from winograd.conv.prediction import checked_tolerance
 from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
-from winograd.nn.modules import PLANNED, Convolution, LayerState, PlannedConvolution, planned_class
+from winograd.nn.modules import Convolution, LayerState, PlannedConvolution
+from winograd.nn.planned import PLANNED, overridden, planned_class, settled_class
 from winograd.nn.report import ConversionReport, LayerEntry
 
 _Model = TypeVar("_Model", bound=nn.Module)
+
+_CONVOLUTIONS = tuple(PLANNED)
 
 
 def convert_(
@@ -118,9 +121,7 @@ def revert_(model: _Model) -> _Model:
         The same model.
     """
     layers = [
-        (name, layer, layer._winograd.original)
-        for name, layer in _planned(model)
-        if layer._winograd.original is not None
+        (name, layer, original) for name, layer in _planned(model) if (original := settled_class(layer)) is not None
     ]
     for name, layer, original in layers:
         if type(layer) is not planned_class(original):
@@ -159,7 +160,8 @@ def freeze(model: _Model) -> _Model:
     if not layers:
         warnings.warn("no layer to freeze; convert_ the model first", UserWarning, stacklevel=2)
     weights = {name: layer._parameters.get("weight") for name, layer in layers}
-    hidden = [name for name, weight in weights.items() if weight is not None and hides_writes(weight)]
+    known = {name: weight for name, weight in weights.items() if weight is not None and not is_lazy(weight)}
+    hidden = [name for name, weight in known.items() if hides_writes(weight)]
     if hidden:
         where = f"{len(hidden)} layers ({hidden[0]!r} first) transform their weight in every call"
         why = "it has a gradient (zero_grad removes it) or was made under inference_mode"
@@ -196,7 +198,7 @@ def _is_compiled(module: nn.Module) -> bool:
 def _convolutions(model: nn.Module) -> Iterator[tuple[str, Convolution]]:
     """Yield name and module of each convolution, a shared one once."""
     for name, module in model.named_modules():
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        if isinstance(module, _CONVOLUTIONS):
             yield name, module
 
 
@@ -212,12 +214,8 @@ def _refusal(name: str, module: Convolution, filter_fn: Callable[[str, nn.Module
         return None
     if parametrize.is_parametrized(module):
         return "parametrized: its weight is computed anew at each access"
-    if isinstance(module, LazyModuleMixin):
-        return "lazy: its weight has no shape before the first forward"
-    base = next(base for base in PLANNED if isinstance(module, base))
-    if "_conv_forward" in vars(module) or type(module)._conv_forward is not base._conv_forward:
-        return "its class computes the convolution itself: it overrides _conv_forward"
-    return None
+    method = overridden(module)
+    return None if method is None else f"its class computes the convolution itself: it overrides {method}"
 
 
 def _convert_all(
@@ -250,11 +248,12 @@ def _convert_all(
 def _convert(layer: Convolution, tolerance: float | None) -> None:
     original = type(layer)
     planned = planned_class(original)
-    vars(layer)["_winograd"] = LayerState(tolerance, original=original)
+    vars(layer)["_winograd"] = planned._state_class(tolerance, original=original)
     layer.__class__ = planned
 
 
 def _restore(layer: Convolution) -> None:
-    state: LayerState | None = vars(layer).pop("_winograd", None)
-    if state is not None and state.original is not None:
-        layer.__class__ = state.original
+    original = settled_class(layer) if isinstance(layer, PlannedConvolution) else type(layer)
+    if original is not None:
+        vars(layer).pop("_winograd", None)
+        layer.__class__ = original

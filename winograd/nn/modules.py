@@ -7,9 +7,10 @@ Plans are made at the first forward of each shape and kept. They never enter sta
 
 from __future__ import annotations
 
-import types
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, SupportsIndex
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +60,9 @@ Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 Convolution = _ConvNd
 """What torch's convolutions have in common."""
 
+_is_exporting: Final[Callable[[], bool]] = getattr(torch.compiler, "is_exporting", bool)
+"""Whether torch.export records, which leaves out differentiation; older torch cannot tell."""
+
 MAX_PLANS: Final = 32
 """Plans, and with them transformed weights, that one layer keeps; the oldest goes first."""
 
@@ -71,14 +75,16 @@ class _Kept(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Use:
+class PlanInUse:
     """One plan in use, where torch's own convolution is all it comes to, and the weight transformed for it.
 
-    With plans of gradients, torch's operators for our convolution compute it, so that it can be differentiated.
+    The manner is how the taps of the weight are put in order before they are transformed. With plans of gradients,
+    torch's operators for our convolution compute it, so that it can be differentiated.
     """
 
     plan: Plan
     own_layouts: tuple[Layout, ...]
+    manner: Hashable = None
     gradients: tuple[GradientPlan, ...] = ()
     kept: _Kept | None = None
 
@@ -128,12 +134,12 @@ class LayerState:
         limits_or_default(workspace_cap, filter_cap)  # refuses what are no limits
         self.workspace_cap = workspace_cap
         self.filter_cap = filter_cap
-        self._uses: dict[tuple[Any, ...], _Use] = {}
+        self._uses: dict[tuple[Any, ...], PlanInUse] = {}
         self._own = Decisions()
 
     def __reduce__(self) -> tuple[Any, ...]:
         caps = (self.workspace_cap, self.filter_cap)
-        return LayerState, (self.tolerance, self.algorithm, self.original, self.filters, *caps, self.tuning)
+        return type(self), (self.tolerance, self.algorithm, self.original, self.filters, *caps, self.tuning)
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -180,7 +186,7 @@ class LayerState:
         if not are_tensors(input, weight, bias) or not are_strided(input, weight, bias):
             return _torch_own(layer, input, weight, bias, padding)
         geometry = as_tuples((layer.stride, padding, layer.dilation, layer.groups))
-        watched = self.filters is Filters.FROZEN and _is_watched(layer, weight)
+        watched = self.filters is Filters.FROZEN and is_watched(layer, weight)
         filters = Filters.FROZEN if watched else Filters.LIVE
         if filters is not self.filters:
             self._drop_packed()
@@ -212,7 +218,8 @@ class LayerState:
             return _torch_own(layer, input, weight, bias, padding)
         if not is_recordable(input, weight, bias, arguments, len(layer.kernel_size), forced=forced):
             return _torch_own(layer, input, weight, bias, padding)
-        keeps = self.filters is Filters.FROZEN and not (weight.requires_grad and torch.is_grad_enabled())
+        trains = weight.requires_grad and torch.is_grad_enabled() and not _is_exporting()
+        keeps = self.filters is Filters.FROZEN and not trains
         asked = self._asked(keeps and isinstance(weight, nn.Parameter))
         return call_operator(input, weight, bias, arguments, asked)
 
@@ -230,7 +237,7 @@ class LayerState:
         arguments: ConvArguments,
         filters: Filters,
         obstacle: str | None,
-    ) -> _Use | None:
+    ) -> PlanInUse | None:
         """Return the plan for these tensors, made now unless it was before; None for what only torch can read."""
         tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
         given = as_tuples((arguments.stride, arguments.padding, arguments.dilation, arguments.groups))
@@ -243,22 +250,22 @@ class LayerState:
                 shape = read_shape(input, weight, bias, arguments, ndim=weight.ndim - 2)
             except UNREADABLE:
                 return None
-            use = self._use(shape, weight, filters, obstacle, differentiated)
+            use = self._settled(shape, weight, filters, obstacle, differentiated)
             self._remember(key, use)
         return use
 
-    def _use(
+    def _settled(
         self, shape: ConvShape, weight: Tensor, filters: Filters, obstacle: str | None, differentiated: bool
-    ) -> _Use:
+    ) -> PlanInUse:
         plan = self._planned(shape, filters, obstacle)
         if not differentiated or obstacle is not None or plan.backend is Backend.COMPOSED:
-            return _Use(plan, torchs_own_layouts(plan, weight))
+            return PlanInUse(plan, torchs_own_layouts(plan, weight))
         gradients = gradient_plans(shape, tolerance=self.tolerance, algorithm=self.algorithm)
         forced = self.algorithm is not None and not is_direct(self.algorithm)
         if is_worth_an_operator(plan, gradients, forced=forced):
-            return _Use(plan, (), gradients)
+            return PlanInUse(plan, (), gradients=gradients)
         own = plan if plan.backend is Backend.DIRECT else self._planned(shape, filters, LITTLE_SAVED)
-        return _Use(own, tuple(Layout))
+        return PlanInUse(own, tuple(Layout))
 
     def _planned(self, shape: ConvShape, filters: Filters, obstacle: str | None) -> Plan:
         """Return the plan for a shape, measured where that was asked for and can be done."""
@@ -274,7 +281,7 @@ class LayerState:
             **caps,
         )
 
-    def _remember(self, key: tuple[Any, ...], use: _Use) -> None:
+    def _remember(self, key: tuple[Any, ...], use: PlanInUse) -> None:
         self._uses[key] = use
         for oldest in list(self._uses)[:-MAX_PLANS]:
             self._uses.pop(oldest, None)
@@ -284,7 +291,9 @@ class LayerState:
         self._uses = {}
         self._own.forget()
 
-    def _packed(self, use: _Use, weight: Tensor) -> Packed | None:
+    def _packed(
+        self, use: PlanInUse, weight: Tensor, pack: Callable[[Tensor], Packed | None] | None = None
+    ) -> Packed | None:
         """Return the weight transformed for the plan, now unless that was done, for this plan or one that reads it too.
 
         What is returned was made of this weight, whatever other threads keep or drop meanwhile.
@@ -292,15 +301,16 @@ class LayerState:
         kept = use.kept
         if kept is None or not kept.stamp.is_of(weight):
             stamp = Stamp(weight)  # before the weight is read: a write meanwhile shows
-            kept = self._kept_for(use.plan, weight) or _Kept(pack_for_plan(use.plan, weight), stamp)
+            made = partial(pack_for_plan, use.plan) if pack is None else pack
+            kept = self._kept_for(use, weight) or _Kept(made(weight), stamp)
             use.kept = kept
         return kept.packed
 
-    def _kept_for(self, plan: Plan, weight: Tensor) -> _Kept | None:
+    def _kept_for(self, use: PlanInUse, weight: Tensor) -> _Kept | None:
         """Return the weight as it was transformed for a plan of another size that transforms it alike."""
         for other in list(self._uses.values()):
             kept = other.kept
-            if kept is not None and _packs_alike(plan, other.plan) and kept.stamp.is_of(weight):
+            if kept is not None and _packs_alike(use, other) and kept.stamp.is_of(weight):
                 return kept
         return None
 
@@ -309,15 +319,15 @@ class LayerState:
             use.kept = None
 
 
-def _packs_alike(one: Plan, other: Plan) -> bool:
+def _packs_alike(one: PlanInUse, other: PlanInUse) -> bool:
     """Return whether both plans transform a weight by the same algorithm, split into the same phases."""
-    if one.algorithm is None or one.algorithm != other.algorithm:
+    if one.plan.algorithm is None or one.plan.algorithm != other.plan.algorithm or one.manner != other.manner:
         return False
-    geometries = [(plan.shape.stride, plan.shape.dilation, plan.shape.groups) for plan in (one, other)]
+    geometries = [(plan.shape.stride, plan.shape.dilation, plan.shape.groups) for plan in (one.plan, other.plan)]
     return geometries[0] == geometries[1]
 
 
-def _is_watched(layer: Convolution, weight: Tensor) -> bool:
+def is_watched(layer: Convolution, weight: Tensor) -> bool:
     """Return whether this weight may be kept transformed.
 
     A weight that is no parameter of the layer is computed for each call, by a weight norm for example.
@@ -341,6 +351,7 @@ class PlannedConvolution(Convolution):
     """Mixed in before one of torch's convolutions: replaces the narrow ``_conv_forward``, and nothing else."""
 
     _winograd: LayerState
+    _state_class: ClassVar[type[LayerState]] = LayerState
 
     @property
     def tolerance(self) -> float:
@@ -368,6 +379,13 @@ class PlannedConvolution(Convolution):
         """The plans of the gradients of input and weight, one pair per shape that was differentiated, oldest first."""
         return self._winograd.gradient_plans
 
+    def __prepare_scriptable__(self) -> Convolution:
+        """Return torch's own layer with the same parameters, which is what `torch.jit.script` compiles."""
+        own: Any = next(cls for cls in type(self).__mro__ if not issubclass(cls, PlannedConvolution))
+        plain: Convolution = own.__new__(own)
+        vars(plain).update({name: value for name, value in vars(self).items() if name != "_winograd"})
+        return plain
+
     def extra_repr(self) -> str:
         """Return torch's description, the tolerance and the newest plan."""
         newest = f", plan={self.plans[-1]!r}" if self.plans else ""
@@ -383,7 +401,7 @@ class PlannedConvolution(Convolution):
         return self._winograd.convolve(self, input, weight, bias, padding)
 
 
-class _Built(PlannedConvolution):
+class Built(PlannedConvolution):
     """A planned convolution built as such, by its constructor."""
 
     def __init__(
@@ -395,18 +413,18 @@ class _Built(PlannedConvolution):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._winograd = LayerState(tolerance, algorithm, tuning=tuning)
+        self._winograd = self._state_class(tolerance, algorithm, tuning=tuning)
 
 
-class Conv1d(_Built, nn.Conv1d):
+class Conv1d(Built, nn.Conv1d):
     """`torch.nn.Conv1d` by plan; see `Conv3d`."""
 
 
-class Conv2d(_Built, nn.Conv2d):
+class Conv2d(Built, nn.Conv2d):
     """`torch.nn.Conv2d` by plan; see `Conv3d`."""
 
 
-class Conv3d(_Built, nn.Conv3d):
+class Conv3d(Built, nn.Conv3d):
     """`torch.nn.Conv3d` by plan: same parameters, state_dict and results up to the tolerance.
 
     Parameters
@@ -437,44 +455,3 @@ class Conv3d(_Built, nn.Conv3d):
     >>> sorted(layer.state_dict())
     ['bias', 'weight']
     """
-
-
-PLANNED: Final[dict[type[Convolution], type[PlannedConvolution]]] = {
-    nn.Conv1d: Conv1d,
-    nn.Conv2d: Conv2d,
-    nn.Conv3d: Conv3d,
-}
-"""The planned class of each of torch's convolutions."""
-
-
-_made: Final[dict[type[Convolution], type[PlannedConvolution]]] = dict(PLANNED)
-
-
-def planned_class(base: type[Convolution]) -> type[PlannedConvolution]:
-    """Return the class that does what ``base`` does, with planned convolution.
-
-    For torch's own classes these are `Conv1d`, `Conv2d` and `Conv3d`; for a subclass of them it is made here, under the
-    same name, and pickles as the recipe to make it again. Its constructor is that of ``base``.
-    """
-    if base not in _made:
-        _made[base] = _make_planned(base)
-    return _made[base]
-
-
-def _make_planned(base: type[Convolution]) -> type[PlannedConvolution]:
-    body = {"__reduce_ex__": _reduce_converted, "__doc__": base.__doc__, "__module__": base.__module__}
-    made: type[PlannedConvolution] = types.new_class(
-        base.__name__, (PlannedConvolution, base), exec_body=lambda namespace: namespace.update(body)
-    )
-    return made
-
-
-def _reduce_converted(layer: PlannedConvolution, _protocol: SupportsIndex) -> tuple[Any, ...]:
-    state = object.__reduce_ex__(layer, 2)[2]
-    return _blank, (layer._winograd.original,), state
-
-
-def _blank(original: type[Convolution]) -> PlannedConvolution:
-    """Make an uninitialised module of the planned class, which its state will fill."""
-    cls = planned_class(original)
-    return cls.__new__(cls)

@@ -1,0 +1,247 @@
+"""Transposed convolutions of torch tensors: the taps in the order of phases, the run of a plan, outputs put in place.
+
+In: torch tensors and the arguments of torch's transposed convolutions. Out: a `Plan`, packed filters, the output.
+Refused: what torch refuses, in its own words; algorithms that cannot do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch._compile import _disable_dynamo
+
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.calls import is_recorded
+from winograd.conv.direct import is_slow_in_torch, is_unfolded
+from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
+from winograd.conv.forked import on_usable_threads
+from winograd.conv.layout import as_torch_would, torchs_layout
+from winograd.conv.limits import limits_or_default
+from winograd.conv.native import fresh_tensor
+from winograd.conv.operator import UNREADABLE, pack_for_plan, run_plan, runnable_plan, tensor_obstacle
+from winograd.conv.plan import Backend, Filters, Plan
+from winograd.conv.switch import Direct, is_direct
+from winograd.conv.transposed_arguments import TransposedArguments
+from winograd.conv.transposed_plan import images_at_once, plan_transposed
+from winograd.conv.transposed_shape import TransposedShape
+from winograd.conv.transposed_tensors import core_bias, core_weight, edged, join, joined
+
+if TYPE_CHECKING:
+    from winograd.conv.operator import Packed
+
+Tensor = torch.Tensor
+Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
+
+TRANSPOSED_FUNCTIONS: Mapping[int, Callable[..., Tensor]] = {
+    1: torch.conv_transpose1d,
+    2: torch.conv_transpose2d,
+    3: torch.conv_transpose3d,
+}
+"""torch's own transposed convolution by number of axes."""
+
+_decisions: Final = Decisions()
+
+
+def convolve_transposed_torch(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    arguments: TransposedArguments,
+    *,
+    ndim: int,
+    tolerance: float | None,
+    algorithm: Algorithm | None,
+) -> Tensor:
+    """Convolve torch tensors; see `winograd.conv.convolve_transposed.conv_transpose3d`.
+
+    Compiled and traced code calls torch's own; a forced algorithm breaks a compiled graph.
+    """
+    own = partial(TRANSPOSED_FUNCTIONS[ndim], input, weight, bias, *arguments.given)
+    rest = (arguments, ndim, tolerance, algorithm)
+    if is_recorded():
+        chosen = algorithm is None or is_direct(algorithm)
+        return own() if chosen else _convolve_apart(own, input, weight, bias, *rest)
+    if algorithm is None or isinstance(algorithm, str):
+        more = (ndim, tolerance, tolerance is True, algorithm)  # True equals 1.0, and is refused
+        if _decisions.find(input, weight, bias, as_tuples(arguments.given), *more) is OWN:
+            return own()
+    return _convolve_planned(own, input, weight, bias, *rest)
+
+
+@on_usable_threads
+def _convolve_planned(
+    own: Callable[[], Tensor],
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    arguments: TransposedArguments,
+    ndim: int,
+    tolerance: float | None,
+    algorithm: Algorithm | None,
+) -> Tensor:
+    try:
+        shape = read_transposed(input, weight, bias, arguments, ndim=ndim)
+    except UNREADABLE:
+        output = own()  # torch's own error, or what only torch can read, such as mixed dtypes under autocast
+        if algorithm is not None and not is_direct(algorithm):
+            raise
+        return output
+    obstacle = tensor_obstacle(input, weight, bias)
+    plan = transposed_plan(shape, tolerance=tolerance, algorithm=algorithm, filters=Filters.LIVE, obstacle=obstacle)
+    if is_torchs_own(plan, shape, weight, obstacle):
+        if algorithm is None or isinstance(algorithm, str):
+            more = (ndim, tolerance, tolerance is True, algorithm)
+            if obstacle is None or needs_gradient(input, weight, bias):
+                _decisions.keep(OWN, input, weight, bias, as_tuples(arguments.given), *more)
+        return own()
+    return run_transposed(plan, shape, input, weight, bias, workspace_cap=None)
+
+
+# The lazy form of torch.compiler.disable, which would import the compiler here.
+_convolve_apart = _disable_dynamo(_convolve_planned)
+
+
+def read_transposed(
+    input: Tensor, weight: Tensor, bias: Tensor | None, arguments: TransposedArguments, *, ndim: int
+) -> TransposedShape:
+    """Return the shape of a transposed convolution of tensors, which must be of one dtype and on one device.
+
+    Parameters
+    ----------
+    input : Tensor of shape (N, C, sizes...) or (C, sizes...)
+    weight : Tensor of shape (C, K / groups, taps...)
+    bias : Tensor of shape (K,), optional
+    arguments : TransposedArguments
+    ndim : int
+        Axes of the convolution, 1 to 3.
+
+    Raises
+    ------
+    TypeError, ValueError, AttributeError
+        If the arguments make no transposed convolution, or are no tensors: let torch's own raise its error.
+    """
+    if not are_tensors(input, weight, bias):
+        raise TypeError("input, weight and bias must be tensors")
+    if weight.ndim != ndim + 2:
+        raise ValueError(f"weight has {weight.ndim} axes, must have {ndim + 2}")
+    for name, other in (("weight", weight), ("bias", bias)):
+        if other is not None and (other.dtype, other.device) != (input.dtype, input.device):
+            raise ValueError(f"{name} is {other.dtype} on {other.device}, input is {input.dtype} on {input.device}")
+    dtype = str(input.dtype).removeprefix("torch.")
+    shape = arguments.shape(tuple(input.shape), tuple(weight.shape), dtype=dtype)
+    if bias is not None and bias.shape != (shape.outputs,):
+        raise ValueError(f"bias of shape {tuple(bias.shape)}, must be {(shape.outputs,)}")
+    if any(axis.crops and min(axis.margins) + axis.size < 1 for axis in shape.axes):
+        raise ValueError(f"padding {shape.along('padding')} leaves no sample of sizes {shape.along('size')}")
+    return shape
+
+
+def transposed_plan(
+    shape: TransposedShape,
+    *,
+    tolerance: float | None,
+    algorithm: Algorithm | None,
+    filters: Filters,
+    obstacle: str | None,
+    workspace_cap: int | None = None,
+    filter_cap: int | None = None,
+) -> Plan:
+    """Return the plan for tensors; see `winograd.conv.operator.runnable_plan` and `plan_transposed` for the rest."""
+    plan = partial(
+        runnable_plan,
+        tolerance=tolerance,
+        algorithm=algorithm,
+        filters=filters,
+        obstacle=obstacle,
+        filter_cap=filter_cap,
+    )
+    limits = limits_or_default(workspace_cap, filter_cap)
+    return plan_transposed(
+        shape,
+        lambda core, cap: plan(core, workspace_cap=cap),
+        # torch does not multiply by zeros that fill up phases, unless it takes the slow path that nobody needs to take.
+        direct_share=1.0 if _is_unfolded(shape) else min(shape.macs / max(shape.core.macs, 1), 1.0),
+        algorithm=algorithm,
+        workspace=limits.workspace,
+    )
+
+
+def is_torchs_own(plan: Plan, shape: TransposedShape, weight: Tensor, obstacle: str | None) -> bool:
+    """Return whether torch's own transposed convolution is the way to run a plan.
+
+    Another is where torch would unfold a small input, and a dense convolution by oneDNN is faster by far.
+    """
+    if plan.backend is not Backend.DIRECT:
+        return False
+    return obstacle is not None or not _is_unfolded(shape) or not is_slow_in_torch(weight, shape.core)
+
+
+def _is_unfolded(shape: TransposedShape) -> bool:
+    """Return whether torch computes this by a matrix product and unfolded outputs: as it decides for convolutions."""
+    taps, ones = shape.along("taps"), (1,) * shape.ndim
+    alike = replace(
+        shape.core, sizes=shape.along("size"), taps=taps, dilation=ones, padding=tuple(zip(taps, taps, strict=True))
+    )
+    return is_unfolded(alike)
+
+
+def pack_transposed(plan: Plan, shape: TransposedShape, weight: Tensor) -> Packed | None:
+    """Return the weight as the plan's backend reads it fastest; see `winograd.conv.operator.pack_for_plan`."""
+    if plan.backend is not Backend.NATIVE:
+        return None
+    return pack_for_plan(plan, core_weight(shape, weight.detach().resolve_neg()))
+
+
+@on_usable_threads
+def run_transposed(
+    plan: Plan,
+    shape: TransposedShape,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    packed: Packed | None = None,
+    workspace_cap: int | None = None,
+) -> Tensor:
+    """Run a plan as a dense convolution: `is_torchs_own` says of which plans torch's own is faster.
+
+    Parameters
+    ----------
+    plan : Plan
+        From `transposed_plan` for this shape.
+    shape : TransposedShape
+        Of these tensors.
+    input : Tensor of shape (N, C, sizes...) or (C, sizes...)
+    weight : Tensor of shape (C, K / groups, taps...)
+    bias : Tensor of shape (K,), optional
+    packed : PackedFilter or PackedGroups, optional
+        From `pack_transposed` with the same plan; without it the filter is transformed in this call.
+    workspace_cap : int, optional
+        What the plan was made with.
+
+    Returns
+    -------
+    Tensor of shape (N, K, sizes...) or (K, sizes...)
+        In the memory format of torch's own transposed convolution.
+    """
+    if input.ndim == shape.ndim + 1:
+        batched = input.unsqueeze(0)
+        return run_transposed(plan, shape, batched, weight, bias, packed=packed, workspace_cap=workspace_cap).squeeze(0)
+    layout = torchs_layout(input, weight)
+    taps = weight if packed is not None else core_weight(shape, weight)
+    samples, shift = edged(shape, input), core_bias(shape, bias)
+    if not shape.joins:
+        return as_torch_would(run_plan(plan, samples, taps, shift, packed=packed), layout)
+    if plan.backend is Backend.COMPOSED:
+        return as_torch_would(joined(shape, run_plan(plan, samples, taps, shift)), layout)
+    output = fresh_tensor((shape.batch, shape.outputs, *shape.output), input.dtype, layout)
+    images = images_at_once(shape, limits_or_default(workspace_cap, None).workspace)
+    for first in range(0, shape.batch, images):
+        part = slice(first, first + images)
+        join(shape, run_plan(plan, samples[part], taps, shift, packed=packed), output[part])
+    return as_torch_would(output, layout)

@@ -11,12 +11,14 @@ from torch.testing._internal.common_device_type import instantiate_device_type_t
 from torch.testing._internal.common_utils import TestGradients
 
 from tests.upstream.case import Case
-from tests.upstream.convolutions import OPS
+from tests.upstream.convolutions import FEW_OPS, OPS
 
 DTYPES = (torch.float64, torch.complex128)
 
 
 class TestBwdGradients(Case, TestGradients):
+    threads = 1
+
     @ops(OPS, allowed_dtypes=DTYPES)
     def test_fn_grad(self, device, dtype, op):
         self._grad_test_helper(device, dtype, op, op.get_op())
@@ -28,12 +30,14 @@ class TestBwdGradients(Case, TestGradients):
 
 
 class TestFwdGradients(Case, TestGradients):
-    @ops(OPS, allowed_dtypes=DTYPES)
+    threads = 1
+
+    @ops(FEW_OPS, allowed_dtypes=DTYPES)
     def test_fn_fwgrad_bwgrad(self, device, dtype, op):
         assert op.supports_fwgrad_bwgrad
         self._check_helper(device, dtype, op, op.get_op(), "fwgrad_bwgrad")
 
-    @ops(OPS, allowed_dtypes=DTYPES)
+    @ops(FEW_OPS, allowed_dtypes=DTYPES)
     def test_forward_mode_AD(self, device, dtype, op):
         assert op.supports_forward_ad
         self._grad_test_helper(

@@ -60,6 +60,9 @@ Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 Convolution = _ConvNd
 """What torch's convolutions have in common."""
 
+_is_exporting: Final[Callable[[], bool]] = getattr(torch.compiler, "is_exporting", bool)
+"""Whether torch.export records, which leaves out differentiation; older torch cannot tell."""
+
 MAX_PLANS: Final = 32
 """Plans, and with them transformed weights, that one layer keeps; the oldest goes first."""
 
@@ -215,7 +218,8 @@ class LayerState:
             return _torch_own(layer, input, weight, bias, padding)
         if not is_recordable(input, weight, bias, arguments, len(layer.kernel_size), forced=forced):
             return _torch_own(layer, input, weight, bias, padding)
-        keeps = self.filters is Filters.FROZEN and not (weight.requires_grad and torch.is_grad_enabled())
+        trains = weight.requires_grad and torch.is_grad_enabled() and not _is_exporting()
+        keeps = self.filters is Filters.FROZEN and not trains
         asked = self._asked(keeps and isinstance(weight, nn.Parameter))
         return call_operator(input, weight, bias, arguments, asked)
 

@@ -143,6 +143,13 @@ def test_any_strides() -> None:
             assert torch.equal(gradient.gradient(input, grad_output).double(), expected)
 
 
+def test_parts_of_a_batch_begin_where_they_begin() -> None:
+    input, grad_output = integers(3, 4, 5, 5, 5, seed=1)[1:], integers(4, 4, 5, 5, 5, seed=2)[2:]
+    assert torch.equal(
+        filter_gradient(F2_3D).gradient(input, grad_output).double(), direct_f64(input, grad_output, PADDING)
+    )
+
+
 @pytest.mark.parametrize(
     ("sound", "broken"),
     [

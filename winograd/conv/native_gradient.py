@@ -30,7 +30,7 @@ DTYPES: Final = MappingProxyType({name: getattr(torch, name) for name in GRADIEN
 """What inputs and gradients may be."""
 
 # Asking for data_ptr counts as a write to memory that is copied when written.
-_address: Final[Callable[[torch.Tensor], int]] = getattr(torch._C, "_data_address", torch.Tensor.data_ptr)
+_address: Final[Callable[[torch.Tensor], int]] = getattr(torch.Tensor, "const_data_ptr", torch.Tensor.data_ptr)
 
 
 class NativeFilterGradient:

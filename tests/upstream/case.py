@@ -91,7 +91,8 @@ class Case(TestCase):
         try:
             yield
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self._testMethodName}: {excess} times the stock tolerance") from error
+            times = "other than by numbers" if excess is None else f"{excess:.3g} times the stock tolerance"
+            raise AssertionError(f"{error}\n{self._testMethodName}: {times}") from error
 
     def _stock(self, tensor: torch.Tensor, rtol: float | None, atol: float | None) -> tuple[float, float]:
         """Return the relative and the absolute tolerance that a comparison of such tensors has."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -255,6 +256,25 @@ def test_a_planned_training_call_gives_way_to_what_the_operator_lacks() -> None:
         dual = torch.autograd.forward_ad.make_dual(input, input)
         tangent = torch.autograd.forward_ad.unpack_dual(winograd.conv3d(dual, wanted, padding=1)).tangent
     torch.testing.assert_close(tangent, torch.conv3d(input, weight, padding=1), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("forced", [True, False])
+@pytest.mark.parametrize("transform", ["vmap", "grad", "jvp"])
+def test_transforms_of_functions_compile_in_one_graph(transform: str, forced: bool) -> None:
+    algorithm = f23(2) if forced else None
+
+    def transformed(convolve: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        if transform == "vmap":
+            return lambda x: torch.vmap(convolve)(torch.stack([x, 2 * x]))
+        if transform == "grad":
+            return torch.func.grad(lambda x: convolve(x).square().sum())
+        return lambda x: torch.func.jvp(convolve, (x,), (x,))[1]
+
+    input, weight, bias = tensors(2)
+    torch._dynamo.reset()
+    ours = transformed(lambda x: winograd.conv2d(x, weight, bias, padding=1, algorithm=algorithm))
+    found = torch.compile(ours, backend="aot_eager", fullgraph=True)(input)
+    torch.testing.assert_close(found, transformed(lambda x: torch.conv2d(x, weight, bias, padding=1))(input))
 
 
 def test_operators_refuse_tangents_rather_than_drop_them() -> None:

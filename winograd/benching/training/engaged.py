@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from winograd.benching.training.step import DIRECT
 from winograd.nn.modules import PlannedConvolution
 from winograd.nn.report import spell_plan
 
@@ -13,4 +14,5 @@ def engaged(module: nn.Module) -> dict[str, str]:
     if not isinstance(module, PlannedConvolution) or not module.plans:
         return {}
     of_gradients = {f"{plan.wanted.value}_gradient": plan.label for plan in module.gradient_plans}
-    return {"output": spell_plan(module.plans[-1]), **of_gradients}
+    of_own = dict.fromkeys(("input_gradient", "weight_gradient"), DIRECT)
+    return {"output": spell_plan(module.plans[-1]), **of_own, **of_gradients}

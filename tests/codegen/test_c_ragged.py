@@ -246,8 +246,8 @@ def test_ragged_sizes_as_they_are_compiled(
 @pytest.mark.parametrize(
     ("sound", "broken"),
     [
-        ("width < shape->size[2]", "width <= shape->size[2]"),
-        ("offset, channels - c, target", "offset, winograd_WIDTH, target"),
+        ("width < x->size[2]", "width <= x->size[2]"),
+        ("offset, x->channels - c, target", "offset, winograd_WIDTH, target"),
         ("first, winograd_min(winograd_WIDTH, outputs - first)", "first, winograd_WIDTH"),
         ("memset(workspace, 0, (size_t)plan.zeros", "memset(workspace, 0, (size_t)plan.zeros / 2"),
     ],

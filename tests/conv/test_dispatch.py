@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import winograd
-from winograd.conv import dispatch, operator
+from winograd.conv import calls, dispatch
 from winograd.conv.dispatch import MOST, OWN, Decisions
 from winograd.conv.limits import set_memory_limits
 from winograd.conv.plan import Backend, Plan
@@ -24,7 +24,7 @@ LARGE = torch.randn(1, 64, 12, 32, 32), torch.randn(64, 64, 3, 3, 3)
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    operator._decisions.forget()
+    calls._decisions.forget()
     with torch.no_grad():
         yield
 
@@ -33,8 +33,8 @@ def forgotten() -> Iterator[None]:
 def planned(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Shapes that are read: what a recognised call does not do."""
     seen: list[object] = []
-    read = operator.read_shape
-    monkeypatch.setattr(operator, "read_shape", lambda *args, **more: seen.append(args) or read(*args, **more))
+    read = calls.read_shape
+    monkeypatch.setattr(calls, "read_shape", lambda *args, **more: seen.append(args) or read(*args, **more))
     return seen
 
 
@@ -50,7 +50,7 @@ def test_a_plan_is_recognised_too(planned: list[object]) -> None:
     first = winograd.conv3d(*LARGE, padding=1)
     assert torch.equal(winograd.conv3d(*LARGE, padding=1), first)
     assert len(planned) == 1
-    (plan,) = operator._decisions._made.values()
+    (plan,) = calls._decisions._made.values()
     assert plan.backend is Backend.NATIVE  # type: ignore[union-attr]
 
 
@@ -232,13 +232,13 @@ def test_a_frozen_layer_keeps_watch_over_its_weight() -> None:
     model = torch.nn.Sequential(Conv3d(64, 64, 3, padding=1))
     winograd.freeze(model)
     layer = model[0]
-    tiny = torch.randn(1, 64, 1, 1, 2)
+    row = torch.randn(2, 64, 1, 1, 2000)  # many outputs: copying them costs more than reordering the weight
     layer(LARGE[0])
-    layer(tiny)
+    layer(row)
     assert layer._winograd._own._made
     assert layer._winograd.packed_bytes
     layer.weight.grad = torch.zeros_like(layer.weight)  # a fused optimiser may write now, unseen
-    layer(tiny)
+    layer(row)
     assert not layer._winograd.packed_bytes
 
 
@@ -280,6 +280,6 @@ def test_a_frozen_layer_recognises_calls_with_a_computed_weight() -> None:
 def test_a_key_without_the_sizes_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "_call_key", lambda *_: ())
     winograd.conv3d(*LARGE, padding=1)
-    found = operator._decisions.find(IMAGE, WEIGHT, None, (1, 1, 1, 1))
+    found = calls._decisions.find(IMAGE, WEIGHT, None, (1, 1, 1, 1))
     assert isinstance(found, Plan)
     assert found.shape.channels != IMAGE.shape[1]

@@ -33,6 +33,27 @@ def test_rows_fill_as_plans_are_made() -> None:
     assert (point.algorithm, point.predicted_error, point.filter_bytes) == ("direct", None, 0)
 
 
+def test_a_layer_that_is_differentiated_has_a_row_for_each_gradient() -> None:
+    model = nn.ModuleDict({"wide": nn.Conv3d(64, 64, 3, padding=1), "frozen": nn.Conv3d(64, 64, 3, padding=1)})
+    report = winograd.convert_(model, tolerance=5e-6)
+    clip = torch.zeros(2, 64, 8, 32, 32)
+    model["wide"](clip)
+    with torch.no_grad():
+        model["frozen"](clip)
+    output, of_input, of_weight, frozen = report.rows
+    assert [row.layer for row in report.rows] == ["wide", "wide", "wide", "frozen"]
+    assert [row.computes for row in report.rows] == ["output", "input gradient", "weight gradient", "output"]
+    for row, plan in zip((of_input, of_weight), model["wide"].gradient_plans, strict=True):
+        assert (row.input, row.algorithm, row.reason) == ((2, 64, 8, 32, 32), plan.label, plan.reason)
+        assert (row.predicted_error, row.workspace_bytes) == (plan.predicted_error, plan.workspace_bytes)
+        assert plan.algorithm is not None
+        assert 0 < row.predicted_error <= 5e-6
+    assert output.algorithm.startswith("native F(")
+    assert frozen.algorithm.startswith("native F(")
+    assert "weight gradient" in str(report)
+    assert "<td>input gradient</td>" in report._repr_html_()
+
+
 def test_text_names_every_layer_and_counts() -> None:
     report = winograd.convert_(
         nn.Sequential(nn.Conv3d(2, 2, 3), nn.Conv3d(2, 2, 3)), filter_fn=lambda name, _: name == "0"

@@ -1,13 +1,15 @@
 """Forms of an algorithm: its products in another order, on another scale, and what stays the same under both.
 
 In: a proved `BilinearAlgorithm`, and exact factors or an order. Out: another one, proved; the canonical one among all
-that differ by a permutation of the products and by diagonal scalings DA DG DB = I. Refused: zero and inexact factors.
+that differ by a permutation of the products and by diagonal scalings DA DG DB = I; the transposed one, which computes
+the gradient of the filter. Refused: zero and inexact factors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from operator import index
 from typing import Any
 
@@ -15,6 +17,7 @@ import sympy
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.field import ExactField
+from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.points import as_point
 
 Vector = list[Any]
@@ -112,6 +115,40 @@ def scaled(
         g=sympy.ImmutableMatrix(rows_g),
         bt=sympy.ImmutableMatrix(rows_bt),
     )
+
+
+def transposed(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:
+    """Return the algorithm of the gradient of the filter: F(m, r) becomes F(r, m), of the same products.
+
+    The law, sum_t at[i, t] g[t, k] bt[t, j] = (j == i + k), is symmetric in outputs and taps: with the gradient dy of m
+    outputs in the place of the taps, that of the r taps is dw = g.T @ ((at.T @ dy) * (bt @ d)).
+
+    Examples
+    --------
+    >>> from winograd.algebra.toom_cook import toom_cook
+    >>> f43 = toom_cook(4, 3)
+    >>> transposed(f43).m, transposed(f43).r, transposed(transposed(f43)) == f43
+    (3, 4, True)
+    """
+    return replace(algorithm, m=algorithm.r, r=algorithm.m, at=algorithm.g.T, g=algorithm.at.T)
+
+
+def transposed_nest(algorithm: NestedAlgorithm) -> NestedAlgorithm:
+    """Return the nest whose axes are `transposed`: that of the gradient of the filter over several axes.
+
+    Examples
+    --------
+    >>> from winograd.algebra.nesting import nest
+    >>> from winograd.algebra.toom_cook import toom_cook
+    >>> transposed_nest(nest(toom_cook(4, 3), toom_cook(2, 3))).label
+    'F(3x3,4x2)'
+    """
+    return _transposed_nest(algorithm)
+
+
+@lru_cache(maxsize=256)  # the proof of every axis takes longer than planning
+def _transposed_nest(algorithm: NestedAlgorithm) -> NestedAlgorithm:
+    return NestedAlgorithm(tuple(map(transposed, algorithm.axes)))
 
 
 def balanced(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:

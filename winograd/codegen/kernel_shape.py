@@ -26,3 +26,9 @@ class KernelShape(ctypes.Structure):
         ("schedule", ctypes.c_int64),
         ("block", ctypes.c_int64),
     )
+
+
+class GradientShape(ctypes.Structure):
+    """The same for the gradient of a filter: without a schedule, of which it has one."""
+
+    _fields_ = (*KernelShape._fields_[:-2], KernelShape._fields_[-1])

@@ -84,21 +84,22 @@ def convolve_composed(
     kind = input.device.type
     narrow = _autocasts(kind)
     with torch.autocast(kind, enabled=False) if narrow else nullcontext():
-        wide_input, wide_weight = _widened(input), _widened(weight)
+        wide_input, wide_weight = widened(input), widened(weight)
         transforms = load_transforms(nested)
         u = transforms.filter(wide_weight).flatten(2)
-        v = transforms.data(_tiles(wide_input, tiling)).flatten(-nested.ndim).flatten(2, -2)
+        v = transforms.data(tiles_of(wide_input, tiling)).flatten(-nested.ndim).flatten(2, -2)
         products = torch.einsum("nctr,kcr->nktr", v, u)
         split = products.reshape(*products.shape[:2], *tiling.tiles, *nested.ranks)
         output = _untiled(transforms.inverse(split), tiling)
         if bias is not None:
-            output = output + _widened(bias).reshape(-1, *(1,) * nested.ndim)
+            output = output + widened(bias).reshape(-1, *(1,) * nested.ndim)
     # Autocast narrows float32 and 16 bits, as for torch's own convolution, and leaves float64 alone.
     narrowed = narrow and (input.dtype in _SIXTEEN_BITS or input.dtype == torch.float32)
     return output.to(torch.get_autocast_dtype(kind) if narrowed else input.dtype)
 
 
-def _widened(tensor: Tensor) -> Tensor:
+def widened(tensor: Tensor) -> Tensor:
+    """Return the tensor in the dtype that it is computed in: float32 for 16 bits."""
     return tensor.float() if tensor.dtype in _SIXTEEN_BITS else tensor
 
 
@@ -106,8 +107,8 @@ def _autocasts(kind: str) -> bool:
     return torch.amp.autocast_mode.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
-def _tiles(input: Tensor, tiling: Tiling) -> Tensor:
-    """Return the whole tiles that the input is cut into: (N, C, tiles..., tile...)."""
+def tiles_of(input: Tensor, tiling: Tiling) -> Tensor:
+    """Return the whole tiles that (N, C, sizes...) is cut into, zeros at the edges: (N, C, tiles..., tile...)."""
     margins = [side for axis in reversed(tiling.axes) for side in (axis.low, axis.padded_high)]
     tiles = torch.constant_pad_nd(input, margins)
     for position, axis in enumerate(tiling.axes):

@@ -31,7 +31,14 @@ class Own:
 
 OWN: Final = Own()
 
-Decision = Plan | Own
+
+class ByOperator:
+    """Says that a call goes to torch's operator for our convolution, which can be differentiated."""
+
+
+BY_OPERATOR: Final = ByOperator()
+
+Decision = Plan | Own | ByOperator
 
 
 class Decisions:
@@ -91,6 +98,11 @@ class Decisions:
 def are_tensors(input: object, weight: object, bias: object) -> bool:
     """Return whether these are tensors, the bias perhaps None; what torch.fx passes while it traces is none."""
     return isinstance(input, Tensor) and isinstance(weight, Tensor) and (bias is None or isinstance(bias, Tensor))
+
+
+def are_strided(*tensors: Tensor | None) -> bool:
+    """Return whether tensors lie in memory by strides; sparse ones and those of oneDNN do not."""
+    return all(tensor is None or tensor.layout is torch.strided for tensor in tensors)
 
 
 def as_tuples(arguments: Arguments) -> Arguments:

@@ -1,4 +1,4 @@
-"""The torch operator: plans for tensors, filters packed ahead, and the run of a plan.
+"""Plans for tensors, filters packed ahead, and the run of a plan.
 
 In: torch tensors and the arguments of torch's convolutions. Out: a `Plan`, packed filters, the output tensor.
 Refused: what torch refuses, in its own words; algorithms that cannot do it.
@@ -12,7 +12,6 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 import torch
-from torch._compile import _disable_dynamo
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
@@ -20,8 +19,8 @@ from winograd.codegen.compiler import BuildError
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.composed import convolve_composed
 from winograd.conv.direct import (
-    FUNCTIONS,
     PackedDirect,
+    TorchsOwn,
     convolve_direct,
     convolve_onednn,
     convolve_packed,
@@ -29,95 +28,26 @@ from winograd.conv.direct import (
     is_slow_in_torch,
     is_worth_packing,
     pack_direct,
+    torchs_own,
 )
-from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
+from winograd.conv.dispatch import are_tensors
 from winograd.conv.forked import on_usable_threads
-from winograd.conv.layout import Layout, as_torch_would, torchs_layout
+from winograd.conv.layout import Layout, as_torch_would, is_plainly_contiguous, torchs_layout
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.scratch import scratch
 from winograd.conv.shape import ConvShape
-from winograd.conv.switch import Direct, is_direct
+from winograd.conv.switch import Direct
 
 if TYPE_CHECKING:
     from winograd.conv.native import NativeConvolution, PackedFilter
     from winograd.conv.phased import PackedGroups
 
-    Packed = PackedFilter | PackedGroups | PackedDirect
+    Packed = PackedFilter | PackedGroups | PackedDirect | TorchsOwn
 
 Tensor = torch.Tensor
 
-_decisions: Final = Decisions()
-
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
-
-def convolve_torch(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    arguments: ConvArguments,
-    *,
-    ndim: int,
-    tolerance: float | None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None,
-) -> Tensor:
-    """Convolve torch tensors over ``ndim`` axes; see `winograd.conv.convolve.conv3d`.
-
-    Compiled and traced code calls torch's own convolution; a forced algorithm breaks a compiled graph: its transforms
-    are made here.
-    """
-    given = (arguments.stride, arguments.padding, arguments.dilation, arguments.groups)
-    own = partial(FUNCTIONS[ndim], input, weight, bias, *given)
-    if is_recorded():
-        chosen = algorithm is None or is_direct(algorithm)
-        return own() if chosen else _convolve_apart(own, input, weight, bias, arguments, ndim, tolerance, algorithm)
-    if algorithm is None or isinstance(algorithm, str):
-        more = (ndim, tolerance, tolerance is True, algorithm)  # True equals 1.0, and is refused
-        decision = _decisions.find(input, weight, bias, as_tuples(given), *more)
-        if decision is OWN:
-            return own()
-        if isinstance(decision, Plan) and tensor_obstacle(input, weight, bias) is None:
-            return run_plan(decision, input, weight, bias)
-    return _convolve_planned(own, input, weight, bias, arguments, ndim, tolerance, algorithm)
-
-
-def is_recorded() -> bool:
-    """Return whether torch.compile, torch.export or torch.jit.trace records what runs."""
-    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
-
-
-@on_usable_threads
-def _convolve_planned(
-    own: Callable[[], Tensor],
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    arguments: ConvArguments,
-    ndim: int,
-    tolerance: float | None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None,
-) -> Tensor:
-    try:
-        shape = read_shape(input, weight, bias, arguments, ndim=ndim)
-    except UNREADABLE:
-        output = own()  # torch's own error, or what only torch can read, such as mixed dtypes under autocast
-        if algorithm is not None and not is_direct(algorithm):
-            raise
-        return output
-    obstacle = tensor_obstacle(input, weight, bias)
-    plan = runnable_plan(shape, tolerance=tolerance, algorithm=algorithm, filters=Filters.LIVE, obstacle=obstacle)
-    is_fastest = obstacle is not None or not is_slow_in_torch(weight, shape)
-    is_own = plan.backend is Backend.DIRECT and is_fastest
-    if algorithm is None or isinstance(algorithm, str):
-        given = as_tuples((arguments.stride, arguments.padding, arguments.dilation, arguments.groups))
-        more = (ndim, tolerance, tolerance is True, algorithm)
-        if obstacle is None or (is_own and needs_gradient(input, weight, bias)):
-            _decisions.keep(OWN if is_own else plan, input, weight, bias, given, *more)
-    return own() if is_own else run_plan(plan, input, weight, bias)
-
-
-# The lazy form of torch.compiler.disable, which would import the compiler here.
-_convolve_apart = _disable_dynamo(_convolve_planned)
 
 UNREADABLE: Final = (TypeError, ValueError, AttributeError)
 """What `read_shape` raises; torch's own convolution refuses most of that in its own words."""
@@ -201,6 +131,12 @@ def tensor_obstacle(*given: Tensor | None) -> str | None:
     tensors = [tensor for tensor in given if tensor is not None]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return "a gradient is required"
+    return operator_obstacle(*tensors)
+
+
+def operator_obstacle(*given: Tensor | None) -> str | None:
+    """Return why neither generated C nor torch's operators made of it can read these tensors, or None."""
+    tensors = [tensor for tensor in given if tensor is not None]
     device = next((tensor.device.type for tensor in tensors if tensor.device.type != "cpu"), None)
     if device is not None:
         return f"device {device}, the native backend has cpu"
@@ -224,15 +160,18 @@ def _transform_obstacle(tensors: list[Tensor]) -> str | None:
 
 @on_usable_threads
 def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
-    """Return the weight as the plan's backend reads it fastest, or None where it reads the weight itself.
+    """Return the weight as the plan's backend reads it fastest, or None where nothing can be made ready.
 
-    The caller answers for the weight: a packed filter does not follow later changes. ``.nbytes`` is its size.
+    The caller answers for the weight: a packed filter does not follow later changes. ``.nbytes`` is its size, 0 where
+    the weight itself is read.
     """
     native = _native_for(plan)
     if native is not None:
         return _pack_native(native, weight, plan)
-    worthwhile = plan.backend is Backend.DIRECT and is_worth_packing(plan.shape)
-    return pack_direct(weight, plan.shape) if worthwhile else None
+    if plan.backend is not Backend.DIRECT:
+        return None
+    packed = pack_direct(weight, plan.shape) if is_worth_packing(plan.shape) else None
+    return packed if packed is not None and packed.layouts else torchs_own(weight, plan.shape)
 
 
 def torchs_own_layouts(plan: Plan, weight: Tensor) -> tuple[Layout, ...]:
@@ -267,7 +206,7 @@ def run_plan(
     input : Tensor of shape (N, C, sizes...) or (C, sizes...)
     weight : Tensor of shape (K, C / groups, taps...)
     bias : Tensor of shape (K,), optional
-    packed : PackedFilter or PackedDirect, optional
+    packed : PackedFilter, PackedGroups, PackedDirect or TorchsOwn, optional
         From `pack_for_plan` with the same plan; without it the filter is transformed in this call.
     residual : Tensor of the shape and dtype of the result, optional
     relu : bool
@@ -283,8 +222,10 @@ def run_plan(
     ValueError
         If the residual has another shape or dtype than the result.
     """
-    if isinstance(packed, PackedDirect) and residual is None and not relu and packed.takes_at_once(input):
-        return convolve_packed(input, packed, bias)
+    if residual is None and not relu:
+        at_once = _at_once(input, weight, bias, packed)
+        if at_once is not None:
+            return at_once
     if input.ndim == plan.shape.ndim + 1:
         added = None if residual is None else residual.unsqueeze(0)
         return run_plan(plan, input.unsqueeze(0), weight, bias, packed=packed, residual=added, relu=relu).squeeze(0)
@@ -298,10 +239,24 @@ def run_plan(
     return _with_epilogue(_run_native(native, input, weight, bias, plan, packed, None, False), residual, relu)
 
 
+def _at_once(input: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed | None) -> Tensor | None:
+    """Return the output where all was made ready for a small layer, before anything else is looked at."""
+    if isinstance(packed, TorchsOwn):
+        return packed(input, weight, bias)
+    if isinstance(packed, PackedDirect):
+        if packed.takes_at_once(input):
+            return convolve_packed(input, packed, bias)
+        if packed.first is not None and is_plainly_contiguous(input):
+            return packed.first(input, weight, bias)
+    return None
+
+
 def _run_in_torch(plan: Plan, input: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed | None) -> Tensor:
     layout = torchs_layout(input, weight)
     if isinstance(packed, PackedDirect) and layout in packed.layouts:
         output = convolve_packed(input, packed, bias)
+    elif isinstance(packed, PackedDirect) and packed.own is not None:
+        return packed.own(input, weight, bias)
     elif plan.backend is Backend.COMPOSED:
         assert plan.algorithm is not None
         output = convolve_composed(input, weight, bias, algorithm=plan.algorithm, padding=plan.shape.padding)

@@ -11,16 +11,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
-from math import prod
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from winograd.conv import roofline
-from winograd.conv.candidates import AxisChoice, Candidate, axis_choices, error_ratios, nested_instructions
+from winograd.conv.candidates import Candidate, error_ratios
 from winograd.conv.footprint import Footprint
 from winograd.conv.limits import MemoryLimits
+from winograd.conv.nests import Nests, nests_of
 from winograd.conv.prediction import float32_error, float32_tolerance
 from winograd.conv.roofline import Algorithm
 from winograd.conv.schedule import Schedule, schedules
@@ -37,8 +37,6 @@ _UNLIKE: Final = 0.03
 
 _WORTH_MEMORY: Final = 0.02
 """Share of the time that larger blocks have to gain."""
-
-Axes = list[tuple[AxisChoice, ...]]
 
 
 class Filters(Enum):
@@ -145,9 +143,9 @@ def is_filter_capped(shape: ConvShape, limits: MemoryLimits) -> bool:
 
 def least_error(shape: ConvShape) -> float:
     """Return the `float32_error` of the candidate that is estimated to have the least."""
-    axes = _axes(shape)
-    best = int(np.argmin(np.where(_is_useful(axes), _log_errors(axes, shape), np.inf)))
-    return float32_error(shape, _candidate(axes, best).algorithm)
+    nests = nests_of(shape)
+    best = int(np.argmin(np.where(nests.is_useful, nests.log_errors, np.inf)))
+    return float32_error(shape, nests.candidate(best).algorithm)
 
 
 def _timed(
@@ -177,55 +175,23 @@ def _preferred_ms(timing: Timing, candidate: Candidate) -> float:
 
 def _shortlist(shape: ConvShape, estimate: float, filters: Filters, threads: int) -> Iterator[tuple[float, Candidate]]:
     """Yield lower bounds of time and candidates whose estimated error is at most so large, in the order of bounds."""
-    axes = _axes(shape)
-    work = _work(axes, shape)
+    nests = nests_of(shape)
+    work = _work(nests, shape)
     bounds = roofline.least_winograd_ms(shape, work, threads)
     if filters is Filters.LIVE:
         bounds = bounds + roofline.filter_ms_of(shape, work.rank, threads)
     kept = np.flatnonzero(
-        _is_useful(axes) & (work.rank <= MAX_RANK) & (_log_errors(axes, shape) <= math.log(max(estimate, 1e-300)))
+        nests.is_useful & (work.rank <= MAX_RANK) & (nests.log_errors <= math.log(max(estimate, 1e-300)))
     )
     for index in kept[np.argsort(bounds[kept], kind="stable")]:
-        yield float(bounds[index]), _candidate(axes, int(index))
+        yield float(bounds[index]), nests.candidate(int(index))
 
 
-def _work(axes: Axes, shape: ConvShape) -> roofline.Work:
+def _work(nests: Nests, shape: ConvShape) -> roofline.Work:
     """Return what the tiles of all nests of the choices take."""
-    names = ("m", "tile", "rank", "data", "inverse")
-    m, inputs, ranks, data, inverse = ([_along(axes, axis, name) for axis in range(len(axes))] for name in names)
-    tiles = [-(-size // outputs) for size, outputs in zip(shape.output, m, strict=True)]
     return roofline.Work(
-        tiles=shape.batch * prod(tiles).ravel(),
-        rank=prod(ranks).ravel(),
-        data=nested_instructions(inputs, ranks, data).ravel(),
-        inverse=nested_instructions(ranks, m, inverse).ravel(),
+        tiles=nests.tiles(shape),
+        rank=nests.total("rank"),
+        data=nests.instructions("tile", "rank", nests.along("data")),
+        inverse=nests.instructions("rank", "m", nests.along("inverse")),
     )
-
-
-def _along(axes: Axes, axis: int, name: str) -> Any:
-    """Return a figure of the choices of one axis as an array that broadcasts against those of the others."""
-    values = np.array([float(getattr(choice, name)) for choice in axes[axis]])
-    return values.reshape([-1 if other == axis else 1 for other in range(len(axes))])
-
-
-def _is_useful(axes: Axes) -> Any:
-    return np.asarray(prod(_along(axes, axis, "m") for axis in range(len(axes)))).ravel() > 1
-
-
-def _log_errors(axes: Axes, shape: ConvShape) -> Array:
-    """Return the logarithms of the estimated errors of all nests of the choices."""
-    counted = sum(taps > 1 for taps in shape.taps)
-    total = np.zeros(1)
-    for axis in axes:
-        errors = [math.log(choice.errors[counted - 1]) / counted if choice.r > 1 else 0.0 for choice in axis]
-        total = np.add.outer(total, errors).ravel()
-    return total
-
-
-def _axes(shape: ConvShape) -> Axes:
-    return [axis_choices(taps, outputs) for taps, outputs in zip(shape.taps, shape.output, strict=True)]
-
-
-def _candidate(axes: Axes, index: int) -> Candidate:
-    places = np.unravel_index(index, [len(axis) for axis in axes])
-    return Candidate(tuple(axis[int(place)] for axis, place in zip(axes, places, strict=True)))

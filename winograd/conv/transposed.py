@@ -16,13 +16,14 @@ from torch._compile import _disable_dynamo
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.calls import is_recorded
 from winograd.conv.direct import is_slow_in_torch, is_unfolded
 from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
 from winograd.conv.forked import on_usable_threads
 from winograd.conv.layout import as_torch_would, torchs_layout
 from winograd.conv.limits import limits_or_default
 from winograd.conv.native import fresh_tensor
-from winograd.conv.operator import UNREADABLE, is_recorded, pack_for_plan, run_plan, runnable_plan, tensor_obstacle
+from winograd.conv.operator import UNREADABLE, pack_for_plan, run_plan, runnable_plan, tensor_obstacle
 from winograd.conv.plan import Backend, Filters, Plan
 from winograd.conv.switch import Direct, is_direct
 from winograd.conv.transposed_arguments import TransposedArguments

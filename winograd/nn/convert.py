@@ -16,11 +16,12 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
+from winograd.conv.kept import hides_writes
 from winograd.conv.limits import limits_or_default
 from winograd.conv.plan import Filters
 from winograd.conv.prediction import checked_tolerance
 from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
-from winograd.nn.modules import Convolution, LayerState, PlannedConvolution, hides_writes
+from winograd.nn.modules import Convolution, LayerState, PlannedConvolution
 from winograd.nn.planned import PLANNED, overridden, planned_class, settled_class
 from winograd.nn.report import ConversionReport, LayerEntry
 

@@ -1,8 +1,9 @@
 """torch's convolutions with a plan: subclasses with the same parameters, state_dict and constructor.
 
 In: what torch.nn's convolutions take, a tolerance and perhaps an algorithm. Out: their output, by the fastest algorithm
-whose predicted error is tolerated, for inference on CPU tensors of float32 and 16 bits; torch's own for the rest.
-Plans are made at the first forward of each shape and kept. They never enter state_dict, copies or pickles.
+whose predicted error is tolerated, on CPU tensors of floating dtypes, gradients included; torch's own for the rest.
+Compiled and exported programs get torch's operator for our convolution. Plans are made at the first forward of each
+shape and kept. They never enter state_dict, copies or pickles.
 """
 
 from __future__ import annotations
@@ -14,32 +15,42 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.modules.conv import _ConvNd
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.calls import (
+    LITTLE_SAVED,
+    call_operator,
+    gradient_plans,
+    is_recordable,
+    is_recorded,
+    is_worth_an_operator,
+)
 from winograd.conv.direct import FUNCTIONS
-from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
+from winograd.conv.dispatch import OWN, Decisions, are_strided, are_tensors, as_tuples, needs_gradient
+from winograd.conv.execution import Asked
+from winograd.conv.gradient_record import GradientPlan
+from winograd.conv.kept import Stamp, hides_writes
 from winograd.conv.layout import Layout, torchs_layout
 from winograd.conv.limits import limits_or_default, memory_limits
 from winograd.conv.operator import (
     UNREADABLE,
-    is_recorded,
+    operator_obstacle,
     pack_for_plan,
     read_shape,
     run_plan,
     runnable_plan,
-    tensor_obstacle,
     torchs_own_layouts,
 )
-from winograd.conv.plan import Filters, Plan
+from winograd.conv.plan import Backend, Filters, Plan
 from winograd.conv.prediction import checked_tolerance, default_tolerance
 from winograd.conv.shape import ConvShape
-from winograd.conv.switch import Direct, is_enabled
+from winograd.conv.switch import Direct, is_direct, is_enabled
 from winograd.conv.tuning import tuned_plan
 from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
+from winograd.conv.written import algorithm_text
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed
@@ -49,50 +60,32 @@ Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 Convolution = _ConvNd
 """What torch's convolutions have in common."""
 
+_is_exporting: Final[Callable[[], bool]] = getattr(torch.compiler, "is_exporting", bool)
+"""Whether torch.export records, which leaves out differentiation; older torch cannot tell."""
+
 MAX_PLANS: Final = 32
 """Plans, and with them transformed weights, that one layer keeps; the oldest goes first."""
-
-
-class _Stamp:
-    """What tells one content of a weight from another, as far as torch does: its memory, and how often it was written.
-
-    The weak reference keeps the identity of the memory, not the memory: other memory at the same address differs.
-    """
-
-    __slots__ = ("_facts", "_storage")
-
-    def __init__(self, weight: Tensor) -> None:
-        self._storage = StorageWeakRef(weight.untyped_storage())  # type: ignore[no-untyped-call]
-        self._facts = _facts(weight)
-
-    def is_of(self, weight: Tensor) -> bool:
-        """Whether the weight is in the same memory and was not written since."""
-        return self._storage.cdata == weight.untyped_storage()._cdata and self._facts == _facts(weight)
-
-
-def _facts(weight: Tensor) -> tuple[Any, ...]:
-    # Two parameters may share memory, each with its own count of writes: hence the id.
-    content = weight._version, weight.data_ptr(), weight.dtype, weight.is_neg()
-    return id(weight), *content, weight.shape, weight.stride()
 
 
 class _Kept(NamedTuple):
     """A transformed weight, with the stamp of the weight at that time: threads see both or neither."""
 
     packed: Packed | None
-    stamp: _Stamp
+    stamp: Stamp
 
 
 @dataclass(slots=True)
 class PlanInUse:
     """One plan in use, where torch's own convolution is all it comes to, and the weight transformed for it.
 
-    The manner is how the taps of the weight are put in order before they are transformed.
+    The manner is how the taps of the weight are put in order before they are transformed. With plans of gradients,
+    torch's operators for our convolution compute it, so that it can be differentiated.
     """
 
     plan: Plan
     own_layouts: tuple[Layout, ...]
     manner: Hashable = None
+    gradients: tuple[GradientPlan, ...] = ()
     kept: _Kept | None = None
 
     @property
@@ -154,6 +147,11 @@ class LayerState:
         return tuple(use.plan for use in self._uses.values())
 
     @property
+    def gradient_plans(self) -> tuple[GradientPlan, ...]:
+        """The plans of gradients of input and weight made so far, oldest first."""
+        return tuple(plan for use in self._uses.values() for plan in use.gradients)
+
+    @property
     def packed_bytes(self) -> int:
         """Bytes of the transformed weights that are kept."""
         kept = {id(packed): packed for use in list(self._uses.values()) if (packed := use.packed) is not None}
@@ -185,7 +183,7 @@ class LayerState:
 
     def convolve(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve with the stride, dilation and groups of the layer, by the plan for this shape."""
-        if not are_tensors(input, weight, bias):
+        if not are_tensors(input, weight, bias) or not are_strided(input, weight, bias):
             return _torch_own(layer, input, weight, bias, padding)
         geometry = as_tuples((layer.stride, padding, layer.dilation, layer.groups))
         watched = self.filters is Filters.FROZEN and is_watched(layer, weight)
@@ -196,25 +194,61 @@ class LayerState:
         more = (autocasts, watched, watched and _are_contiguous(input, weight))
         if self._own.find(input, weight, bias, geometry, *more) is OWN:
             return _torch_own(layer, input, weight, bias, padding)
-        obstacle = tensor_obstacle(input, weight, bias)
+        obstacle = operator_obstacle(input, weight, bias)
+        differentiated = needs_gradient(input, weight, bias)
         tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
         around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
-        key = (tensors, geometry, filters, obstacle, *around)
-        use = self._uses.get(key)
+        key = (tensors, geometry, filters, obstacle, differentiated, *around)
+        try:
+            use = self._uses.get(key)
+        except TypeError:  # sizes are symbols
+            return self.record(layer, input, weight, bias, padding)
         if use is None:
             try:
-                arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
-                shape = read_shape(input, weight, bias, arguments, ndim=weight.ndim - 2)
+                shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
             except UNREADABLE:
                 return _torch_own(layer, input, weight, bias, padding)
-            plan = self._planned(shape, filters, obstacle)
-            use = PlanInUse(plan, torchs_own_layouts(plan, weight))
+            use = self._settled(shape, weight, filters, obstacle, differentiated)
             self._remember(key, use)
+        if use.gradients:
+            return call_operator(input, weight, bias, _arguments(layer, padding), self._asked(watched))
         is_own = bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts
-        if is_own and (obstacle is None or needs_gradient(input, weight, bias)):
+        if is_own and (obstacle is None or (autocasts and differentiated)):
             self._own.keep(OWN, input, weight, bias, geometry, *more)
         packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
         return run_plan(use.plan, input, weight, bias, packed=self._packed(use, weight) if packs else None)
+
+    def record(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
+        """Convolve where a program is recorded: by the operator, by torch's own where Winograd cannot be worth it."""
+        arguments, forced = _arguments(layer, padding), self.algorithm is not None
+        traced = not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
+        if is_direct(self.algorithm) or traced:
+            return _torch_own(layer, input, weight, bias, padding)
+        if not is_recordable(input, weight, bias, arguments, len(layer.kernel_size), forced=forced):
+            return _torch_own(layer, input, weight, bias, padding)
+        trains = weight.requires_grad and torch.is_grad_enabled() and not _is_exporting()
+        keeps = self.filters is Filters.FROZEN and not trains
+        asked = self._asked(keeps and isinstance(weight, nn.Parameter))
+        return call_operator(input, weight, bias, arguments, asked)
+
+    def _asked(self, kept: bool) -> Asked:
+        measured = self.tuning is Tuning.MEASURE
+        return Asked(
+            self.tolerance, algorithm_text(self.algorithm), kept, measured, self.workspace_cap, self.filter_cap
+        )
+
+    def _settled(
+        self, shape: ConvShape, weight: Tensor, filters: Filters, obstacle: str | None, differentiated: bool
+    ) -> PlanInUse:
+        plan = self._planned(shape, filters, obstacle)
+        if not differentiated or obstacle is not None or plan.backend is Backend.COMPOSED:
+            return PlanInUse(plan, torchs_own_layouts(plan, weight))
+        gradients = gradient_plans(shape, tolerance=self.tolerance, algorithm=self.algorithm)
+        forced = self.algorithm is not None and not is_direct(self.algorithm)
+        if is_worth_an_operator(plan, gradients, forced=forced):
+            return PlanInUse(plan, (), gradients=gradients)
+        own = plan if plan.backend is Backend.DIRECT else self._planned(shape, filters, LITTLE_SAVED)
+        return PlanInUse(own, tuple(Layout))
 
     def _planned(self, shape: ConvShape, filters: Filters, obstacle: str | None) -> Plan:
         """Return the plan for a shape, measured where that was asked for and can be done."""
@@ -249,7 +283,7 @@ class LayerState:
         """
         kept = use.kept
         if kept is None or not kept.stamp.is_of(weight):
-            stamp = _Stamp(weight)  # before the weight is read: a write meanwhile shows
+            stamp = Stamp(weight)  # before the weight is read: a write meanwhile shows
             made = partial(pack_for_plan, use.plan) if pack is None else pack
             kept = self._kept_for(use, weight) or _Kept(made(weight), stamp)
             use.kept = kept
@@ -292,12 +326,8 @@ def _are_contiguous(input: Tensor, weight: Tensor) -> bool:
     return strided and input.is_contiguous() and weight.is_contiguous()
 
 
-def hides_writes(weight: Tensor) -> bool:
-    """Return whether torch does not count all writes to a weight.
-
-    It counts none to an inference tensor, nor those of a fused optimiser, whose step a gradient announces.
-    """
-    return weight.is_inference() or weight.grad is not None
+def _arguments(layer: Convolution, padding: Any) -> ConvArguments:
+    return ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
 
 
 def _torch_own(layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
@@ -331,6 +361,11 @@ class PlannedConvolution(Convolution):
         """The plans made so far, one per shape, oldest first."""
         return self._winograd.plans
 
+    @property
+    def gradient_plans(self) -> tuple[GradientPlan, ...]:
+        """The plans of the gradients of input and weight, one pair per shape that was differentiated, oldest first."""
+        return self._winograd.gradient_plans
+
     def __prepare_scriptable__(self) -> Convolution:
         """Return torch's own layer with the same parameters, which is what `torch.jit.script` compiles."""
         own: Any = next(cls for cls in type(self).__mro__ if not issubclass(cls, PlannedConvolution))
@@ -349,7 +384,7 @@ class PlannedConvolution(Convolution):
             input = nn.functional.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = 0
         if is_recorded():
-            return _torch_own(self, input, weight, bias, padding)
+            return self._winograd.record(self, input, weight, bias, padding)
         return self._winograd.convolve(self, input, weight, bias, padding)
 
 

@@ -9,11 +9,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from winograd.conv.gradient_record import GradientPlan
 from winograd.conv.plan import Plan
+from winograd.conv.shape import ConvShape
 from winograd.nn.modules import LayerState
 from winograd.nn.table import html_table, mebibytes, scientific, text_table
 
-_HEADER = ("layer", "class", "input", "algorithm", "schedule", "predicted error", "U MiB", "work MiB", "reason")
+_HEADER = (
+    "layer", "class", "input", "computes", "algorithm", "schedule", "predicted error", "U MiB", "work MiB", "reason",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,15 @@ class LayerEntry:
         """The plans made so far."""
         return self.state.plans if self.state is not None else ()
 
+    @property
+    def gradient_plans(self) -> tuple[GradientPlan, ...]:
+        """The plans of gradients of input and weight made so far."""
+        return self.state.gradient_plans if self.state is not None else ()
+
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """One layer at one input shape, or a layer without a plan, whose ``input`` is empty.
+    """What one layer computes at one input shape, or a layer without a plan, whose ``input`` is empty.
 
     Parameters
     ----------
@@ -53,6 +62,8 @@ class ReportRow:
         Name in the model and name of the class.
     input : tuple of int
         (N, C, sizes...).
+    computes : str
+        "output"; where the layer was differentiated also "input gradient" and "weight gradient".
     algorithm : str
         "direct", or backend and algorithm such as "native F(4x4x4,3x3x3)"; "not converted" or "no forward yet".
     schedule : str
@@ -68,6 +79,7 @@ class ReportRow:
     layer: str
     kind: str
     input: tuple[int, ...]
+    computes: str
     algorithm: str
     schedule: str
     predicted_error: float | None
@@ -100,7 +112,7 @@ class ConversionReport:
 
     @property
     def rows(self) -> tuple[ReportRow, ...]:
-        """One row for each layer and shape, as of now."""
+        """One row for each layer and shape, and one for each gradient that was planned, as of now."""
         return tuple(row for layer in self.layers for row in _rows(layer))
 
     def to_json(self) -> str:
@@ -115,7 +127,7 @@ class ConversionReport:
     def __str__(self) -> str:
         if not self.layers:
             return "0 converted: the model has no convolution"
-        return f"{text_table(_HEADER, [_cells(row) for row in self.rows], left=5)}\n{self._summary}"
+        return f"{text_table(_HEADER, [_cells(row) for row in self.rows], left=6)}\n{self._summary}"
 
     @property
     def _summary(self) -> str:
@@ -128,12 +140,13 @@ class ConversionReport:
 def _rows(layer: LayerEntry) -> Iterator[ReportRow]:
     if not layer.plans:
         what = ("not converted", layer.reason) if layer.state is None else ("no forward yet", "no input shape is known")
-        yield ReportRow(layer.name, layer.kind, (), what[0], "", None, 0, 0, what[1])
+        yield ReportRow(layer.name, layer.kind, (), "output", what[0], "", None, 0, 0, what[1])
     for plan in layer.plans:
         yield ReportRow(
             layer=layer.name,
             kind=layer.kind,
-            input=(plan.shape.batch, plan.shape.channels, *plan.shape.sizes),
+            input=_input(plan.shape),
+            computes="output",
             algorithm=spell_plan(plan),
             schedule=plan.schedule_label,
             predicted_error=plan.predicted_error,
@@ -141,6 +154,23 @@ def _rows(layer: LayerEntry) -> Iterator[ReportRow]:
             workspace_bytes=plan.workspace_bytes,
             reason=plan.reason,
         )
+    for gradient in layer.gradient_plans:
+        yield ReportRow(
+            layer=layer.name,
+            kind=layer.kind,
+            input=_input(gradient.shape),
+            computes=f"{gradient.wanted.value} gradient",
+            algorithm=gradient.label,
+            schedule="" if gradient.convolution is None else gradient.convolution.schedule_label,
+            predicted_error=gradient.predicted_error,
+            filter_bytes=gradient.filter_bytes,
+            workspace_bytes=gradient.workspace_bytes,
+            reason=gradient.reason,
+        )
+
+
+def _input(shape: ConvShape) -> tuple[int, ...]:
+    return (shape.batch, shape.channels, *shape.sizes)
 
 
 def spell_plan(plan: Plan) -> str:
@@ -153,6 +183,7 @@ def _cells(row: ReportRow) -> tuple[str, ...]:
         row.layer,
         row.kind,
         "x".join(map(str, row.input)) or "-",
+        row.computes,
         row.algorithm,
         row.schedule or "-",
         scientific(row.predicted_error),

@@ -6,6 +6,7 @@ each stage, predicted times, and bounds by the measured peaks.
 
 from __future__ import annotations
 
+from winograd.conv.roofline import gradient
 from winograd.conv.roofline.bound import Work, least_winograd_ms
 from winograd.conv.roofline.counts import (
     NOMINAL_THREADS,
@@ -50,6 +51,7 @@ __all__ = [
     "filter_ms",
     "filter_ms_of",
     "footprint",
+    "gradient",
     "inverse_instructions",
     "least_winograd_ms",
     "multiplications",

@@ -5,7 +5,7 @@ In: a request for the stage conv. Out: the parts of the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Final
@@ -15,6 +15,7 @@ from winograd.codegen.interpret import Contraction
 from winograd.codegen.nested import NestedPrograms, count_passes
 from winograd.codegen.targets.c.axis_passes import DOUBLES, VECTORS, Outside, print_transform
 from winograd.codegen.targets.c.parts import DTYPES, Dtype, contraction_of, declarations, foundation, part
+from winograd.codegen.targets.c.windows import INPUTS, windows
 from winograd.codegen.targets.contract import Request
 
 CHANNEL_BLOCK: Final = 64
@@ -91,15 +92,28 @@ def kernel_parts(dtype: str, contraction: Contraction, constants: str, transform
         constants,
         transforms,
         part("product.c"),
+        part("sizes.c"),
+        *windows(INPUTS),
         part("plan.c"),
         part("filter.c"),
         part("stages.c"),
-        part("transpose.c"),
         part("channels_first.c"),
         part("convolve.c"),
         "#ifdef WINOGRAD_SELFTEST\n" + part("random.c"),
         part("selftest_convolve.c") + "#endif\n",
     ]
+
+
+def tile_constants(
+    m: Sequence[int], r: Sequence[int], tile: Sequence[int], positions: int, more: Mapping[str, int]
+) -> str:
+    """Return the constants of a tile in C: outputs, taps and inputs per axis, three of each, and what follows."""
+    values = {f"M{axis}": size for axis, size in enumerate(m)}
+    values |= {f"R{axis}": size for axis, size in enumerate(r)}
+    values |= {f"N{axis}": size for axis, size in enumerate(tile)}
+    values |= {"TAPS": prod(r), "INPUTS": prod(tile), "POSITIONS": positions, "CHANNEL_BLOCK": CHANNEL_BLOCK, **more}
+    listed = "\n".join(f"    NAME_{key} = {value}," for key, value in values.items())
+    return f"{_SIZES_ARE}enum {{\n{listed}\n}};\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +144,11 @@ class Sizes:
 
     def written(self, dtype: Dtype) -> str:
         """Return the constants in C."""
-        values = {f"M{axis}": m for axis, m in enumerate(self.m)}
-        values |= {f"R{axis}": r for axis, r in enumerate(self.r)}
-        values |= {f"N{axis}": n for axis, n in enumerate(self.tile)}
-        values |= {
-            "TAPS": prod(self.r),
-            "INPUTS": prod(self.tile),
-            "POSITIONS": self.positions,
-            "STRIDE0": self.strides[0],
-            "STRIDE1": self.strides[1],
-            "CHANNEL_BLOCK": CHANNEL_BLOCK,
-            "STEPS": self.steps,
-        }
-        listed = "\n".join(f"    NAME_{key} = {value}," for key, value in values.items())
+        more = {"STRIDE0": self.strides[0], "STRIDE1": self.strides[1], "STEPS": self.steps}
+        constants = tile_constants(self.m, self.r, self.tile, self.positions, more)
         deviation = float(dtype.unit) * sqrt(self.growth)
         return (
-            f"{_SIZES_ARE}enum {{\n{listed}\n}};\n\n{_DEVIATION_IS}#define NAME_DEVIATION {deviation!r}\n"
+            f"{constants}\n{_DEVIATION_IS}#define NAME_DEVIATION {deviation!r}\n"
             f"#define NAME_STORED_UNIT {dtype.stored_unit!r}\n"
         )
 

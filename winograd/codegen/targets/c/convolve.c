@@ -1,15 +1,9 @@
-/* The convolution, by one of two schedules. Both take V as [position][channel block][tile][channel of the block].
+/* The convolution, by one of two schedules. Both take V as [position][block][tile][channel of the block].
 
    NAME_FUSED_BLOCKS: every thread takes blocks of so few tiles that their V, and M of one panel, stay in its own cache;
    U is read once for every block.
    NAME_STAGED_BLOCKS: all threads share a block of tiles; the stages follow each other, and products go position by
    position: U, and V of a position, are read once. */
-static NAME_scratch NAME_scratch_at(NAME_real *own)
-{
-    return (NAME_scratch){(NAME_vector *)(void *)own, (const NAME_stored **)(void *)(own + NAME_BUFFER),
-                          (NAME_vector *)(void *)(own + NAME_BUFFER + NAME_ADDRESSES)};
-}
-
 static const NAME_real *NAME_filter_of(const NAME_call *call, int64_t position, int64_t panel)
 {
     return call->u + (position * call->plan->panels + panel) * call->plan->shape.channels * NAME_PANEL;
@@ -20,7 +14,7 @@ static void NAME_fused_block(const NAME_call *call, int64_t first, int64_t held,
     const NAME_plan *plan = call->plan;
     NAME_real *m = v + NAME_POSITIONS * plan->v_stride;
     for (int64_t t = 0; t < held; ++t)
-        NAME_data_stage(call, first, held, t, v, scratch);
+        NAME_data_stage(&call->x, first, held, t, v, scratch);
     for (int64_t panel = 0; panel < plan->panels; ++panel) {
         for (int64_t position = 0; position < NAME_POSITIONS; ++position) {
             const int64_t next = (position + 1) % NAME_POSITIONS;
@@ -61,7 +55,7 @@ static void NAME_staged(const NAME_call *call, NAME_real *v, NAME_real *own)
 #pragma omp for schedule(dynamic, 1)
 #endif
         for (int64_t t = 0; t < held; ++t)
-            NAME_data_stage(call, first, held, t, v, scratch);
+            NAME_data_stage(&call->x, first, held, t, v, scratch);
 #ifdef _OPENMP
 #pragma omp for schedule(dynamic, panels)
 #endif
@@ -94,7 +88,7 @@ const char *NAME_convolve(const NAME_shape *shape, const NAME_stored *x, const N
     if (workspace == NULL || (uintptr_t)workspace % 64)
         return "workspace must be aligned to 64 bytes and not NULL";
     const NAME_stored *zeros = memset(workspace, 0, (size_t)plan.zeros * sizeof(NAME_real));
-    const NAME_call call = {&plan, x, zeros, u, bias, residual, relu, y};
+    const NAME_call call = {&plan, NAME_input_windows(&plan, x, zeros), u, bias, residual, relu, y};
     NAME_real *shared = workspace + plan.zeros;
 #ifdef _OPENMP
 #pragma omp parallel num_threads(NAME_team(threads))

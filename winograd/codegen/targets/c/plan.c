@@ -1,54 +1,9 @@
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-/* Sizes. A size is a number from 0 to NAME_LARGEST, the bytes of which still fit into an address; what is larger, and
-   what is computed from it, is -1. */
-#define NAME_LARGEST (PTRDIFF_MAX / 16)
-
-static int64_t NAME_plus(int64_t a, int64_t b)
-{
-    int64_t sum;
-    return a < 0 || b < 0 || __builtin_add_overflow(a, b, &sum) || sum > NAME_LARGEST ? -1 : sum;
-}
-
-static int64_t NAME_times(int64_t a, int64_t b)
-{
-    int64_t product;
-    return a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product) || product > NAME_LARGEST ? -1 : product;
-}
-
-/* How many parts of a size hold a. */
-static int64_t NAME_parts(int64_t a, int64_t size)
-{
-    return a < 0 ? -1 : a / size + (a % size > 0);
-}
-
-/* The size of the largest of parts of nearly equal size, at most `most`, of a total of at least 1. */
-static int64_t NAME_even_part(int64_t total, int64_t most)
-{
-    return NAME_parts(total, NAME_parts(total, most));
-}
-
 enum {
-    /* One cache line between positions keeps equal strides of 4 KiB, which would share a cache set, from happening. */
-    NAME_PAD = 64 / (int)sizeof(NAME_real),
-    /* Numbers in the vectors of a tile, in whole cache lines. */
-    NAME_BUFFER = (NAME_POSITIONS * NAME_WIDTH + NAME_PAD - 1) / NAME_PAD * NAME_PAD,
-    /* Numbers that take the space of the addresses of a tile's inputs. */
-    NAME_POINTERS = NAME_INPUTS * (int)sizeof(NAME_stored *) / (int)sizeof(NAME_real),
-    NAME_ADDRESSES = (NAME_POINTERS + NAME_PAD - 1) / NAME_PAD * NAME_PAD,
-    /* Where channels come first, in x and in y: tiles of a run along the width, whose rows fill two vectors in x and one
-       in y, the width of such a row, and numbers of all rows of the run. */
-    NAME_RUN_IN = 2 * (int)NAME_WIDTH < NAME_N2 ? 1 : (2 * NAME_WIDTH - NAME_N2) / NAME_M2 + 1,
+    /* Where channels come first in y: tiles of a run along the width, whose rows fill a vector, the width of such a row,
+       and numbers of all rows of the run. */
     NAME_RUN_OUT = (int)NAME_WIDTH < NAME_M2 ? 1 : NAME_WIDTH / NAME_M2,
-    NAME_ROW_IN = (NAME_RUN_IN - 1) * NAME_M2 + NAME_N2,
     NAME_ROW_OUT = NAME_RUN_OUT * NAME_M2,
-    NAME_GATHERED = NAME_N0 * NAME_N1 * NAME_ROW_IN * NAME_WIDTH,
     NAME_SPREAD = NAME_M0 * NAME_M1 * NAME_ROW_OUT * NAME_WIDTH,
-    /* Threads and tiles that are more count as this many. */
-    NAME_MOST_THREADS = 1024,
-    NAME_MOST_TILES = 1 << 30,
     /* Where the code chooses: bytes of V and M of a thread that stay in its own cache, and as few tiles as are worth
        reading U for; bytes of U that stay in the cache which all share; bytes of V and M that do; tiles at least. */
     NAME_OWN_BYTES = 3 << 18,
@@ -60,9 +15,6 @@ enum {
     NAME_STREAMED_NUMBERS = (16 << 20) / (int)sizeof(NAME_stored)
 };
 
-static const int64_t NAME_outputs_of_tile[3] = {NAME_M0, NAME_M1, NAME_M2};
-static const int64_t NAME_taps[3] = {NAME_R0, NAME_R1, NAME_R2};
-
 /* A shape, and what follows from it: outputs and tiles along every axis, tiles, panels, the schedule with its tiles at a
    time, tiles of a run in x and in y, whether lines of y are written past the caches, and numbers between positions of V
    and M, of zeros, of a thread beside V and M, of V and M that are shared, of one thread, and of the workspace. */
@@ -71,42 +23,6 @@ typedef struct {
     int64_t output[3], axis_tiles[3], tiles, panels, schedule, block, x_run, y_run, streams;
     int64_t v_stride, m_stride, zeros, scratch, shared_floats, thread_floats, workspace;
 } NAME_plan;
-
-static int64_t NAME_padded(const NAME_shape *shape, int axis)
-{
-    return NAME_plus(NAME_plus(shape->size[axis], shape->low[axis]), shape->high[axis]);
-}
-
-static int64_t NAME_product_of_sizes(int64_t first, const int64_t size[3], int64_t last)
-{
-    return NAME_times(NAME_times(NAME_times(NAME_times(first, size[0]), size[1]), size[2]), last);
-}
-
-/* NULL, or what is wrong with a shape before its sizes are multiplied. */
-static const char *NAME_wrong_shape(const NAME_shape *shape)
-{
-    if (shape == NULL)
-        return "shape is NULL, must be the address of a shape";
-    if (shape->batch < 1 || shape->channels < 1 || shape->outputs < 1)
-        return "batch, channels and outputs must be at least 1";
-    if (shape->block < 0)
-        return "block must be at least 0";
-    if (shape->schedule < NAME_ANY_SCHEDULE || shape->schedule > NAME_STAGED_BLOCKS)
-        return "schedule must be 0, 1 or 2";
-    if (shape->x_channels_first >> 1 || shape->y_channels_first >> 1)
-        return "x_channels_first and y_channels_first must be 0 or 1";
-    for (int axis = 0; axis < 3; ++axis) {
-        if (shape->size[axis] < 1)
-            return "size must be at least 1 on every axis";
-        if (shape->low[axis] < 0 || shape->high[axis] < 0)
-            return "low and high must be at least 0 on every axis";
-        if (NAME_padded(shape, axis) < 0)
-            return "size + low + high is too large on an axis, must fit into memory";
-        if (NAME_padded(shape, axis) < NAME_taps[axis])
-            return "size + low + high is smaller than the filter on an axis";
-    }
-    return NULL;
-}
 
 /* Tiles at a time of one thread by the fused schedule: as many as its cache holds, but some for every thread. */
 static int64_t NAME_fused_tiles(const NAME_plan *plan, int64_t threads)
@@ -137,20 +53,10 @@ static void NAME_choose(NAME_plan *plan, int64_t threads)
     plan->block = block ? NAME_min(block, most) : NAME_even_part(plan->tiles, NAME_min(chosen, most));
 }
 
-static int64_t NAME_threads(int64_t threads)
-{
-    return NAME_max(NAME_min(threads, NAME_MOST_THREADS), 1);
-}
-
-static int64_t NAME_whole_lines(int64_t numbers)
-{
-    return NAME_times(NAME_parts(numbers, NAME_PAD), NAME_PAD);
-}
-
 /* Numbers of a thread beside V and M: the vectors of a tile, the addresses of its inputs, the rows of a run. */
 static int64_t NAME_scratch_floats(const NAME_shape *shape)
 {
-    const int64_t gathered = shape->x_channels_first ? NAME_GATHERED : 0;
+    const int64_t gathered = shape->x_channels_first ? NAME_DATA_GATHERED : 0;
     const int64_t spread = shape->y_channels_first ? NAME_SPREAD : 0;
     return NAME_BUFFER + NAME_ADDRESSES + NAME_whole_lines(NAME_max(gathered, spread));
 }
@@ -176,6 +82,8 @@ static const char *NAME_make_plan(const NAME_shape *shape, int64_t threads, NAME
     const char *wrong = NAME_wrong_shape(shape);
     if (wrong)
         return wrong;
+    if (shape->schedule < NAME_ANY_SCHEDULE || shape->schedule > NAME_STAGED_BLOCKS)
+        return "schedule must be 0, 1 or 2";
     plan->shape = *shape;
     for (int axis = 0; axis < 3; ++axis) {
         plan->output[axis] = NAME_padded(shape, axis) - NAME_taps[axis] + 1;
@@ -192,7 +100,7 @@ static const char *NAME_make_plan(const NAME_shape *shape, int64_t threads, NAME
     const int64_t y_numbers = NAME_product_of_sizes(shape->batch, plan->output, shape->outputs);
     plan->streams = NAME_CAN_STREAM && y_numbers > NAME_STREAMED_NUMBERS;
     const int64_t each = NAME_max(plan->tiles / NAME_threads(threads), 1); /* so that every thread has a run */
-    plan->x_run = NAME_even_part(plan->axis_tiles[2], NAME_min(NAME_RUN_IN, each));
+    plan->x_run = NAME_even_part(plan->axis_tiles[2], NAME_min(NAME_DATA_RUN, each));
     plan->y_run = NAME_even_part(plan->axis_tiles[2], NAME_RUN_OUT);
     NAME_choose(plan, NAME_threads(threads));
     plan->workspace = NAME_measure(plan, NAME_threads(threads));
@@ -216,11 +124,3 @@ int64_t NAME_workspace_floats(const NAME_shape *shape, int64_t threads)
     NAME_plan plan;
     return NAME_make_plan(shape, threads, &plan) ? -1 : plan.workspace;
 }
-
-#ifdef _OPENMP
-/* Threads of a team: no more than there are processors, or than OpenMP was told to use. */
-static int NAME_team(int64_t threads)
-{
-    return (int)NAME_min(NAME_threads(threads), NAME_max(omp_get_num_procs(), omp_get_max_threads()));
-}
-#endif

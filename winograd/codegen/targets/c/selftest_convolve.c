@@ -144,7 +144,7 @@ static NAME_shape NAME_numbered_shape(int64_t i)
         const int missing = taps == 1 && m == 1;
         s.size[axis] = missing ? 1 : 1 + (i + 5 * axis) % (2 * (m + taps));
         if (axis == 2 && i % 4 == 1)
-            s.size[axis] += 2 * NAME_ROW_IN;
+            s.size[axis] += 2 * NAME_DATA_ROW;
         s.low[axis] = missing ? 0 : (i / 2 + axis) % (taps + 1);
         s.high[axis] = missing ? 0 : (i / 3 + axis) % 2;
         while (NAME_axis_output(&s, axis) < 1)

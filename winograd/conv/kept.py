@@ -1,0 +1,131 @@
+"""Kept filters: weights transformed once, for calls that know the weight only as a tensor, as compiled code does.
+
+In: a weight that its owner promises not to change unseen, and a plan. Out: the weight as `pack_for_plan` makes it, made
+anew after every write that torch counts. Refused: weights to which torch does not count all writes; nothing of them is
+kept. A filter goes when its weight's memory does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from winograd.conv.plan_record import Plan
+
+Tensor = torch.Tensor
+
+Made = TypeVar("Made")
+
+MOST: Final = 32
+"""Filters that are kept of one weight; the oldest goes first."""
+
+
+class Stamp:
+    """What tells one content of a weight from another, as far as torch does: its memory, and how often it was written.
+
+    The weak reference keeps the identity of the memory, not the memory: other memory at the same address differs.
+
+    Examples
+    --------
+    >>> weight = torch.zeros(2)
+    >>> stamp = Stamp(weight)
+    >>> stamp.is_of(weight), stamp.is_of(weight.clone()), stamp.is_of(weight.add_(1))
+    (True, False, False)
+    """
+
+    __slots__ = ("_facts", "_storage")
+
+    def __init__(self, weight: Tensor) -> None:
+        self._storage = StorageWeakRef(weight.untyped_storage())  # type: ignore[no-untyped-call]
+        self._facts = _facts(weight)
+
+    def is_of(self, weight: Tensor) -> bool:
+        """Whether the weight is in the same memory and was not written since."""
+        return self._storage.cdata == weight.untyped_storage()._cdata and self._facts == _facts(weight)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the memory was given back."""
+        return bool(self._storage.expired())  # type: ignore[no-untyped-call]
+
+
+# Asking for data_ptr counts as a write to memory that is copied when written.
+_address: Final[Callable[[Tensor], int]] = getattr(torch._C, "_data_address", Tensor.data_ptr)
+
+
+def _facts(weight: Tensor) -> tuple[Any, ...]:
+    # Two parameters may share memory, each with its own count of writes: hence the id.
+    content = weight._version, _address(weight), weight.dtype, weight.is_neg()
+    return id(weight), *content, weight.shape, weight.stride()
+
+
+def hides_writes(weight: Tensor) -> bool:
+    """Return whether torch does not count all writes to a weight.
+
+    It counts none to an inference tensor, nor those of a fused optimiser, whose step a gradient announces.
+    """
+    return weight.is_inference() or weight.grad is not None
+
+
+class KeptFilters(Generic[Made]):
+    """Transformed weights by weight and by how they were transformed, the same for every thread.
+
+    Examples
+    --------
+    >>> import winograd
+    >>> plan = winograd.plan_conv((1, 64, 8, 28, 28), (64, 64, 3, 3, 3), padding=1)
+    >>> kept, weight = KeptFilters(), torch.zeros(64, 64, 3, 3, 3)
+    >>> made = [kept.find(plan, weight, lambda: object()) for _ in range(2)]
+    >>> made[0] is made[1], kept.find(plan, weight.add_(1), lambda: object()) is made[0]
+    (True, False)
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[int, dict[tuple[Any, ...], tuple[Stamp, Made]]] = {}
+        self._lock = threading.Lock()
+
+    def find(self, plan: Plan, weight: Tensor, make: Callable[[], Made]) -> Made:
+        """Return what was made of this content of the weight for such a plan, made now unless it was before."""
+        if hides_writes(weight):
+            self.drop(weight)
+            return make()
+        manner = _manner(plan)
+        kept = self._made.get(id(weight), {}).get(manner)
+        if kept is not None and kept[0].is_of(weight):
+            return kept[1]
+        stamp = Stamp(weight)  # before the weight is read: a write meanwhile shows
+        made = make()
+        with self._lock:
+            self._purge()
+            others = self._made.get(id(weight), {})
+            current = {key: entry for key, entry in others.items() if key != manner and entry[0].is_of(weight)}
+            kept_ones = [*current.items(), (manner, (stamp, made))]
+            self._made[id(weight)] = dict(kept_ones[-MOST:])  # replaced whole: readers need no lock
+        return made
+
+    def drop(self, weight: Tensor) -> None:
+        """Forget what was made of a weight."""
+        if id(weight) in self._made:
+            with self._lock:
+                self._made.pop(id(weight), None)
+
+    def _purge(self) -> None:
+        """Forget what was made of weights whose memory was given back."""
+        for identity, made in list(self._made.items()):
+            if all(stamp.is_gone for stamp, _ in made.values()):
+                del self._made[identity]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._made.values()))
+
+
+def _manner(plan: Plan) -> tuple[Any, ...]:
+    """Return how a plan transforms a weight; direct convolution packs for one shape."""
+    shape = plan.shape
+    if plan.algorithm is None:
+        return (shape,)
+    return plan.algorithm, shape.dtype, shape.stride, shape.dilation, shape.groups

@@ -53,7 +53,7 @@ catalogue: $(STAMPS)/test
 	$(BIN)/python -m winograd.search --catalogue build/catalogue.json
 
 test: $(STAMPS)/test
-	$(BIN)/python -m pytest
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: test lint docs
 

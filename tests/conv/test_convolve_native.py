@@ -17,7 +17,7 @@ from winograd.algebra.tiling import tile_axes
 from winograd.codegen.compiler import BuildError
 from winograd.conv import native, operator
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.direct import PackedDirect, convolve_onednn, is_slow_in_torch
+from winograd.conv.direct import PackedDirect, TorchsOwn, convolve_onednn, is_slow_in_torch
 from winograd.conv.layout import Layout, as_channels_last
 from winograd.conv.operator import pack_for_plan, read_shape, run_plan, runnable_plan, tensor_obstacle
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
@@ -188,8 +188,11 @@ def test_gradients_and_a_disabled_onednn_keep_torchs_own_way() -> None:
 
 def test_a_direct_plan_of_a_tiny_layer_is_left_to_torch() -> None:
     input_ = INPUT[:1, :, :4, :4, :4]
-    assert pack_for_plan(planned(input_, WEIGHT, filters=Filters.FROZEN), WEIGHT) is None
-    assert torch.equal(conv3d(input_, WEIGHT, BIAS, padding=1), torch.conv3d(input_, WEIGHT, BIAS, padding=1))
+    packed = pack_for_plan(planned(input_, WEIGHT, filters=Filters.FROZEN), WEIGHT)
+    assert isinstance(packed, TorchsOwn)
+    expected = torch.conv3d(input_, WEIGHT, BIAS, padding=1)
+    assert torch.equal(packed(input_, WEIGHT, BIAS), expected)
+    assert torch.equal(conv3d(input_, WEIGHT, BIAS, padding=1), expected)
 
 
 def test_a_wide_layer_is_planned_native_and_keeps_its_promise() -> None:
@@ -214,15 +217,14 @@ def test_a_wrong_filter_breaks_the_promise() -> None:
 
 
 @pytest.mark.parametrize("name", ["input", "weight"])
-def test_gradients_keep_native_away(name: str) -> None:
+def test_calls_with_gradients_compute_natively_by_operator(name: str) -> None:
     tensors = {"input": INPUT.clone(), "weight": WEIGHT.clone()}
     tensors[name].requires_grad_()
-    assert planned(*tensors.values(), algorithm=F43_3D).backend is Backend.NATIVE
+    native = conv3d(**tensors, algorithm=F43_3D)
     with torch.enable_grad():
-        plan = planned(*tensors.values(), algorithm=F43_3D)
-        assert (plan.backend, conv3d(**tensors, algorithm=F43_3D).requires_grad) == (Backend.COMPOSED, True)
-    with torch.inference_mode():
-        assert planned(*tensors.values(), algorithm=F43_3D).backend is Backend.NATIVE
+        output = conv3d(**tensors, algorithm=F43_3D)
+    assert "winograd_convolution" in type(output.grad_fn).__name__
+    assert torch.equal(output, native)
 
 
 def test_what_sees_only_torch_operations_keeps_native_away() -> None:

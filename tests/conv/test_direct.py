@@ -17,6 +17,7 @@ from winograd.conv.direct import (
     is_slow_in_torch,
     is_worth_packing,
     pack_direct,
+    torchs_own,
 )
 from winograd.conv.layout import torchs_layout
 from winograd.conv.shape import ConvShape
@@ -121,8 +122,8 @@ def test_small_layers_are_left_to_torch() -> None:
         ((2, 8, 8, (2, 4, 4), (1, 1, 1)), {}, False),
         ((1, 8, 8, (9, 9), (5, 5)), {}, False),
         ((2, 4, 4, (8, 8), (3, 3)), {"groups": 2}, False),
-        ((2, 16, 16, (8, 8), (3, 3)), {"groups": 16}, False),
-        ((2, 128, 128, (14, 14), (3, 3)), {"groups": 128}, False),
+        ((2, 6, 6, (8, 8), (3, 3)), {"groups": 6}, False),
+        ((2, 128, 128, (14, 14), (3, 3)), {"groups": 128}, True),  # each group is filled up to a block
         ((2, 64, 64, (8, 8), (1, 1)), {}, False),
         ((2, 64, 64, (3, 3, 3), (3, 3, 3)), {}, True),  # few multiplications, many weights
         ((2, 32, 32, (8, 8), (3, 3)), {"padding": 1}, True),
@@ -189,3 +190,26 @@ def test_writing_an_unfolded_input_is_worth_packing_too() -> None:
     *_, shape = empties(1, 7, 1, (24, 24, 14), (5, 1, 1), padding=(2, 0, 0))
     assert shape.macs < 300_000
     assert is_worth_packing(shape)
+
+
+def test_torchs_own_reads_the_weight_in_the_format_of_the_input() -> None:
+    shape = ConvArguments(padding=1).shape((1, 4, 5, 6, 7), (20, 4, 3, 3, 3), dtype="float32")
+    input_, weight = torch.randn(1, 4, 5, 6, 7), torch.randn(20, 4, 3, 3, 3)
+    own = torchs_own(weight, shape)
+    assert own is not None
+    last = torch.channels_last_3d
+    expected = torch.conv3d(input_.to(memory_format=last), weight.to(memory_format=last), padding=1)
+    assert torch.equal(own(input_.to(memory_format=last), weight, None), expected)
+    assert torch.equal(own(input_, weight, None), torch.conv3d(input_, weight, padding=1))
+    assert own.nbytes == weight.nbytes
+    own = torchs_own(weight.to(memory_format=last), shape)
+    assert own is not None
+    assert own.nbytes == 0
+
+
+def test_torchs_own_adds_uneven_zeros_first() -> None:
+    shape = ConvArguments(padding="same").shape((1, 4, 9), (20, 4, 4), dtype="float32")
+    input_, weight = torch.randn(1, 4, 9), torch.randn(20, 4, 4)
+    own = torchs_own(weight, shape)
+    assert own is not None
+    assert torch.equal(own(input_, weight, None), torch.nn.functional.conv1d(input_, weight, padding="same"))

@@ -232,13 +232,13 @@ def test_a_frozen_layer_keeps_watch_over_its_weight() -> None:
     model = torch.nn.Sequential(Conv3d(64, 64, 3, padding=1))
     winograd.freeze(model)
     layer = model[0]
-    tiny = torch.randn(1, 64, 1, 1, 2)
+    row = torch.randn(2, 64, 1, 1, 2000)  # many outputs: copying them costs more than reordering the weight
     layer(LARGE[0])
-    layer(tiny)
+    layer(row)
     assert layer._winograd._own._made
     assert layer._winograd.packed_bytes
     layer.weight.grad = torch.zeros_like(layer.weight)  # a fused optimiser may write now, unseen
-    layer(tiny)
+    layer(row)
     assert not layer._winograd.packed_bytes
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import winograd
-from winograd.conv import convolve, direct, operator
+from winograd.conv import calls, convolve, direct, operator
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.reference_plan import plan_reference
 from winograd.conv.shape import ConvShape
@@ -36,7 +36,8 @@ def ran(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> list[Bac
         seen.append(plan.backend)
         return run(plan, *rest, **more)
 
-    monkeypatch.setattr(operator, "run_plan", recorded)
+    for module in (operator, calls):
+        monkeypatch.setattr(module, "run_plan", recorded)
     call()
     return seen
 

@@ -4,14 +4,28 @@ import re
 
 import pytest
 
+from winograd.conv import timing
 from winograd.conv.timing import contenders, fastest, interleaved, measured_on, median_ratio
 
 
 def test_callables_take_turns_and_the_first_round_is_not_counted() -> None:
     calls: list[str] = []
     times = interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=3)
-    assert "".join(calls) == "ababbaab"
+    assert "".join(calls) == "ab" + 3 * "abba"
     assert {name: len(values) for name, values in times.items()} == {"a": 3, "b": 3}
+
+
+def test_of_two_neither_gains_by_running_after_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs after itself finds its data in the cache and takes 1 instead of 3: both do so once a round."""
+    clock, last = [0.0], [""]
+    monkeypatch.setattr(timing, "perf_counter", lambda: clock[0])
+
+    def run(name: str) -> None:
+        clock[0] += 1.0 if last[0] == name else 3.0
+        last[0] = name
+
+    times = interleaved({name: lambda name=name: run(name) for name in "ab"}, repeats=5)  # type: ignore[misc]
+    assert median_ratio(times["a"], times["b"]) == 1.0
 
 
 def test_more_than_two_have_other_neighbours_in_every_round() -> None:

@@ -332,8 +332,6 @@ def test_inside_a_function_transform_the_model_decides(races: list[list[str]]) -
 def test_layers_measure_at_their_first_forward(cache: Path, races: list[list[str]]) -> None:
     layer = winograd.nn.Conv3d(64, 64, 3, padding=1, tuning="measure")
     image = torch.randn(LAYER[0])
-    layer(image)
-    assert not races  # a gradient is required
     with torch.inference_mode():
         layer(image)
         layer(image)

@@ -38,7 +38,7 @@ def convolution_batched(
         output, place = run(source, weight, None, *geometry, groups, *terms).unflatten(0, (count, -1)), 0
     else:
         source, filters = _as_groups(input, places[0], count), _in_front(weight, places[1], count).flatten(0, 1)
-        followed = (*terms[:_KEPT], False, *terms[_KEPT + 1 :])
+        followed = (*terms[:_KEPT], *(False,) * (len(terms) > _KEPT), *terms[_KEPT + 1 :])
         output, place = run(source, filters, None, *geometry, count * groups, *followed).unflatten(1, (count, -1)), 1
     if bias is None:
         return output, place

@@ -125,7 +125,7 @@ def is_recordable(
     kind = input.device.type
     if input.dtype is not weight.dtype and not torch.is_autocast_enabled(kind):
         return False
-    if torch.autograd.forward_ad._current_level >= 0 or _is_function_differentiated():
+    if _is_differentiated_otherwise():
         return False
     if forced:
         return True
@@ -134,14 +134,15 @@ def is_recordable(
     return kind == "cpu" and not narrow and max(taps) > 1
 
 
-def _is_function_differentiated() -> bool:
-    """Return whether torch.func.grad or another of its transforms but vmap is at work; the compiler asks once."""
+def _is_differentiated_otherwise() -> bool:
+    """Return whether forward-mode differentiation, or a transform of torch.func but vmap is at work."""
     levels = torch._C._functorch.get_interpreter_stack() or ()
-    return any(level.key() is not torch._C._functorch.TransformType.Vmap for level in levels)
+    others = [level for level in levels if level.key() != torch._C._functorch.TransformType.Vmap]
+    return bool(others) or torch.autograd.forward_ad._current_level >= 0
 
 
 # What torch.compiler.assume_constant_result sets, which would import the compiler.
-_is_function_differentiated._dynamo_marked_constant = True  # type: ignore[attr-defined]
+_is_differentiated_otherwise._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _convolve_recorded(
@@ -160,7 +161,9 @@ def _convolve_recorded(
     traced = not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
     if not traced and is_recordable(input, weight, bias, arguments, ndim, forced=forced):
         return call_operator(input, weight, bias, arguments, Asked(tolerance, algorithm_text(algorithm)))
-    return _convolve_apart(own, input, weight, bias, arguments, ndim, tolerance, algorithm) if forced else own()
+    if not forced or (torch.compiler.is_compiling() and _is_differentiated_otherwise()):
+        return own()
+    return _convolve_apart(own, input, weight, bias, arguments, ndim, tolerance, algorithm)
 
 
 @on_usable_threads

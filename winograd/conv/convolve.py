@@ -78,12 +78,13 @@ def conv3d(
     Notes
     -----
     Tensors: float32, float16, bfloat16 and float64 on the CPU with up to 7 taps run in generated C, 16 bits with
-    float32 inside, where no gradient is required and the plan finds it faster; anything else is torch's own
-    convolution, unless ``algorithm`` forces plain torch operations, which may be differentiated. With a stride s, a
-    dilation d and groups the taps are split into phases, dense convolutions of stride 1 with
-    ceil(taps / (s / gcd(s, d))) taps, and each group is run by itself; where C cannot, such as with gradients, a forced
-    algorithm gives way to torch's own. Arrays:
-    the reference backend, for studies, which needs no torch; ``object`` arrays of Fractions are convolved exactly.
+    float32 inside, where the plan finds it faster; so do gradients of any order, each with a plan of its own. Anything
+    else is torch's own convolution, unless ``algorithm`` forces plain torch operations, such as under `torch.func`,
+    forward-mode differentiation and `torch.autocast`. torch.compile and torch.export record
+    ``torch.ops.winograd.convolution``, which plans when it runs. With a stride s, a dilation d and groups the taps are
+    split into phases, dense convolutions of stride 1 with ceil(taps / (s / gcd(s, d))) taps, and each group is run by
+    itself; where C cannot, a forced algorithm gives way to torch's own. Arrays: the reference backend, for studies,
+    which needs no torch; ``object`` arrays of Fractions are convolved exactly.
 
     Examples
     --------

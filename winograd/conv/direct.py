@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from winograd.conv.layout import FORMATS, Layout, as_channels_last
+from winograd.conv.layout import FORMATS, Layout, as_channels_last, is_channels_last
 from winograd.conv.shape import ConvShape
 
 Tensor = torch.Tensor
@@ -34,9 +34,12 @@ _LEAST_MACS = {2: 5_000_000, 3: 1_000_000}
 _LEAST_PACKED_MACS = {2: 1_000_000, 3: 300_000}
 """The same with a packed weight."""
 
-_LEAST_REORDERED_MACS, _LEAST_REORDERED = 600_000, 20_000
-"""Multiplications, or numbers of the weight, from which on torch, where it calls oneDNN itself, takes longer to reorder
-the weight each time than a packed one takes to look after."""
+_LEAST_REORDERED_MACS, _LEAST_REORDERED = 600_000, 16_000
+"""Multiplications, or numbers of the blocked weight, from which on torch, where it calls oneDNN itself, takes longer to
+reorder the weight each time than a packed one takes to look after."""
+
+_BLOCK = 16
+"""oneDNN fills up channels and outputs of a weight to a multiple of this."""
 
 _LEAST_UNFOLDED = 60_000
 """Elements of the unfolded input from which on writing them is what takes torch so long."""
@@ -51,6 +54,9 @@ _LEAST_PLACES = 48
 
 _FEW_CHANNELS, _MANY_OUTPUTS = 4, 100
 """Input channels, and outputs for each number of the weight, with which a packed weight makes oneDNN slower in 2D."""
+
+_FEW_OUTPUTS, _MANY_TAPS = 16, 64
+"""Outputs up to which, and taps from which on, oneDNN is faster channels first than channels last."""
 
 _CHEAPLY_COPIED = 100_000
 """Outputs that stay in the cache until they are copied into another memory format."""
@@ -89,7 +95,8 @@ def is_faster_packed(shape: ConvShape, layout: Layout) -> bool:
     if layout is Layout.CHANNELS_LAST:
         few = shape.ndim == 2 and shape.channels <= _FEW_CHANNELS and not is_unfolded(shape)
         return not (few and outputs > _MANY_OUTPUTS * weights)
-    return _taps(shape) > 1 and (outputs <= _CHEAPLY_COPIED or weights >= 2 * outputs)
+    large = shape.outputs <= _FEW_OUTPUTS and _taps(shape) >= _MANY_TAPS
+    return _taps(shape) > 1 and not large and (outputs <= _CHEAPLY_COPIED or weights >= 2 * outputs)
 
 
 def is_worth_packing(shape: ConvShape) -> bool:
@@ -98,8 +105,10 @@ def is_worth_packing(shape: ConvShape) -> bool:
         return False
     if _taps(shape) == 1:
         return shape.macs >= _LEAST_PACKED_POINTWISE_MACS
+    if _blocked(shape) >= _LEAST_REORDERED:
+        return True
     if not is_unfolded(shape):
-        return shape.macs >= _LEAST_REORDERED_MACS or math.prod(shape.weight_sizes) >= _LEAST_REORDERED
+        return shape.macs >= _LEAST_REORDERED_MACS
     return shape.macs >= _LEAST_PACKED_MACS[shape.ndim] or shape.macs >= shape.outputs * _LEAST_UNFOLDED
 
 
@@ -108,6 +117,12 @@ def is_unfolded(shape: ConvShape) -> bool:
     if shape.ndim not in _REORDER or shape.batch != 1 or shape.groups != 1:
         return False
     return shape.channels * math.prod(shape.sizes[:2]) <= _SMALL_INPUT and min(shape.taps[-2:]) <= 3
+
+
+def _blocked(shape: ConvShape) -> int:
+    """Return the numbers of the weight in the layout that oneDNN reads."""
+    channels, outputs = (-(-size // shape.groups // _BLOCK) * _BLOCK for size in (shape.channels, shape.outputs))
+    return shape.groups * channels * outputs * _taps(shape)
 
 
 def _taps(shape: ConvShape) -> int:
@@ -120,29 +135,76 @@ def _arguments(shape: ConvShape) -> tuple[Any, ...]:
 
 
 def _pad_rest(input: Tensor, shape: ConvShape) -> Tensor:
+    rest = _rest(shape)
+    return torch.constant_pad_nd(input, rest) if rest else input
+
+
+def _rest(shape: ConvShape) -> list[int]:
+    """Return the zeros that torch's convolutions do not add, in the order of `torch.constant_pad_nd`; none if even."""
     if all(low == high for low, high in shape.padding):
-        return input
-    return torch.constant_pad_nd(input, [side - min(pair) for pair in reversed(shape.padding) for side in pair])
+        return []
+    return [side - min(pair) for pair in reversed(shape.padding) for side in pair]
+
+
+def _is_last(input: Tensor, last: torch.memory_format) -> bool:
+    return input.is_contiguous(memory_format=last) and not input.is_contiguous()
+
+
+@dataclass(frozen=True, slots=True)
+class TorchsOwn:
+    """torch's own convolution of one shape, with the arguments that come after the tensors and the zeros to add first.
+
+    For inputs in channels last there is the weight in that format, too: with one in the other torch copies one of them.
+    A call of a small layer takes hardly longer than putting them together.
+    """
+
+    function: Callable[..., Tensor]
+    arguments: tuple[Any, ...]
+    rest: list[int]
+    last: Tensor | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the weight in channels last."""
+        return 0 if self.last is None else self.last.numel() * self.last.element_size()
+
+    def __call__(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the convolution, without a gradient to the weight where it is kept in channels last."""
+        if self.last is not None and _is_last(input, FORMATS[input.ndim]):
+            weight = self.last
+        padded = torch.constant_pad_nd(input, self.rest) if self.rest else input
+        return self.function(padded, weight, bias, *self.arguments)
+
+
+def torchs_own(weight: Tensor, shape: ConvShape) -> TorchsOwn | None:
+    """Return torch's own convolution, or None where `convolve_onednn` is faster."""
+    if is_slow_in_torch(weight, shape):
+        return None
+    last = as_channels_last(weight.detach()) if weight.ndim in FORMATS and weight.is_contiguous() else None
+    return TorchsOwn(FUNCTIONS[shape.ndim], _arguments(shape), _rest(shape), last)
 
 
 @dataclass(frozen=True, slots=True)
 class PackedDirect:
     """A weight in the layout that oneDNN's direct convolution of one shape reads; opaque, and not to be saved.
 
-    The rest of the arguments lies ready beside it, for which layouts of the output it is faster than the weight as it
-    is, and torch's name of channels last if that is one of them: a call of a small layer takes hardly longer than
-    putting them together.
+    Beside it lies ready what a call of a small layer would take as long to put together as to run: the rest of the
+    arguments, the zeros to be added first, for which layouts of the output it is faster than the weight as it is,
+    torch's name of channels last if that is one of them, torch's own convolution for the other layouts, once more if
+    channels first is one of these.
     """
 
-    shape: ConvShape
     blocked: Tensor
     arguments: tuple[Any, ...]
+    rest: list[int]
     layouts: tuple[Layout, ...]
     last: torch.memory_format | None
+    own: TorchsOwn | None
+    first: TorchsOwn | None
 
     def takes_at_once(self, input: Tensor) -> bool:
         """Return whether an input lies channels last, and is best computed so: nothing else need be looked at."""
-        return self.last is not None and input.is_contiguous(memory_format=self.last) and not input.is_contiguous()
+        return self.last is not None and _is_last(input, self.last)
 
     @property
     def nbytes(self) -> int:
@@ -171,7 +233,10 @@ def pack_direct(weight: Tensor, shape: ConvShape) -> PackedDirect | None:
         blocked = reorder(dense, padding, stride, dilation, groups, sizes)
     layouts = tuple(layout for layout in Layout if is_faster_packed(shape, layout))
     last = FORMATS[shape.ndim + 2] if Layout.CHANNELS_LAST in layouts else None
-    return PackedDirect(shape, blocked, (padding, stride, dilation, groups, "none", [], ""), layouts, last)
+    arguments: tuple[Any, ...] = (padding, stride, dilation, groups, "none", [], "")
+    own = torchs_own(weight, shape)
+    first = None if Layout.CHANNELS_FIRST in layouts or is_channels_last(weight) else own
+    return PackedDirect(blocked, arguments, _rest(shape), layouts, last, own, first)
 
 
 def _packable(weight: Tensor, shape: ConvShape) -> bool:
@@ -185,9 +250,11 @@ def _evened_sizes(shape: ConvShape) -> tuple[int, ...]:
 
 def convolve_packed(input: Tensor, packed: PackedDirect, bias: Tensor | None = None) -> Tensor:
     """Return direct convolution with a packed weight, for inputs of (N, C, sizes...) in any memory format."""
-    with torch.no_grad():
-        padded = _pad_rest(input, packed.shape)
-        result: Tensor = torch.ops.mkldnn._convolution_pointwise(padded, packed.blocked, bias, *packed.arguments)
+    if torch.is_grad_enabled():
+        with torch.no_grad():
+            return convolve_packed(input, packed, bias)
+    padded = torch.constant_pad_nd(input, packed.rest) if packed.rest else input
+    result: Tensor = torch.ops.mkldnn._convolution_pointwise.default(padded, packed.blocked, bias, *packed.arguments)
     return result
 
 

@@ -7,11 +7,12 @@ from, so that a call of a small convolution is not held up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
+from torch.autograd import forward_ad
 
 from winograd.conv import gradients
 from winograd.conv.direct import FUNCTIONS
@@ -60,6 +61,7 @@ _plans: Final = Decisions()
 @on_usable_threads
 def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, asked: Asked) -> Tensor:
     """Return the convolution of a batch by the plan for its sizes."""
+    _refuse_tangents(input, weight, bias)
     obstacle = tensor_obstacle(input, weight, bias)
     written = tuple(geometry.stride), tuple(geometry.padding), tuple(geometry.dilation), geometry.groups
     plan = _plans.find(input, weight, bias, written, asked, obstacle)
@@ -112,6 +114,7 @@ def input_gradient(
     grad_output: Tensor, weight: Tensor, sizes: Sequence[int], layout: Layout, geometry: Geometry, asked: Asked
 ) -> Tensor:
     """Return the gradient of the input, of these sizes and in this layout."""
+    _refuse_tangents(grad_output, weight)
     if 0 in sizes:
         return as_torch_would(grad_output.new_zeros(sizes), layout)
     shape = geometry.shape(sizes, weight.shape, _dtype(grad_output))
@@ -124,6 +127,7 @@ def weight_gradient(
     input: Tensor, grad_output: Tensor, sizes: Sequence[int], layout: Layout, geometry: Geometry, asked: Asked
 ) -> Tensor:
     """Return the gradient of the weight, of these sizes and in this layout."""
+    _refuse_tangents(input, grad_output)
     if 0 in (*input.shape, *sizes):
         return as_torch_would(input.new_zeros(sizes), layout)
     shape = geometry.shape(input.shape, sizes, _dtype(input))
@@ -146,6 +150,21 @@ def _packed(plan: Plan, weight: Tensor, asked: Asked, layout: Layout) -> Packed 
     if plan.filters is not Filters.FROZEN or layout in torchs_own_layouts(plan, weight):
         return None
     return kept_filters.find(plan, weight, partial(pack_for_plan, plan, weight))
+
+
+def _refuse_tangents(*tensors: Tensor | None) -> None:
+    """Refuse forward-mode differentiation, for which torch has no rules of operators written in Python.
+
+    Raises
+    ------
+    NotImplementedError
+        If a tensor has a tangent: it would be dropped in silence.
+    """
+    if forward_ad._current_level < 0:
+        return
+    unpack: Callable[..., forward_ad.UnpackedDualTensor] = forward_ad.unpack_dual
+    if any(tensor is not None and unpack(tensor).tangent is not None for tensor in tensors):
+        raise NotImplementedError("torch.ops.winograd has no forward-mode differentiation; call winograd.conv3d")
 
 
 def _dtype(tensor: Tensor) -> str:

@@ -1,7 +1,8 @@
 """Operations of torch's operators for our convolution, as `torch.utils.flop_counter.FlopCounterMode` counts them.
 
 In: sizes. Out: two operations for each multiplication of direct convolution, as torch counts its own, whatever computes
-it. The formulas are registered where the counter is loaded: it would load Triton where that is installed.
+it. The formulas are registered at the first call after the counter was loaded: loading it here would load Triton where
+that is installed.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ That holds for our kernels and for torch's own operations alike.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -16,13 +15,15 @@ import torch
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
-_forked = threading.Event()
-os.register_at_fork(after_in_child=_forked.set)
+_forks: list[bool] = []
+"""Not empty in a forked child. A list is looked at faster than an event."""
+
+os.register_at_fork(after_in_child=lambda: _forks.append(True))
 
 
 def has_lost_threads() -> bool:
     """Return whether this process is a forked child that torch would give more than its one thread."""
-    return _forked.is_set() and torch.get_num_threads() > 1
+    return bool(_forks) and torch.get_num_threads() > 1
 
 
 def on_usable_threads(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
@@ -30,7 +31,7 @@ def on_usable_threads(function: Callable[_Arguments, _Result]) -> Callable[_Argu
 
     @wraps(function)
     def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-        if not has_lost_threads():
+        if not _forks or not has_lost_threads():
             return function(*args, **kwargs)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)

@@ -111,8 +111,7 @@ def weight_gradient_error(shape: ConvShape, algorithm: NestedAlgorithm, block: i
     edges take the same share of errors and of gradients as in the convolution.
     """
     tiles, working = tile_count(shape, algorithm), WORKING[shape.dtype]
-    part = block / math.ceil(block / TILE_BLOCK)
-    error = _whole_tiles(algorithm, tiles, min(math.ceil(part), tiles), working) * edge_factor(shape, algorithm)
+    error = _whole_tiles(algorithm, tiles, min(block, TILE_BLOCK), working) * edge_factor(shape, algorithm)
     return error / FLOAT64_SHARE if working == "float64" else error
 
 

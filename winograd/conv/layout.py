@@ -32,12 +32,17 @@ def is_channels_last(tensor: torch.Tensor) -> bool:
     >>> is_channels_last(torch.zeros(1, 4, 5, 6).to(memory_format=torch.channels_last))
     True
     """
-    if tensor.layout is not torch.strided:
+    if tensor.layout is not torch.strided or is_plainly_contiguous(tensor):
         return False
     if tensor.ndim == 3:
         tensor = tensor.unsqueeze(2)
     sizes, strides = tensor.shape, tensor.stride()
     return strides[1] != 0 and 0 not in sizes and _grow(sizes, strides)
+
+
+def is_plainly_contiguous(tensor: torch.Tensor) -> bool:
+    """Return whether a channel takes up more than a number, and all is contiguous: then strides cannot grow from it."""
+    return tensor.is_contiguous() and tensor.stride(1) > 1 and tensor.numel() > 1
 
 
 def _grow(sizes: Sequence[int], strides: Sequence[int]) -> bool:

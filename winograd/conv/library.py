@@ -14,7 +14,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from winograd.conv import execution
+from winograd.conv import execution, flops
 from winograd.conv.batching import convolution_batched, input_gradient_batched, weight_gradient_batched
 from winograd.conv.casting import register_casting
 from winograd.conv.geometry import Geometry
@@ -230,3 +230,4 @@ input_gradient.register_vmap(input_gradient_batched)
 weight_gradient.register_vmap(weight_gradient_batched)
 
 register_casting(convolution._opoverload)
+flops.register()

@@ -197,7 +197,7 @@ NOMINAL: Final = Machine(
     ),
     direct_core_gflops=236.0,
     depthwise_core_gflops=200.0,
-    full_row=29.8,
+    full_row=9.3,
     full_outputs=16.0,
     direct_input_gbs=55.6,
     direct_output_gbs=38.6,

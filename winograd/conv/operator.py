@@ -20,6 +20,7 @@ from winograd.conv.arguments import ConvArguments
 from winograd.conv.composed import convolve_composed
 from winograd.conv.direct import (
     PackedDirect,
+    TorchsOwn,
     convolve_direct,
     convolve_onednn,
     convolve_packed,
@@ -27,10 +28,11 @@ from winograd.conv.direct import (
     is_slow_in_torch,
     is_worth_packing,
     pack_direct,
+    torchs_own,
 )
 from winograd.conv.dispatch import are_tensors
 from winograd.conv.forked import on_usable_threads
-from winograd.conv.layout import Layout, as_torch_would, torchs_layout
+from winograd.conv.layout import Layout, as_torch_would, is_plainly_contiguous, torchs_layout
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.scratch import scratch
 from winograd.conv.shape import ConvShape
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from winograd.conv.native import NativeConvolution, PackedFilter
     from winograd.conv.phased import PackedGroups
 
-    Packed = PackedFilter | PackedGroups | PackedDirect
+    Packed = PackedFilter | PackedGroups | PackedDirect | TorchsOwn
 
 Tensor = torch.Tensor
 
@@ -158,15 +160,18 @@ def _transform_obstacle(tensors: list[Tensor]) -> str | None:
 
 @on_usable_threads
 def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
-    """Return the weight as the plan's backend reads it fastest, or None where it reads the weight itself.
+    """Return the weight as the plan's backend reads it fastest, or None where nothing can be made ready.
 
-    The caller answers for the weight: a packed filter does not follow later changes. ``.nbytes`` is its size.
+    The caller answers for the weight: a packed filter does not follow later changes. ``.nbytes`` is its size, 0 where
+    the weight itself is read.
     """
     native = _native_for(plan)
     if native is not None:
         return _pack_native(native, weight, plan)
-    worthwhile = plan.backend is Backend.DIRECT and is_worth_packing(plan.shape)
-    return pack_direct(weight, plan.shape) if worthwhile else None
+    if plan.backend is not Backend.DIRECT:
+        return None
+    packed = pack_direct(weight, plan.shape) if is_worth_packing(plan.shape) else None
+    return packed if packed is not None and packed.layouts else torchs_own(weight, plan.shape)
 
 
 def torchs_own_layouts(plan: Plan, weight: Tensor) -> tuple[Layout, ...]:
@@ -201,7 +206,7 @@ def run_plan(
     input : Tensor of shape (N, C, sizes...) or (C, sizes...)
     weight : Tensor of shape (K, C / groups, taps...)
     bias : Tensor of shape (K,), optional
-    packed : PackedFilter or PackedDirect, optional
+    packed : PackedFilter, PackedGroups, PackedDirect or TorchsOwn, optional
         From `pack_for_plan` with the same plan; without it the filter is transformed in this call.
     residual : Tensor of the shape and dtype of the result, optional
     relu : bool
@@ -217,8 +222,10 @@ def run_plan(
     ValueError
         If the residual has another shape or dtype than the result.
     """
-    if isinstance(packed, PackedDirect) and residual is None and not relu and packed.takes_at_once(input):
-        return convolve_packed(input, packed, bias)
+    if residual is None and not relu:
+        at_once = _at_once(input, weight, bias, packed)
+        if at_once is not None:
+            return at_once
     if input.ndim == plan.shape.ndim + 1:
         added = None if residual is None else residual.unsqueeze(0)
         return run_plan(plan, input.unsqueeze(0), weight, bias, packed=packed, residual=added, relu=relu).squeeze(0)
@@ -232,10 +239,24 @@ def run_plan(
     return _with_epilogue(_run_native(native, input, weight, bias, plan, packed, None, False), residual, relu)
 
 
+def _at_once(input: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed | None) -> Tensor | None:
+    """Return the output where all was made ready for a small layer, before anything else is looked at."""
+    if isinstance(packed, TorchsOwn):
+        return packed(input, weight, bias)
+    if isinstance(packed, PackedDirect):
+        if packed.takes_at_once(input):
+            return convolve_packed(input, packed, bias)
+        if packed.first is not None and is_plainly_contiguous(input):
+            return packed.first(input, weight, bias)
+    return None
+
+
 def _run_in_torch(plan: Plan, input: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed | None) -> Tensor:
     layout = torchs_layout(input, weight)
     if isinstance(packed, PackedDirect) and layout in packed.layouts:
         output = convolve_packed(input, packed, bias)
+    elif isinstance(packed, PackedDirect) and packed.own is not None:
+        return packed.own(input, weight, bias)
     elif plan.backend is Backend.COMPOSED:
         assert plan.algorithm is not None
         output = convolve_composed(input, weight, bias, algorithm=plan.algorithm, padding=plan.shape.padding)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import random
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,11 +28,11 @@ SCREENING_ROUNDS: Final = 3
 
 
 def interleaved(callables: Mapping[Name, Callable[[], object]], repeats: int) -> dict[Name, list[float]]:
-    """Run the callables in turn, A B A B ..., and return the time of each in each round.
+    """Run the callables in turn, and return the time of each in each round.
 
-    A round that is not counted comes first. Two take turns, every other round backwards; more come in another random
-    order (seeded) in every round, so that neither the first call nor a fixed neighbour decides: what ran just before
-    has filled the caches.
+    A round that is not counted comes first. Neither the first call nor a fixed neighbour may decide, since what ran
+    just before has filled the caches: two run A B B A in every round, where each comes once after itself and once after
+    the other, and count by their means; more come in another random order (seeded) in every round.
 
     Parameters
     ----------
@@ -64,14 +64,24 @@ def interleaved(callables: Mapping[Name, Callable[[], object]], repeats: int) ->
     times: dict[Name, list[float]] = {name: [] for name in callables}
     order, generator = list(callables.items()), random.Random(0)
     for _ in range(repeats):
-        for name, call in order:
-            start = perf_counter()
-            call()
-            times[name].append((perf_counter() - start) * 1e3)
-        if len(order) > 2:
-            generator.shuffle(order)
+        if len(order) == 2:
+            there, back = _timed(order), _timed(order[::-1])
+            found = {name: (there[name] + back[name]) / 2 for name in callables}
         else:
-            order.reverse()
+            found = _timed(order)
+            generator.shuffle(order)
+        for name, milliseconds in found.items():
+            times[name].append(milliseconds)
+    return times
+
+
+def _timed(order: Iterable[tuple[Name, Callable[[], object]]]) -> dict[Name, float]:
+    """Call one after the other; return the milliseconds of each."""
+    times = {}
+    for name, call in order:
+        start = perf_counter()
+        call()
+        times[name] = (perf_counter() - start) * 1e3
     return times
 
 

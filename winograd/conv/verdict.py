@@ -23,7 +23,7 @@ PHASED_GAIN: Final = 1.85
 them for faster than they are."""
 
 MEASURED_GAIN: Final = 1.03
-"""The same where both were timed: nothing is left to allow for but the noise of the clock, for which this is a guess."""
+"""The same where both were timed: nothing is left to allow for but the noise of the clock; this much is a guess."""
 
 
 GIVEN: Final = "algorithm given"

@@ -1,8 +1,9 @@
 """torch's convolutions with a plan: subclasses with the same parameters, state_dict and constructor.
 
 In: what torch.nn's convolutions take, a tolerance and perhaps an algorithm. Out: their output, by the fastest algorithm
-whose predicted error is tolerated, for inference on CPU tensors of float32 and 16 bits; torch's own for the rest.
-Plans are made at the first forward of each shape and kept. They never enter state_dict, copies or pickles.
+whose predicted error is tolerated, on CPU tensors of floating dtypes, gradients included; torch's own for the rest.
+Compiled and exported programs get torch's operator for our convolution. Plans are made at the first forward of each
+shape and kept. They never enter state_dict, copies or pickles.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from winograd.conv.calls import (
     gradient_plans,
     is_recordable,
     is_recorded,
-    is_symbolic,
     is_worth_an_operator,
 )
 from winograd.conv.direct import FUNCTIONS
@@ -59,6 +59,9 @@ Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 
 Convolution = _ConvNd
 """What torch's convolutions have in common."""
+
+_is_exporting: Final[Callable[[], bool]] = getattr(torch.compiler, "is_exporting", bool)
+"""Whether torch.export records, which leaves out differentiation; older torch cannot tell."""
 
 MAX_PLANS: Final = 32
 """Plans, and with them transformed weights, that one layer keeps; the oldest goes first."""
@@ -191,31 +194,40 @@ class LayerState:
         more = (autocasts, watched, watched and _are_contiguous(input, weight))
         if self._own.find(input, weight, bias, geometry, *more) is OWN:
             return _torch_own(layer, input, weight, bias, padding)
-        if is_symbolic(input, weight):
-            return self.record(layer, input, weight, bias, padding)
-        arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
         obstacle = operator_obstacle(input, weight, bias)
-        use = self._use_for(input, weight, bias, arguments, filters, obstacle)
+        differentiated = needs_gradient(input, weight, bias)
+        tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
+        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
+        key = (tensors, geometry, filters, obstacle, differentiated, *around)
+        try:
+            use = self._uses.get(key)
+        except TypeError:  # sizes are symbols
+            return self.record(layer, input, weight, bias, padding)
         if use is None:
-            return _torch_own(layer, input, weight, bias, padding)
+            try:
+                shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
+            except UNREADABLE:
+                return _torch_own(layer, input, weight, bias, padding)
+            use = self._settled(shape, weight, filters, obstacle, differentiated)
+            self._remember(key, use)
         if use.gradients:
-            return call_operator(input, weight, bias, arguments, self._asked(watched))
+            return call_operator(input, weight, bias, _arguments(layer, padding), self._asked(watched))
         is_own = bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts
-        if is_own and (obstacle is None or (autocasts and needs_gradient(input, weight, bias))):
+        if is_own and (obstacle is None or (autocasts and differentiated)):
             self._own.keep(OWN, input, weight, bias, geometry, *more)
         packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
         return run_plan(use.plan, input, weight, bias, packed=self._packed(use, weight) if packs else None)
 
     def record(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve where a program is recorded: by the operator, by torch's own where Winograd cannot be worth it."""
-        arguments = ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
-        forced = self.algorithm is not None
+        arguments, forced = _arguments(layer, padding), self.algorithm is not None
         traced = not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
         if is_direct(self.algorithm) or traced:
             return _torch_own(layer, input, weight, bias, padding)
         if not is_recordable(input, weight, bias, arguments, len(layer.kernel_size), forced=forced):
             return _torch_own(layer, input, weight, bias, padding)
-        keeps = self.filters is Filters.FROZEN and not (weight.requires_grad and torch.is_grad_enabled())
+        trains = weight.requires_grad and torch.is_grad_enabled() and not _is_exporting()
+        keeps = self.filters is Filters.FROZEN and not trains
         asked = self._asked(keeps and isinstance(weight, nn.Parameter))
         return call_operator(input, weight, bias, arguments, asked)
 
@@ -224,31 +236,6 @@ class LayerState:
         return Asked(
             self.tolerance, algorithm_text(self.algorithm), kept, measured, self.workspace_cap, self.filter_cap
         )
-
-    def _use_for(
-        self,
-        input: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        arguments: ConvArguments,
-        filters: Filters,
-        obstacle: str | None,
-    ) -> PlanInUse | None:
-        """Return the plan for these tensors, made now unless it was before; None for what only torch can read."""
-        tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
-        given = as_tuples((arguments.stride, arguments.padding, arguments.dilation, arguments.groups))
-        differentiated = needs_gradient(input, weight, bias)
-        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
-        key = (tensors, given, filters, obstacle, differentiated, *around)
-        use = self._uses.get(key)
-        if use is None:
-            try:
-                shape = read_shape(input, weight, bias, arguments, ndim=weight.ndim - 2)
-            except UNREADABLE:
-                return None
-            use = self._settled(shape, weight, filters, obstacle, differentiated)
-            self._remember(key, use)
-        return use
 
     def _settled(
         self, shape: ConvShape, weight: Tensor, filters: Filters, obstacle: str | None, differentiated: bool
@@ -337,6 +324,10 @@ def _are_contiguous(input: Tensor, weight: Tensor) -> bool:
     """Return whether both lie channels first in memory, which decides whether a packed weight is faster."""
     strided = input.layout is torch.strided and weight.layout is torch.strided
     return strided and input.is_contiguous() and weight.is_contiguous()
+
+
+def _arguments(layer: Convolution, padding: Any) -> ConvArguments:
+    return ConvArguments(layer.stride, padding, layer.dilation, layer.groups)
 
 
 def _torch_own(layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:

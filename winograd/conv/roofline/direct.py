@@ -54,7 +54,7 @@ def direct_cost(shape: ConvShape, threads: int = NOMINAL_THREADS, machine: Machi
     computed = milliseconds_of(operations, threads * _core_gflops(shape, machine))
     moved = milliseconds_of(input_bytes(shape), machine.direct_input_gbs)
     moved += milliseconds_of(output_bytes(shape), machine.direct_output_gbs)
-    moved += milliseconds_of(max(output_bytes(shape) - machine.fresh_bytes, 0), machine.fresh_gbs)
+    moved += milliseconds_of(_fresh_bytes(shape, machine), machine.fresh_gbs)
     moved += milliseconds_of(unfolded, _UNFOLDING * machine.fresh_gbs)
     cached = min(weight_bytes(shape), machine.cache_bytes)
     weight = milliseconds_of(cached, threads * machine.core_cache_gbs)
@@ -63,6 +63,12 @@ def direct_cost(shape: ConvShape, threads: int = NOMINAL_THREADS, machine: Machi
     traffic = Traffic(everything, everything, everything)
     taken = computed + moved + weight + machine.direct_call_ms
     return stage("direct", operations, traffic, 0.0, taken, threads, machine)
+
+
+def _fresh_bytes(shape: ConvShape, machine: Machine) -> float:
+    """Return the bytes of fresh memory: as measured, all of a large output over three axes, and over two the excess."""
+    excess = output_bytes(shape) - machine.fresh_bytes
+    return output_bytes(shape) if excess > 0 and shape.ndim == 3 else max(excess, 0)
 
 
 def _unfolded_bytes(shape: ConvShape) -> int:

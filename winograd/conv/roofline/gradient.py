@@ -35,6 +35,16 @@ TILE_BLOCK: Final = 64
 
 _LARGE_RANK: Final = 300
 
+_SCATTERED: Final = 0.75
+"""Share of what a vector of V costs a convolution where it leaves a core's own caches: blocks are larger here, and their
+tiles lie next to each other."""
+
+_SUM_INSTRUCTIONS: Final = 4.5
+"""Vector instructions of the last transform for each sum of a tile, in float64: a little more than those of F(4,3)."""
+
+_DOUBLES: Final = 8
+"""Of a vector."""
+
 _WAITS: Final = 3
 """Times that threads wait for each other in a block."""
 
@@ -90,7 +100,7 @@ def weight_gradient_ms(
 def _transforms_ms(shape: ConvShape, work: GradientWork, block: Array, threads: int, machine: Machine) -> Array:
     held = held_bytes(shape, work.rank, block)
     spilled = np.maximum(1 - machine.shared_held_bytes / held, 0)
-    inside = machine.own_data_ns + machine.shared_data_ns + spilled * machine.spilled_ns
+    inside = machine.own_data_ns + _SCATTERED * machine.shared_data_ns + spilled * machine.spilled_ns
     large = np.clip(work.rank / _LARGE_RANK - 1, 0, 1)
     instruction = machine.instruction_ns * (1 + machine.large_tile_share * large)
     data = vectors(shape.channels, shape) * (work.data * instruction + work.rank * inside)
@@ -123,6 +133,7 @@ def _products_ms(
 
 def _filter_ms(shape: ConvShape, rank: Array, threads: int, machine: Machine) -> Array:
     """Return the time of the last transform: every sum is read once, and the gradient is fresh memory."""
-    values = rank * shape.channels * shape.outputs
+    sums = rank * shape.channels * padded_outputs(shape)
+    computed = 1e-6 * sums * _SUM_INSTRUCTIONS / _DOUBLES * machine.instruction_ns / threads
     written = milliseconds_of(weight_bytes(shape), machine.output_gbs)
-    return np.asarray(values / (threads * machine.filter_core_gops * 1e6) + written)
+    return np.asarray(computed + sums_bytes(shape, rank) / (machine.stream_gbs * 1e6) + written)

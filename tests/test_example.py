@@ -1,4 +1,4 @@
-"""The example that trains: it learns, both of its networks stay near each other, and without Winograd they are equal."""
+"""The example that trains: its networks stay near each other, and without Winograd they are equal."""
 
 from __future__ import annotations
 

@@ -419,6 +419,15 @@ def test_another_parameter_in_the_same_memory_is_followed() -> None:
     assert_up_to_date(layer)
 
 
+def test_another_part_of_the_same_memory_is_another_weight() -> None:
+    both = torch.zeros(2, 4, 4, 3)
+    layer = winograd.nn.Conv1d(4, 4, 3)
+    layer.weight = nn.Parameter(both[0], requires_grad=False)
+    stamp = Stamp(layer.weight)
+    layer.weight.data = both[1]
+    assert not stamp.is_of(layer.weight)
+
+
 def test_the_same_memory_read_as_another_dtype_is_followed() -> None:
     layer = winograd.nn.Conv3d(4, 6, 3, padding=1, algorithm=F2_3D).half().requires_grad_(False)
     winograd.freeze(layer)

@@ -15,7 +15,7 @@ import torch
 from winograd.codegen.build import load
 from winograd.codegen.copies import CopyShape, copies
 from winograd.codegen.kernel_shape import Triple
-from winograd.conv.layout import Layout
+from winograd.conv.layout import Layout, read_address
 from winograd.conv.phases import Phases
 
 
@@ -65,7 +65,7 @@ class Copier:
             first,
         )
         skipped = group * channels * (prod(shape.sizes) if first else 1)
-        source = input.data_ptr() + skipped * input.element_size()
+        source = read_address(input) + skipped * input.element_size()
         _check(self._library.winograd_split(ctypes.byref(steps), source, samples.data_ptr(), torch.get_num_threads()))
         return samples
 

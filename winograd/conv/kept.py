@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from winograd.conv.layout import read_address
 from winograd.conv.plan_record import Plan
 
 Tensor = torch.Tensor
@@ -53,13 +54,9 @@ class Stamp:
         return bool(self._storage.expired())  # type: ignore[no-untyped-call]
 
 
-# Asking for data_ptr counts as a write to memory that is copied when written.
-_address: Final[Callable[[Tensor], int]] = getattr(Tensor, "const_data_ptr", Tensor.data_ptr)
-
-
 def _facts(weight: Tensor) -> tuple[Any, ...]:
     # Two parameters may share memory, each with its own count of writes: hence the id.
-    content = weight._version, _address(weight), weight.dtype, weight.is_neg()
+    content = weight._version, read_address(weight), weight.dtype, weight.is_neg()
     return id(weight), *content, weight.shape, weight.stride()
 
 

@@ -5,8 +5,9 @@ In: the input and the weight of a convolution. Out: the output, channels last wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
+from typing import Final
 
 import torch
 
@@ -20,6 +21,11 @@ class Layout(Enum):
 
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 """torch's names of channels last, by the number of axes of the tensor."""
+
+
+# Asking for data_ptr counts as a write to memory that is copied when written.
+read_address: Final[Callable[[torch.Tensor], int]] = getattr(torch.Tensor, "const_data_ptr", torch.Tensor.data_ptr)
+"""Where memory begins that is only read."""
 
 
 def is_channels_last(tensor: torch.Tensor) -> bool:

@@ -24,7 +24,7 @@ from winograd.codegen.build import load
 from winograd.codegen.emit import emit
 from winograd.codegen.kernel_shape import KernelShape, Triple
 from winograd.conv.forked import on_usable_threads
-from winograd.conv.layout import Layout, dense_layout, in_layout, is_channels_last, is_dense_in
+from winograd.conv.layout import Layout, dense_layout, in_layout, is_channels_last, is_dense_in, read_address
 from winograd.conv.schedule import Schedule, choose_schedule
 from winograd.conv.scratch import Scratch, fresh_memory, scratch
 
@@ -121,7 +121,7 @@ class NativeConvolution:
         plain = weight.detach().contiguous()
         values = fresh_memory((self._library.winograd_filter_floats(channels, outputs),), self.working)
         if self._library.winograd_filter(
-            plain.data_ptr(), channels, outputs, values.data_ptr(), torch.get_num_threads()
+            read_address(plain), channels, outputs, values.data_ptr(), torch.get_num_threads()
         ):
             raise MemoryError(f"no memory to transform a filter of shape {tuple(weight.shape)}")
         return PackedFilter(values, channels, outputs, self._digest)
@@ -191,10 +191,10 @@ class NativeConvolution:
         shift = None if bias is None else bias.detach().contiguous()
         wrong = self._library.winograd_convolve(
             ctypes.byref(shape),
-            source.data_ptr(),
-            packed.values.data_ptr(),
-            None if shift is None else shift.data_ptr(),
-            None if added is None else added.data_ptr(),
+            read_address(source),
+            read_address(packed.values),
+            None if shift is None else read_address(shift),
+            None if added is None else read_address(added),
             int(relu),
             target.data_ptr(),
             workspace.data_ptr(),

@@ -7,7 +7,7 @@ a dense convolution of stride 1. Refused: other dtypes and devices, shapes that 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
 from types import MappingProxyType
@@ -22,15 +22,12 @@ from winograd.codegen.build import load
 from winograd.codegen.kernel_shape import GradientShape, Triple
 from winograd.codegen.targets.c.gradient import GRADIENT_DTYPES, emit_gradient
 from winograd.conv.forked import on_usable_threads
-from winograd.conv.layout import Layout
+from winograd.conv.layout import Layout, read_address
 from winograd.conv.native import readable
 from winograd.conv.scratch import Scratch, fresh_memory, scratch
 
 DTYPES: Final = MappingProxyType({name: getattr(torch, name) for name in GRADIENT_DTYPES})
 """What inputs and gradients may be."""
-
-# Asking for data_ptr counts as a write to memory that is copied when written.
-_address: Final[Callable[[torch.Tensor], int]] = getattr(torch.Tensor, "const_data_ptr", torch.Tensor.data_ptr)
 
 
 class NativeFilterGradient:
@@ -120,7 +117,7 @@ class NativeFilterGradient:
             raise RuntimeError(f"internal error: a workspace of {workspace.nbytes} bytes, the kernel needs {size}")
         target = fresh_memory((outputs, channels, *self.algorithm.r), self.dtype)
         wrong = self._library.winograd_filter_gradient(
-            ctypes.byref(shape), _address(x), _address(dy), target.data_ptr(), workspace.data_ptr(), threads
+            ctypes.byref(shape), read_address(x), read_address(dy), target.data_ptr(), workspace.data_ptr(), threads
         )
         if wrong:
             raise RuntimeError(f"internal error: the kernel refuses its arguments: {wrong.decode()}")

@@ -544,3 +544,10 @@ def test_tracing_sees_torchs_own_convolution() -> None:
         function = torch.jit.trace(lambda x, w: winograd.conv3d(x, w, padding=1), (volume(), layer.weight))
     assert "aten::_convolution" in str(traced.inlined_graph)
     assert "aten::_convolution" in str(function.inlined_graph)
+
+
+@pytest.mark.parametrize("name", ["Conv1d", "Conv3d", "ConvTranspose2d"])
+def test_parameters_can_be_left_uninitialised(name: str) -> None:
+    layer = nn.utils.skip_init(getattr(winograd.nn, name), 4, 6, 3, tolerance=1e-6)
+    assert (type(layer), layer.tolerance) == (getattr(winograd.nn, name), 1e-6)
+    assert layer.weight.device.type == "cpu"

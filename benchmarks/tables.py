@@ -4,7 +4,8 @@
 
 Prints a table of layers for each file of python -m winograd.bench, and one of all suites; files named
 bench_whole_*.json are those that are run on whole networks, and stand in the table "coverage" of the documentation;
-fft_or_winograd.json and roofline_study.json have tables of their own. --pages puts them into README.md and docs/*.md.
+fft_or_winograd.json, roofline_study.json and training.json have tables of their own. --pages puts them into README.md
+and docs/*.md.
 """
 
 from __future__ import annotations

@@ -29,4 +29,8 @@ THP_MEM_ALLOC_ENABLE=1
 export THP_MEM_ALLOC_ENABLE
 bench c3d_batch8_large_pages --suite c3d_stack --tolerance 2e-6 --batch 8 --repeats 7
 
+unset THP_MEM_ALLOC_ENABLE
+"$python" benchmarks/training.py --layer conv2 --layer conv3b --network r3d_18 --parts --json "$results/training.json" ||
+    failed="$failed training"
+
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

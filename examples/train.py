@@ -56,7 +56,7 @@ def main(words: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=CLIP, metavar="FILE", help="a video of at least 128 frames")
-    parser.add_argument("--steps", type=int, default=40, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=30, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and snippets (default: 0)")
     parser.add_argument("--tolerance", type=float, metavar="T", help="relative L2 error of a layer (default: 1e-5)")
     return parser
@@ -99,7 +99,7 @@ class Learner:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.optimiser = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        self.optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
         self.steps_ms: list[float] = []
 
     def learn(self, snippets: Tensor, labels: Tensor) -> float:

@@ -80,7 +80,8 @@ def test_making_the_tables_anew_changes_no_page(page: Path) -> None:
         made = with_layers(made, name, figures)
     whole = [figures for name, figures in results.items() if name.startswith("bench_whole_")]
     made = with_table(made, COVERAGE, suites_table(whole)) if whole else made
-    for file in ("fft_or_winograd.json", "roofline_study.json"):
+    studies = [RESULTS / file for file in ("fft_or_winograd.json", "roofline_study.json", "training.json")]
+    for file in (path.name for path in studies if path.exists()):
         for name, table in study_tables(file, json.loads((RESULTS / file).read_text(encoding="utf-8"))).items():
             made = with_table(made, name, table)
     assert made == text

@@ -1,6 +1,6 @@
-"""Tables in Markdown from the JSON of the two studies: FFT or Winograd, and how good the cost model is.
+"""Tables in Markdown from the JSON of studies: FFT or Winograd, how good the cost model is, training steps.
 
-In: figures as ``benchmarks/fft_or_winograd.py`` and ``benchmarks/roofline_study.py`` write them. Out: tables.
+In: figures as ``benchmarks/fft_or_winograd.py``, ``roofline_study.py`` and ``training.py`` write them. Out: tables.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ def study_tables(file: str, figures: Figures) -> dict[str, str]:
     """Return the tables of a file by their names; none for a file of another kind."""
     if file == "fft_or_winograd.json":
         return {name: fft_tables(figures, network) for name, network in NETWORKS.items()}
+    if file == "training.json":
+        from winograd.benching.training.tables import TRAINING, training_table  # loads torch
+
+        return {TRAINING: training_table(figures)}
     return {CHOSEN: study_table(figures)} if file == "roofline_study.json" else {}
 
 

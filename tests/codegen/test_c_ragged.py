@@ -17,18 +17,7 @@ from tests.codegen.c_files import COMPILERS, SANITIZED, STRICT, flags_of
 from winograd import best, emit, nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
 
-DRIVER = """
-#define _GNU_SOURCE
-#define WINOGRAD_SELFTEST
-#define main self_test
-#include "kernel.c"
-#undef main
-#include <sys/mman.h>
-#include <unistd.h>
-
-static const winograd_shape shapes[] = {SHAPES};
-static const int64_t blocks[] = {1, 2, 5, 13, 1000};
-enum { LARGE = 10000 }; /* outputs of which only the last two blocks are run */
+GUARDS = """
 static int64_t runs, failures;
 
 /* Bytes between two pages that may not be touched; what is left of the pages between stays 0xff. */
@@ -67,7 +56,25 @@ static void release(guarded memory)
             ++failures;
     munmap(memory.pages - page_bytes(), memory.inner + 2 * page_bytes());
 }
+"""
+"""Memory between pages that nobody may touch, in C."""
 
+DRIVER = (
+    """
+#define _GNU_SOURCE
+#define WINOGRAD_SELFTEST
+#define main self_test
+#include "kernel.c"
+#undef main
+#include <sys/mman.h>
+#include <unistd.h>
+
+static const winograd_shape shapes[] = {SHAPES};
+static const int64_t blocks[] = {1, 2, 5, 13, 1000};
+enum { LARGE = 10000 }; /* outputs of which only the last two blocks are run */
+"""
+    + GUARDS
+    + """
 static void *numbers(int64_t count, size_t each, unsigned seed)
 {
     void *values = malloc((size_t)count * each);
@@ -153,6 +160,7 @@ int main(void)
     return failures ? 1 : self_test();
 }
 """
+)
 
 F43 = nest(*[toom_cook(4, 3)] * 2)
 ALGORITHMS = {

@@ -434,6 +434,15 @@ def test_the_same_memory_read_as_another_dtype_is_followed() -> None:
         assert not stamp.is_of(layer.weight)
 
 
+def test_slices_of_the_same_memory_are_told_apart() -> None:
+    flat = torch.randn(2, 6, 4, 3, 3, 3)
+    layer = winograd.nn.Conv3d(4, 6, 3, padding=1, algorithm=F2_3D).requires_grad_(False)
+    winograd.freeze(layer)
+    for half in flat:
+        layer.weight.data = half
+        assert relative_l2(layer(volume()), torch.conv3d(volume(), half, layer.bias, padding=1).double()) < 2e-6
+
+
 def test_a_transformed_weight_is_not_shared_between_unlike_phases() -> None:
     layer = winograd.nn.Conv1d(8, 8, 7, stride=4, algorithm=nest(toom_cook(2, 2)))
     winograd.freeze(layer)
@@ -544,3 +553,10 @@ def test_tracing_sees_torchs_own_convolution() -> None:
         function = torch.jit.trace(lambda x, w: winograd.conv3d(x, w, padding=1), (volume(), layer.weight))
     assert "aten::_convolution" in str(traced.inlined_graph)
     assert "aten::_convolution" in str(function.inlined_graph)
+
+
+@pytest.mark.parametrize("name", ["Conv1d", "Conv3d", "ConvTranspose2d"])
+def test_parameters_can_be_left_uninitialised(name: str) -> None:
+    layer = nn.utils.skip_init(getattr(winograd.nn, name), 4, 6, 3, tolerance=1e-6)
+    assert (type(layer), layer.tolerance) == (getattr(winograd.nn, name), 1e-6)
+    assert layer.weight.device.type == "cpu"

@@ -49,15 +49,13 @@ class Case(TestCase):
 
     exact_dtype = True
     deviations = DEVIATIONS
-    threads: int | None = None
-    """Of torch while a test runs, None for as many as there are; samples are so small that one is fastest."""
 
     def setUp(self) -> None:
         super().setUp()
         MISSED.clear()
         self._excess = 0.0
         self.addCleanup(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(self.threads or torch.get_num_threads())
+        torch.set_num_threads(1)  # samples are small
         counting = counted()
         counting.__enter__()
         self.addCleanup(counting.__exit__, None, None, None)
@@ -93,7 +91,8 @@ class Case(TestCase):
         try:
             yield
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self._testMethodName}: {excess} times the stock tolerance") from error
+            times = "other than by numbers" if excess is None else f"{excess:.3g} times the stock tolerance"
+            raise AssertionError(f"{error}\n{self._testMethodName}: {times}") from error
 
     def _stock(self, tensor: torch.Tensor, rtol: float | None, atol: float | None) -> tuple[float, float]:
         """Return the relative and the absolute tolerance that a comparison of such tensors has."""

@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 HOOKS: Final = (
     ("native", "winograd.conv.native", "NativeConvolution.convolve"),
+    ("native gradient of the weight", "winograd.conv.native_gradient", "NativeFilterGradient.gradient"),
     ("composed", "winograd.conv.composed", "load_transforms"),
     ("composed", "winograd.conv.composed_gradients", "load_transforms"),
 )

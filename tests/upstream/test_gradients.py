@@ -17,8 +17,6 @@ DTYPES = (torch.float64, torch.complex128)
 
 
 class TestBwdGradients(Case, TestGradients):
-    threads = 1
-
     @ops(OPS, allowed_dtypes=DTYPES)
     def test_fn_grad(self, device, dtype, op):
         self._grad_test_helper(device, dtype, op, op.get_op())
@@ -30,8 +28,6 @@ class TestBwdGradients(Case, TestGradients):
 
 
 class TestFwdGradients(Case, TestGradients):
-    threads = 1
-
     @ops(FEW_OPS, allowed_dtypes=DTYPES)
     def test_fn_fwgrad_bwgrad(self, device, dtype, op):
         assert op.supports_fwgrad_bwgrad

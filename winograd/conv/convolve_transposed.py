@@ -75,7 +75,8 @@ def conv_transpose3d(
     With stride 1 this is a convolution with the taps in reverse, inputs and outputs exchanged. With a stride s, the
     outputs j + padding = s o + q of one phase q take the taps s t + q, and all phases read the same inputs: they are
     the output channels of one dense convolution of stride 1, whose results are then put side by side. Plans compare
-    that with torch's own, which runs with gradients too, unless an algorithm is forced, and in compiled code.
+    that with torch's own. With gradients and in compiled code torch's own runs; with gradients a forced algorithm runs
+    in plain torch operations, unless there are groups or a dilation with stride 1, which only generated C has.
 
     Examples
     --------

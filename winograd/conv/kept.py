@@ -54,7 +54,7 @@ class Stamp:
 
 
 # Asking for data_ptr counts as a write to memory that is copied when written.
-_address: Final[Callable[[Tensor], int]] = getattr(torch._C, "_data_address", Tensor.data_ptr)
+_address: Final[Callable[[Tensor], int]] = getattr(Tensor, "const_data_ptr", Tensor.data_ptr)
 
 
 def _facts(weight: Tensor) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ a dense convolution of stride 1. Refused: other dtypes and devices, shapes that 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import prod
 from types import MappingProxyType
@@ -28,6 +28,9 @@ from winograd.conv.scratch import Scratch, fresh_memory, scratch
 
 DTYPES: Final = MappingProxyType({name: getattr(torch, name) for name in GRADIENT_DTYPES})
 """What inputs and gradients may be."""
+
+# Asking for data_ptr counts as a write to memory that is copied when written.
+_address: Final[Callable[[torch.Tensor], int]] = getattr(torch.Tensor, "const_data_ptr", torch.Tensor.data_ptr)
 
 
 class NativeFilterGradient:
@@ -117,7 +120,7 @@ class NativeFilterGradient:
             raise RuntimeError(f"internal error: a workspace of {workspace.nbytes} bytes, the kernel needs {size}")
         target = fresh_memory((outputs, channels, *self.algorithm.r), self.dtype)
         wrong = self._library.winograd_filter_gradient(
-            ctypes.byref(shape), x.data_ptr(), dy.data_ptr(), target.data_ptr(), workspace.data_ptr(), threads
+            ctypes.byref(shape), _address(x), _address(dy), target.data_ptr(), workspace.data_ptr(), threads
         )
         if wrong:
             raise RuntimeError(f"internal error: the kernel refuses its arguments: {wrong.decode()}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
+from inspect import Signature, signature
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import torch
@@ -401,6 +402,13 @@ class Built(PlannedConvolution):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._winograd = self._state_class(tolerance, algorithm, tuning=tuning)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # What torch.nn.utils.skip_init reads: torch's own parameters, ``device`` among them, and ours.
+        super().__init_subclass__(**kwargs)
+        torchs = next(base for base in cls.__mro__ if not issubclass(base, PlannedConvolution))
+        own = [one for one in signature(Built.__init__).parameters.values() if one.kind is one.KEYWORD_ONLY]
+        cls.__signature__ = Signature([*signature(torchs).parameters.values(), *own])  # type: ignore[attr-defined]
 
 
 class Conv1d(Built, nn.Conv1d):

@@ -36,8 +36,8 @@ TILE_BLOCK: Final = 64
 _LARGE_RANK: Final = 300
 
 _SCATTERED: Final = 0.75
-"""Share of what a vector of V costs a convolution where it leaves a core's own caches: blocks are larger here, and their
-tiles lie next to each other."""
+"""Share of what a vector of V costs a convolution where it leaves a core's own caches: blocks are larger here, and
+their tiles lie next to each other."""
 
 _SUM_INSTRUCTIONS: Final = 4.5
 """Vector instructions of the last transform for each sum of a tile, in float64: a little more than those of F(4,3)."""
@@ -112,7 +112,10 @@ def _transforms_ms(shape: ConvShape, work: GradientWork, block: Array, threads: 
 def _products_ms(
     shape: ConvShape, work: GradientWork, block: Array, blocks: Array, threads: int, machine: Machine
 ) -> Array:
-    """Return the time of the products while V and M come from the shared cache and the sums from where they are."""
+    """Return the time of the products, which hides that of V and M, and not that of sums in memory.
+
+    The sums are read and written for every block, in no cache where they are large; the first block writes them only.
+    """
     width, channels = padded_outputs(shape), shape.channels
     rows = channels * (1 + machine.lost_rows / ROWS)
     sums = blocks * np.ceil(block / TILE_BLOCK)
@@ -120,15 +123,12 @@ def _products_ms(
     gflops = threads * machine.core_gflops * FLOAT_BYTES / value_bytes(shape)
     computed = 2 * work.rank * counted * rows * width / (gflops * 1e6)
     size, held = sums_bytes(shape, work.rank), held_bytes(shape, work.rank, block)
-    rest = np.maximum(size - machine.cache_bytes, 0) / size
     spilled = np.maximum(1 - machine.shared_held_bytes / held, 0)
-    again = -(-channels // CHANNEL_BLOCK)
-    moved = value_bytes(shape) * work.rank * work.tiles * (channels + again * width)
-    memory = 2 * blocks * size * rest + spilled * moved
-    streamed = (2 * sums * size + moved - np.minimum(memory, 2 * sums * size + moved)) / (
-        threads * machine.core_cache_gbs * 1e6
-    ) + memory / (machine.stream_gbs * 1e6)
-    return np.asarray((computed**machine.overlap + streamed**machine.overlap) ** (1 / machine.overlap))
+    moved = value_bytes(shape) * work.rank * work.tiles * (channels + -(-channels // CHANNEL_BLOCK) * width)
+    cached = (2 * sums * np.minimum(size, machine.cache_bytes) + (1 - spilled) * moved) / machine.core_cache_gbs
+    hidden = 1e-6 * (cached / threads + spilled * moved / machine.stream_gbs)
+    waited = (2 * blocks - 1) * np.maximum(size - machine.cache_bytes, 0) / (machine.stream_gbs * 1e6)
+    return np.asarray((computed**machine.overlap + hidden**machine.overlap) ** (1 / machine.overlap) + waited)
 
 
 def _filter_ms(shape: ConvShape, rank: Array, threads: int, machine: Machine) -> Array:

@@ -28,16 +28,32 @@ static NAME_windows NAME_gradient_windows(const NAME_plan *plan, const NAME_stor
                           plan->shape.y_channels_first, plan->y_run, plan->m_stride};
 }
 
-/* Adds the products of the tiles that are held to a block of channels of a position of U. */
-static void NAME_sum_channels(const NAME_call *call, int64_t position, int64_t block, int64_t held, int adds)
+static const NAME_real *NAME_v_of(const NAME_call *call, int64_t position, int64_t block, int64_t held)
+{
+    return call->v + position * call->plan->v_stride + block * NAME_CHANNEL_BLOCK * held;
+}
+
+static const NAME_real *NAME_m_of(const NAME_call *call, int64_t position, int64_t panel, int64_t held)
+{
+    return call->m + position * call->plan->m_stride + panel * held * NAME_PANEL;
+}
+
+/* Adds the products of the tiles that are held to a block of channels of a position of U: work number `work`. */
+static void NAME_sum_channels(const NAME_call *call, int64_t work, int64_t held, int adds)
 {
     const NAME_plan *plan = call->plan;
-    const int64_t channels = plan->shape.channels, first = block * NAME_CHANNEL_BLOCK;
-    const int64_t width = NAME_min(NAME_CHANNEL_BLOCK, channels - first);
-    const NAME_real *v = call->v + position * plan->v_stride + first * held;
-    for (int64_t panel = 0; panel < plan->panels; ++panel)
-        NAME_sum_tiles(held, v, width, call->m + position * plan->m_stride + panel * held * NAME_PANEL, adds,
+    const int64_t blocks = plan->channel_blocks, panels = plan->panels, channels = plan->shape.channels;
+    const int64_t position = work / blocks, block = work % blocks, first = block * NAME_CHANNEL_BLOCK;
+    const int64_t after = NAME_min(work + 1, NAME_POSITIONS * blocks - 1);
+    const NAME_ahead next = {NAME_v_of(call, after / blocks, after % blocks, held),
+                             NAME_m_of(call, after / blocks, 0, held)};
+    const NAME_real *v = NAME_v_of(call, position, block, held);
+    for (int64_t panel = 0; panel < panels; ++panel) {
+        const NAME_ahead ahead = {v, NAME_m_of(call, position, panel + 1, held)};
+        NAME_sum_tiles(held, v, NAME_min(NAME_CHANNEL_BLOCK, channels - first), NAME_m_of(call, position, panel, held),
+                       panel + 1 < panels ? ahead : next, adds,
                        call->u + position * plan->u_stride + (panel * channels + first) * NAME_PANEL);
+    }
 }
 
 /* The filter transform, transposed, of one channel and the outputs of one panel. */
@@ -54,7 +70,7 @@ static void NAME_gradient_of(const NAME_call *call, NAME_real *own)
 {
     const NAME_plan *plan = call->plan;
     const NAME_scratch scratch = NAME_scratch_at(own);
-    const int64_t blocks = plan->channel_blocks, channels = plan->shape.channels;
+    const int64_t channels = plan->shape.channels;
     for (int64_t first = 0; first < plan->tiles; first += plan->block) {
         const int64_t held = NAME_min(plan->block, plan->tiles - first);
 #ifdef _OPENMP
@@ -70,8 +86,8 @@ static void NAME_gradient_of(const NAME_call *call, NAME_real *own)
 #ifdef _OPENMP
 #pragma omp for schedule(static)
 #endif
-        for (int64_t work = 0; work < NAME_POSITIONS * blocks; ++work)
-            NAME_sum_channels(call, work / blocks, work % blocks, held, first > 0);
+        for (int64_t work = 0; work < NAME_POSITIONS * plan->channel_blocks; ++work)
+            NAME_sum_channels(call, work, held, first > 0);
     }
 #ifdef _OPENMP
 #pragma omp for schedule(static)

@@ -17,6 +17,15 @@ SCRIPT = Path(__file__).parent.parent / "examples" / "train.py"
 LINE = re.compile(r"^ *(\d+) +([\d.]+) +([\d.]+) +([\d.]+) +(\S+) +(\S+)$", re.MULTILINE)
 
 
+ALLOWED = (4 * 0.64 * 3e-5) ** 0.5
+"""Relative change of gradients by outputs that are off by 3e-5: three layers of a tolerance of 1e-5.
+
+Normalised inputs of ReLU have the density 0.4 at 0, and errors the mean size 0.8 of their deviation: 0.32 * 3e-5 of them
+change their sign. Elements of the gradient come or go there, of which one in two is there at all: 0.64 * 3e-5 of its
+square, at three ReLUs and the choice of maxima.
+"""
+
+
 @pytest.fixture(scope="module")
 def example() -> dict[str, Any]:
     return runpy.run_path(str(SCRIPT))
@@ -61,9 +70,7 @@ def test_gradients_of_one_step_are_those_of_torch_within_the_tolerances(
     example: dict[str, Any], snippets: torch.Tensor
 ) -> None:
     step, difference = moved(example, snippets)
-    # Three layers, and for each an error of at most 1e-5 in output, input gradient and weight gradient; normalisation
-    # and ReLU pass errors on, the former at most some times as large.
-    assert difference <= 10 * 9e-5 * step
+    assert difference <= ALLOWED * step
 
 
 def test_a_wrong_gradient_is_noticed(
@@ -76,7 +83,7 @@ def test_a_wrong_gradient_is_noticed(
         lambda self, input, weight, bias: forward(self, input, weight * 1.05 - weight.detach() * 0.05, bias),
     )
     step, difference = moved(example, snippets)
-    assert difference > 10 * 9e-5 * step
+    assert difference > ALLOWED * step
 
 
 def test_without_winograd_both_are_equal_to_the_bit(example: dict[str, Any], snippets: torch.Tensor) -> None:

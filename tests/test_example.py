@@ -20,9 +20,9 @@ LINE = re.compile(r"^ *(\d+) +([\d.]+) +([\d.]+) +([\d.]+) +(\S+) +(\S+)$", re.M
 ALLOWED = (4 * 0.64 * 3e-5) ** 0.5
 """Relative change of gradients by outputs that are off by 3e-5: three layers of a tolerance of 1e-5.
 
-Normalised inputs of ReLU have the density 0.4 at 0, and errors the mean size 0.8 of their deviation: 0.32 * 3e-5 of them
-change their sign. Elements of the gradient come or go there, of which one in two is there at all: 0.64 * 3e-5 of its
-square, at three ReLUs and the choice of maxima.
+Normalised inputs of ReLU have the density 0.4 at 0, and errors the mean size 0.8 of their deviation: 0.32 * 3e-5 of the
+inputs change their sign. Elements of the gradient come or go there, of which one in two is there at all: 0.64 * 3e-5 of
+its square, at three ReLUs and the choice of maxima.
 """
 
 

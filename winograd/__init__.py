@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from winograd.conv.convolve import conv1d as conv1d
     from winograd.conv.convolve import conv2d as conv2d
     from winograd.conv.convolve import conv3d as conv3d
-    from winograd.conv.convolve_transposed import conv_transpose1d as conv_transpose1d
-    from winograd.conv.convolve_transposed import conv_transpose2d as conv_transpose2d
-    from winograd.conv.convolve_transposed import conv_transpose3d as conv_transpose3d
     from winograd.conv.planning import plan_conv as plan_conv
     from winograd.conv.switch import set_enabled as set_enabled
+    from winograd.conv.transposed.convolve import conv_transpose1d as conv_transpose1d
+    from winograd.conv.transposed.convolve import conv_transpose2d as conv_transpose2d
+    from winograd.conv.transposed.convolve import conv_transpose3d as conv_transpose3d
     from winograd.nn.convert import convert_ as convert_
     from winograd.nn.convert import freeze as freeze
     from winograd.nn.convert import revert_ as revert_
@@ -64,9 +64,9 @@ _HOMES = {
     "conv1d": "winograd.conv.convolve",
     "conv2d": "winograd.conv.convolve",
     "conv3d": "winograd.conv.convolve",
-    "conv_transpose1d": "winograd.conv.convolve_transposed",
-    "conv_transpose2d": "winograd.conv.convolve_transposed",
-    "conv_transpose3d": "winograd.conv.convolve_transposed",
+    "conv_transpose1d": "winograd.conv.transposed.convolve",
+    "conv_transpose2d": "winograd.conv.transposed.convolve",
+    "conv_transpose3d": "winograd.conv.transposed.convolve",
     "convert_": "winograd.nn.convert",
     "count": "winograd.algebra.counts",
     "crt": "winograd.algebra.crt",

@@ -9,8 +9,8 @@ import pytest
 
 from winograd import best, nest
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.gradient_plan import plan_weight_gradient
-from winograd.conv.gradient_selection import selection_of
+from winograd.conv.gradient.plan import plan_weight_gradient
+from winograd.conv.gradient.selection import selection_of
 from winograd.conv.limits import MemoryLimits
 from winograd.conv.machine import NOMINAL
 from winograd.conv.roofline.gradient import GradientWork, held_bytes, sums_bytes, weight_gradient_ms

@@ -14,7 +14,7 @@ from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.compiler import BuildError
 from winograd.conv import native, operator
-from winograd.conv.kept import Stamp
+from winograd.conv.library.kept import Stamp
 from winograd.conv.plan import Backend, Filters
 from winograd.conv.prediction import default_tolerance
 from winograd.nn import modules

@@ -17,7 +17,7 @@ from torch.export import Dim
 import winograd
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
-from winograd.conv import execution
+from winograd.conv.library import execution
 from winograd.nn.compare import relative_l2
 
 F23 = nest(*[toom_cook(2, 3)] * 3)

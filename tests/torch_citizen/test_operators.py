@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.library import opcheck
 
-import winograd.conv.library  # noqa: F401 - registers the operators
+import winograd.conv.library.operators  # noqa: F401 - registers the operators
 from tests.torch_citizen.pairs import assert_same, normal
 from tests.torch_citizen.random_convolutions import RandomConvolution, description, drawn
-from winograd.conv.written import algorithm_text
+from winograd.conv.library.written import algorithm_text
 
 DRAWN = drawn()
 OPERATORS = torch.ops.winograd

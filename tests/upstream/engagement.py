@@ -14,15 +14,15 @@ from unittest.mock import patch
 
 HOOKS: Final = (
     ("native", "winograd.conv.native", "NativeConvolution.convolve"),
-    ("native gradient of the weight", "winograd.conv.native_gradient", "NativeFilterGradient.gradient"),
+    ("native gradient of the weight", "winograd.conv.gradient.native", "NativeFilterGradient.gradient"),
     ("composed", "winograd.conv.composed", "load_transforms"),
-    ("composed", "winograd.conv.composed_gradients", "load_transforms"),
+    ("composed", "winograd.conv.gradient.composed", "load_transforms"),
 )
 """What is counted under which name: every run of Winograd calls one of these."""
 
 OPERATORS: Final = (
-    ("gradient of the input", "winograd.conv.execution", "input_gradient"),
-    ("gradient of the weight", "winograd.conv.execution", "weight_gradient"),
+    ("gradient of the input", "winograd.conv.library.execution", "input_gradient"),
+    ("gradient of the weight", "winograd.conv.library.execution", "weight_gradient"),
 )
 """Operators of torch of which it is counted whether Winograd ran in them."""
 

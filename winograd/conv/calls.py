@@ -1,8 +1,8 @@
 """Calls with tensors: who computes them, torch's own convolution, a plan at once, or an operator of torch.
 
 In: torch tensors and the arguments of torch's convolutions. Out: the convolution. What is differentiated or recorded by
-torch.compile and torch.export goes to `winograd.conv.library`, where a plan is worth that; what neither generated C nor
-the operators reach is computed by plain torch operations. Refused: what torch refuses, in its own words.
+torch.compile and torch.export goes to `winograd.conv.library.operators`, where a plan is worth that; what neither
+generated C nor the operators reach is computed by plain torch operations. Refused: what torch refuses, in its words.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Final
 import torch
 from torch._compile import _disable_dynamo
 
-from winograd.conv import flops
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import FUNCTIONS, is_slow_in_torch
 from winograd.conv.dispatch import (
@@ -27,18 +26,19 @@ from winograd.conv.dispatch import (
     as_tuples,
     needs_gradient,
 )
-from winograd.conv.execution import Asked
 from winograd.conv.forked import on_usable_threads
-from winograd.conv.geometry import read_geometry
-from winograd.conv.gradient_record import Gradient, GradientPlan
-from winograd.conv.gradients import runnable_gradient_plan
-from winograd.conv.library import convolution
+from winograd.conv.gradient.record import Gradient, GradientPlan
+from winograd.conv.gradient.run import runnable_gradient_plan
+from winograd.conv.library import flops
+from winograd.conv.library.execution import Asked
+from winograd.conv.library.geometry import read_geometry
+from winograd.conv.library.operators import convolution
+from winograd.conv.library.written import Algorithm, algorithm_text
 from winograd.conv.obstacles import FEWEST_GROUP_CHANNELS
 from winograd.conv.operator import UNREADABLE, operator_obstacle, read_shape, run_plan, runnable_plan, tensor_obstacle
 from winograd.conv.plan import Backend, Filters, Plan
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import is_direct
-from winograd.conv.written import Algorithm, algorithm_text
 
 Tensor = torch.Tensor
 

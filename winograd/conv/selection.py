@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from winograd.conv import roofline
 from winograd.conv.candidates import Candidate, error_ratios
 from winograd.conv.footprint import Footprint
+from winograd.conv.library.nests import Nests, nests_of
 from winograd.conv.limits import MemoryLimits
-from winograd.conv.nests import Nests, nests_of
 from winograd.conv.prediction import float32_error, float32_tolerance
 from winograd.conv.roofline import Algorithm
 from winograd.conv.schedule import Schedule, schedules

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
-from winograd.conv.kept import hides_writes
+from winograd.conv.library.kept import hides_writes
 from winograd.conv.limits import limits_or_default
 from winograd.conv.plan import Filters
 from winograd.conv.prediction import checked_tolerance

@@ -31,10 +31,11 @@ from winograd.conv.calls import (
 )
 from winograd.conv.direct import FUNCTIONS
 from winograd.conv.dispatch import OWN, Decisions, are_strided, are_tensors, as_tuples, needs_gradient
-from winograd.conv.execution import Asked
-from winograd.conv.gradient_record import GradientPlan
-from winograd.conv.kept import Stamp, hides_writes
+from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.layout import Layout, torchs_layout
+from winograd.conv.library.execution import Asked
+from winograd.conv.library.kept import Stamp, hides_writes
+from winograd.conv.library.written import algorithm_text
 from winograd.conv.limits import limits_or_default, memory_limits
 from winograd.conv.operator import (
     UNREADABLE,
@@ -51,7 +52,6 @@ from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct, is_direct, is_enabled
 from winograd.conv.tuning import tuned_plan
 from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
-from winograd.conv.written import algorithm_text
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from winograd.conv.gradient_record import GradientPlan
+from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.plan import Plan
 from winograd.conv.shape import ConvShape
 from winograd.nn.modules import LayerState

@@ -19,7 +19,8 @@ from winograd.conv.limits import memory_limits
 from winograd.conv.operator import UNREADABLE, tensor_obstacle
 from winograd.conv.plan import Filters
 from winograd.conv.switch import is_enabled
-from winograd.conv.transposed import (
+from winograd.conv.transposed.arguments import TransposedArguments
+from winograd.conv.transposed.run import (
     TRANSPOSED_FUNCTIONS,
     is_torchs_own,
     pack_transposed,
@@ -27,8 +28,7 @@ from winograd.conv.transposed import (
     run_transposed,
     transposed_plan,
 )
-from winograd.conv.transposed_arguments import TransposedArguments
-from winograd.conv.transposed_shape import TransposedShape
+from winograd.conv.transposed.shape import TransposedShape
 from winograd.nn.modules import Built, Convolution, LayerState, PlanInUse, PlannedConvolution, is_watched
 
 

@@ -19,7 +19,7 @@ from winograd.conv.roofline import copies_ms
 from winograd.conv.selection import Filters
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct
-from winograd.conv.transposed_shape import TransposedShape
+from winograd.conv.transposed.shape import TransposedShape
 from winograd.conv.verdict import GIVEN, PHASED_GAIN, REQUIRED_GAIN
 from winograd.conv.wording import size_of
 
@@ -84,7 +84,7 @@ def images_at_once(shape: TransposedShape, workspace: int | None) -> int:
 
     Examples
     --------
-    >>> from winograd.conv.transposed_arguments import TransposedArguments
+    >>> from winograd.conv.transposed.arguments import TransposedArguments
     >>> shape = TransposedArguments(stride=2).shape((6, 8, 10, 10), (8, 8, 2, 2), dtype="float32")
     >>> shape.joined_bytes, images_at_once(shape, 100_000), images_at_once(shape, None)
     (12800, 3, 6)

@@ -12,8 +12,8 @@ import numpy as np
 
 from winograd.conv.arguments import IntOrSequence
 from winograd.conv.convolve import Algorithm
-from winograd.conv.reference_transposed import convolve_transposed_arrays
-from winograd.conv.transposed_arguments import TransposedArguments
+from winograd.conv.transposed.arguments import TransposedArguments
+from winograd.conv.transposed.reference import convolve_transposed_arrays
 
 if TYPE_CHECKING:
     import torch
@@ -161,6 +161,6 @@ def _convolve(
     options: dict[str, Any] = {"ndim": ndim, "tolerance": tolerance, "algorithm": algorithm}
     if isinstance(input, np.ndarray):
         return convolve_transposed_arrays(input, weight, bias, arguments, **options)
-    from winograd.conv.transposed import convolve_transposed_torch  # NumPy users need no torch
+    from winograd.conv.transposed.run import convolve_transposed_torch  # NumPy users need no torch
 
     return convolve_transposed_torch(input, weight, bias, arguments, **options)

@@ -26,10 +26,10 @@ from winograd.conv.native import fresh_tensor
 from winograd.conv.operator import UNREADABLE, pack_for_plan, run_plan, runnable_plan, tensor_obstacle
 from winograd.conv.plan import Backend, Filters, Plan
 from winograd.conv.switch import Direct, is_direct
-from winograd.conv.transposed_arguments import TransposedArguments
-from winograd.conv.transposed_plan import images_at_once, plan_transposed
-from winograd.conv.transposed_shape import TransposedShape
-from winograd.conv.transposed_tensors import core_bias, core_weight, edged, join, joined
+from winograd.conv.transposed.arguments import TransposedArguments
+from winograd.conv.transposed.plan import images_at_once, plan_transposed
+from winograd.conv.transposed.shape import TransposedShape
+from winograd.conv.transposed.tensors import core_bias, core_weight, edged, join, joined
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed
@@ -57,7 +57,7 @@ def convolve_transposed_torch(
     tolerance: float | None,
     algorithm: Algorithm | None,
 ) -> Tensor:
-    """Convolve torch tensors; see `winograd.conv.convolve_transposed.conv_transpose3d`.
+    """Convolve torch tensors; see `winograd.conv.transposed.convolve.conv_transpose3d`.
 
     Compiled and traced code calls torch's own; a forced algorithm breaks a compiled graph.
     """

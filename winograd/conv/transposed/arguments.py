@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from winograd.conv.arguments import IntOrSequence, per_axis
-from winograd.conv.transposed_shape import TransposedAxis, TransposedShape
+from winograd.conv.transposed.shape import TransposedAxis, TransposedShape
 from winograd.conv.wording import counted
 
 

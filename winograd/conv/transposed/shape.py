@@ -121,7 +121,7 @@ class TransposedShape:
 
     Examples
     --------
-    >>> from winograd.conv.transposed_arguments import TransposedArguments
+    >>> from winograd.conv.transposed.arguments import TransposedArguments
     >>> shape = TransposedArguments(stride=2, padding=1).shape((1, 128, 28, 28), (128, 64, 4, 4), dtype="float32")
     >>> shape.output, shape.phases, shape.core.outputs, shape.core.taps, shape.label
     ((56, 56), 4, 256, (2, 2), 'transposed with stride (2, 2) by 4 phases')

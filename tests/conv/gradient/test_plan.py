@@ -10,16 +10,16 @@ import torch
 from winograd import best, nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.tiling import tile_axes
-from winograd.conv import gradients
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.direct_gradients import weight_gradient_direct
-from winograd.conv.gradient_plan import plan_weight_gradient
-from winograd.conv.gradient_record import Gradient
-from winograd.conv.gradient_selection import select_gradient, selection_of
-from winograd.conv.gradients import runnable_gradient_plan, weight_gradient
+from winograd.conv.gradient import run as gradients
+from winograd.conv.gradient.direct import weight_gradient_direct
+from winograd.conv.gradient.native import filter_gradient
+from winograd.conv.gradient.plan import plan_weight_gradient
+from winograd.conv.gradient.record import Gradient
+from winograd.conv.gradient.run import runnable_gradient_plan, weight_gradient
+from winograd.conv.gradient.selection import select_gradient, selection_of
 from winograd.conv.layout import Layout
 from winograd.conv.limits import MemoryLimits
-from winograd.conv.native_gradient import filter_gradient
 from winograd.conv.plan_record import Backend
 from winograd.conv.shape import ConvShape
 

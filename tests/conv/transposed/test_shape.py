@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winograd.conv.transposed_arguments import TransposedArguments
-from winograd.conv.transposed_shape import TransposedAxis
+from winograd.conv.transposed.arguments import TransposedArguments
+from winograd.conv.transposed.shape import TransposedAxis
 
 
 @st.composite

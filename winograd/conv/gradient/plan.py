@@ -14,9 +14,9 @@ from math import prod
 from winograd.algebra.bilinear import BilinearAlgorithm, checked_size
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv import roofline
-from winograd.conv.gradient_record import Gradient, GradientPlan
-from winograd.conv.gradient_selection import GradientSelection, select_gradient, selection_of
-from winograd.conv.gradient_shapes import input_gradient_shape
+from winograd.conv.gradient.record import Gradient, GradientPlan
+from winograd.conv.gradient.selection import GradientSelection, select_gradient, selection_of
+from winograd.conv.gradient.shapes import input_gradient_shape
 from winograd.conv.limits import limits_or_default
 from winograd.conv.obstacles import (
     NATIVE_DTYPES,

@@ -13,12 +13,12 @@ import torch
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.composed import widened
-from winograd.conv.composed_gradients import cropped, input_gradient_composed, turned, weight_gradient_composed
-from winograd.conv.direct_gradients import input_gradient_direct, weight_gradient_direct
 from winograd.conv.forked import on_usable_threads
-from winograd.conv.gradient_plan import plan_input_gradient, plan_weight_gradient
-from winograd.conv.gradient_record import Gradient, GradientPlan
-from winograd.conv.gradient_shapes import input_gradient_crops
+from winograd.conv.gradient.composed import cropped, input_gradient_composed, turned, weight_gradient_composed
+from winograd.conv.gradient.direct import input_gradient_direct, weight_gradient_direct
+from winograd.conv.gradient.plan import plan_input_gradient, plan_weight_gradient
+from winograd.conv.gradient.record import Gradient, GradientPlan
+from winograd.conv.gradient.shapes import input_gradient_crops
 from winograd.conv.layout import Layout, as_torch_would, torchs_layout
 from winograd.conv.operator import _try_compiling as try_compiling
 from winograd.conv.operator import lack_of_code, run_plan
@@ -127,7 +127,7 @@ def _native_weight_gradient(
     plan: GradientPlan, algorithm: NestedAlgorithm, input: Tensor, grad_output: Tensor
 ) -> Tensor:
     """Return what native code computes, 16 bits in float32 and rounded once."""
-    from winograd.conv.native_gradient import filter_gradient  # kernels are loaded only where a plan wants one
+    from winograd.conv.gradient.native import filter_gradient  # kernels are loaded only where a plan wants one
 
     x, slope = (widened(tensor.detach().resolve_neg()) for tensor in (input, grad_output))
     native = filter_gradient(algorithm, WORKING[plan.shape.dtype])
@@ -149,7 +149,7 @@ def runnable_gradient_plan(
     ----------
     wanted : Gradient
     shape, tolerance, algorithm, obstacle
-        As in `winograd.conv.gradient_plan.plan_input_gradient`.
+        As in `winograd.conv.gradient.plan.plan_input_gradient`.
     threads : int, optional
         None takes what torch uses now.
     """
@@ -166,7 +166,7 @@ def _lack_of_code(plan: GradientPlan) -> str | None:
         return lack_of_code(plan.convolution)
     if plan.backend is not Backend.NATIVE:
         return None
-    from winograd.conv.native_gradient import filter_gradient
+    from winograd.conv.gradient.native import filter_gradient
 
     return try_compiling(filter_gradient, plan.algorithm, WORKING[plan.shape.dtype])
 

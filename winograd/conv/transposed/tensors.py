@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from winograd.conv.layout import as_channels_last, is_channels_last
-from winograd.conv.transposed_shape import TransposedShape
+from winograd.conv.transposed.shape import TransposedShape
 
 Tensor = torch.Tensor
 
@@ -25,7 +25,7 @@ def core_weight(shape: TransposedShape, weight: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> from winograd.conv.transposed_arguments import TransposedArguments
+    >>> from winograd.conv.transposed.arguments import TransposedArguments
     >>> shape = TransposedArguments(stride=2).shape((1, 1, 5), (1, 1, 3), dtype="float32")
     >>> core_weight(shape, torch.tensor([[[1.0, 2.0, 3.0]]]))
     tensor([[[3., 1.]],

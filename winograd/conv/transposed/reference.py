@@ -14,8 +14,8 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.convolve import conv1d, conv2d, conv3d
 from winograd.conv.switch import Direct
-from winograd.conv.transposed_arguments import TransposedArguments
-from winograd.conv.transposed_shape import TransposedShape
+from winograd.conv.transposed.arguments import TransposedArguments
+from winograd.conv.transposed.shape import TransposedShape
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -32,7 +32,7 @@ def convolve_transposed_arrays(
     tolerance: float | None,
     algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None,
 ) -> Array:
-    """Convolve arrays over ``ndim`` axes; see `winograd.conv.convolve_transposed.conv_transpose3d`."""
+    """Convolve arrays over ``ndim`` axes; see `winograd.conv.transposed.convolve.conv_transpose3d`."""
     _check_arrays(input, weight, bias, ndim)
     shape = arguments.shape(input.shape, weight.shape, dtype=input.dtype.name)
     if bias is not None and bias.shape != (shape.outputs,):

@@ -14,11 +14,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from winograd.conv import execution, flops
-from winograd.conv.batching import convolution_batched, input_gradient_batched, weight_gradient_batched
-from winograd.conv.casting import register_casting
-from winograd.conv.geometry import Geometry
 from winograd.conv.layout import FORMATS, Layout, torchs_layout
+from winograd.conv.library import execution, flops
+from winograd.conv.library.batching import convolution_batched, input_gradient_batched, weight_gradient_batched
+from winograd.conv.library.casting import register_casting
+from winograd.conv.library.geometry import Geometry
 
 _TERMS: Final = 4
 """Arguments after the geometry that say how a convolution is run, and not what it is."""
@@ -55,7 +55,7 @@ def convolution(
     tolerance : float, optional
         As in `winograd.conv3d`; it holds for the gradients, too.
     algorithm : str, optional
-        Forces the algorithm that `winograd.conv.written` reads from this, for the gradients, too.
+        Forces the algorithm that `winograd.conv.library.written` reads from this, for the gradients, too.
     kept : bool
         Whether the transformed weight is kept until torch counts a write to the weight.
     measured : bool

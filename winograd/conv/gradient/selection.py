@@ -19,8 +19,8 @@ from winograd.codegen.lower import DEFAULT_LOWERING, Lowering
 from winograd.codegen.nested import count_passes, lower_nested
 from winograd.conv.candidates import error_ratios
 from winograd.conv.edges import edge_factor
+from winograd.conv.library.nests import Nests, nests_of
 from winograd.conv.limits import MemoryLimits
-from winograd.conv.nests import Nests, nests_of
 from winograd.conv.prediction import FLOAT64_SHARE, WORKING, float32_tolerance
 from winograd.conv.roofline import tile_count
 from winograd.conv.roofline.gradient import (

@@ -15,7 +15,7 @@ from winograd.algebra.forms import transposed_nest
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.algebra.tiling import tile_axes
 from winograd.conv.composed import convolve_composed, load_transforms, tiles_of, widened
-from winograd.conv.gradient_shapes import Margins
+from winograd.conv.gradient.shapes import Margins
 
 Tensor = torch.Tensor
 

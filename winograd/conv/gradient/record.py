@@ -93,7 +93,7 @@ class GradientPlan:
         Examples
         --------
         >>> from winograd.conv.arguments import ConvArguments
-        >>> from winograd.conv.gradient_plan import plan_weight_gradient
+        >>> from winograd.conv.gradient.plan import plan_weight_gradient
         >>> shape = ConvArguments().shape((1, 4, 8), (4, 4, 1), dtype="float32")
         >>> print(plan_weight_gradient(shape).explain())
         gradient of the weight of a convolution of (1, 4, 8) with (4, 4, 1), float32

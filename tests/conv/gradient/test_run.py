@@ -10,11 +10,11 @@ import torch
 
 from winograd import error_bound, nest, set_enabled, toom_cook
 from winograd.algebra.forms import transposed_nest
-from winograd.conv import gradients
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.gradient_plan import plan_input_gradient, plan_weight_gradient
-from winograd.conv.gradient_record import Gradient, GradientPlan
-from winograd.conv.gradients import input_gradient, runnable_gradient_plan, weight_gradient
+from winograd.conv.gradient import run as gradients
+from winograd.conv.gradient.plan import plan_input_gradient, plan_weight_gradient
+from winograd.conv.gradient.record import Gradient, GradientPlan
+from winograd.conv.gradient.run import input_gradient, runnable_gradient_plan, weight_gradient
 from winograd.conv.layout import FORMATS, Layout
 from winograd.conv.plan_record import Backend
 from winograd.conv.shape import ConvShape

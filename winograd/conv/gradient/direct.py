@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from winograd.conv.composed_gradients import cropped
+from winograd.conv.gradient.composed import cropped
 from winograd.conv.layout import FORMATS, Layout
 from winograd.conv.shape import ConvShape
 

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import torch
 from torch.autograd import forward_ad
 
-from winograd.conv import gradients
 from winograd.conv.direct import FUNCTIONS
 from winograd.conv.dispatch import Decisions
 from winograd.conv.forked import on_usable_threads
-from winograd.conv.geometry import Geometry
-from winograd.conv.gradient_record import Gradient, GradientPlan
-from winograd.conv.kept import KeptFilters
+from winograd.conv.gradient import run as gradients
+from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.layout import Layout, as_torch_would, torchs_layout
+from winograd.conv.library.geometry import Geometry
+from winograd.conv.library.kept import KeptFilters
+from winograd.conv.library.written import read_algorithm
 from winograd.conv.operator import (
     UNREADABLE,
     pack_for_plan,
@@ -33,7 +34,6 @@ from winograd.conv.operator import (
 from winograd.conv.plan import Filters, Plan
 from winograd.conv.shape import ConvShape
 from winograd.conv.tuning import tuned_plan
-from winograd.conv.written import read_algorithm
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed
@@ -42,7 +42,7 @@ Tensor = torch.Tensor
 
 
 class Asked(NamedTuple):
-    """What a call asks for, beside the convolution; see `winograd.conv.library.convolution`."""
+    """What a call asks for, beside the convolution; see `winograd.conv.library.operators.convolution`."""
 
     tolerance: float | None
     algorithm: str | None

@@ -13,14 +13,14 @@ from tests.strategies import Shape, nested_algorithms, shapes
 from winograd import error_bound, nest, toom_cook
 from winograd.algebra.forms import transposed_nest
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv import composed_gradients
 from winograd.conv.composed import Transforms
-from winograd.conv.composed_gradients import (
+from winograd.conv.direct import FUNCTIONS
+from winograd.conv.gradient import composed as composed_gradients
+from winograd.conv.gradient.composed import (
     input_gradient_composed,
     turned,
     weight_gradient_composed,
 )
-from winograd.conv.direct import FUNCTIONS
 
 F23, F43 = toom_cook(2, 3), toom_cook(4, 3)
 

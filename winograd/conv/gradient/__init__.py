@@ -1,0 +1,1 @@
+"""Gradients of convolutions: their plans, and what runs these."""

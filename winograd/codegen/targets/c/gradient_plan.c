@@ -1,8 +1,10 @@
 enum {
     /* Numbers that take the space of the doubles of a filter transform. */
     NAME_FILTER_BUFFER = NAME_POSITIONS * NAME_PANEL * (int)(sizeof(double) / sizeof(NAME_real)),
-    /* Where the code chooses: bytes of V and M that stay in the cache which all share, and tiles at least. */
+    /* Where the code chooses: bytes of V and M that stay in the cache which all share, bytes of them where U, which is
+       read and written for every block, stays in no cache, and tiles at least. */
     NAME_SHARED_BYTES = 16 << 20,
+    NAME_HELD_BYTES = 64 << 20,
     NAME_LEAST_TILES = 64
 };
 
@@ -15,11 +17,13 @@ typedef struct {
     int64_t v_stride, m_stride, u_stride, zeros, shared_floats, thread_floats, workspace;
 } NAME_plan;
 
-/* Tiles at a time: what is asked for, or as many as a cache holds. */
+/* Tiles at a time: what is asked for, or a choice. */
 static int64_t NAME_choose(const NAME_plan *plan)
 {
-    const int64_t numbers = NAME_POSITIONS * (plan->shape.channels + plan->panels * NAME_PANEL);
-    const int64_t held = NAME_max(NAME_SHARED_BYTES / (numbers * (int64_t)sizeof(NAME_real)), NAME_LEAST_TILES);
+    const int64_t channels = plan->shape.channels, columns = plan->panels * NAME_PANEL;
+    const int64_t bytes = NAME_POSITIONS * (int64_t)sizeof(NAME_real);
+    const int64_t held_bytes = bytes * channels * columns > NAME_SHARED_BYTES ? NAME_HELD_BYTES : NAME_SHARED_BYTES;
+    const int64_t held = NAME_max(held_bytes / (bytes * (channels + columns)), NAME_LEAST_TILES);
     const int64_t most = NAME_min(plan->tiles, NAME_MOST_TILES), block = plan->shape.block;
     return block ? NAME_min(block, most) : NAME_even_part(plan->tiles, NAME_min(held, most));
 }

@@ -37,6 +37,9 @@ from winograd.conv.shape import ConvShape
 _SHARED_BYTES: Final = 16 << 20
 """V and M of a block that stay in the cache which all threads share."""
 
+_HELD_BYTES: Final = 64 << 20
+"""The same where the sums, read and written for every block, stay in no cache anyway."""
+
 
 @dataclass(frozen=True, slots=True)
 class GradientSelection:
@@ -141,7 +144,8 @@ def _work_of(shape: ConvShape, algorithm: NestedAlgorithm) -> GradientWork:
 def _blocks(shape: ConvShape, tiles: Array, rank: Array, limits: MemoryLimits) -> Array:
     """Return the tiles that are held at a time: what stays in the cache, a partial sum at least, what is allowed."""
     each = held_bytes(shape, rank, 1)
-    wanted = np.maximum(_SHARED_BYTES // each, TILE_BLOCK)
+    held = np.where(sums_bytes(shape, rank) > _SHARED_BYTES, _HELD_BYTES, _SHARED_BYTES)
+    wanted = np.maximum(held // each, TILE_BLOCK)
     most = wanted if limits.workspace is None else np.minimum(wanted, limits.workspace // each)
     parts = np.ceil(tiles / np.maximum(np.minimum(most, tiles), 1))
     return np.asarray(np.where(most < 1, 0, np.ceil(tiles / parts)))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import winograd
+from winograd.conv.gradient import run as gradients
 from winograd.conv.limits import set_memory_limits
 from winograd.conv.plan import Backend, Filters
 from winograd.conv.prediction import default_tolerance
@@ -356,6 +357,22 @@ def test_caps_reach_the_plans_of_every_layer_and_the_report() -> None:
         assert (layer._winograd.packed_bytes > 0) == (plan.filters is Filters.FROZEN)
         assert layer._winograd.packed_bytes <= 1 << 20
         assert "above the cap" in plan.reason
+
+
+def test_caps_reach_the_plans_of_gradients_when_planned_and_when_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = torch.nn.Sequential(torch.nn.Conv3d(64, 64, 3, padding=1))
+    winograd.convert_(layer, workspace_cap=4 << 20, filter_cap=8 << 20)
+    made = []
+    plan = gradients.runnable_gradient_plan
+    monkeypatch.setattr(gradients, "runnable_gradient_plan", lambda *a, **k: made.append(plan(*a, **k)) or made[-1])
+    layer(torch.randn(2, 64, 8, 28, 28, requires_grad=True)).sum().backward()
+    assert [one.wanted.value for one in made] == ["input", "weight"]
+    assert tuple(made) == layer[0].gradient_plans
+    assert all(one.workspace_bytes <= 4 << 20 and one.filter_bytes <= 8 << 20 for one in made)
+    unlimited = torch.nn.Sequential(torch.nn.Conv3d(64, 64, 3, padding=1))
+    winograd.convert_(unlimited)
+    unlimited(torch.randn(2, 64, 8, 28, 28, requires_grad=True))
+    assert max(one.workspace_bytes for one in unlimited[0].gradient_plans) > 4 << 20
 
 
 def test_caps_survive_copies_and_change_with_the_next_conversion() -> None:

@@ -211,10 +211,22 @@ _convolve_apart = _disable_dynamo(_convolve_planned)
 
 
 def gradient_plans(
-    shape: ConvShape, *, tolerance: float | None, algorithm: Algorithm | None
+    shape: ConvShape,
+    *,
+    tolerance: float | None,
+    algorithm: Algorithm | None,
+    workspace_cap: int | None = None,
+    filter_cap: int | None = None,
 ) -> tuple[GradientPlan, GradientPlan]:
     """Return the plans of the gradients of input and weight."""
-    plan = partial(runnable_gradient_plan, shape=shape, tolerance=tolerance, algorithm=algorithm)
+    plan = partial(
+        runnable_gradient_plan,
+        shape=shape,
+        tolerance=tolerance,
+        algorithm=algorithm,
+        workspace_cap=workspace_cap,
+        filter_cap=filter_cap,
+    )
     return plan(Gradient.INPUT), plan(Gradient.WEIGHT)
 
 

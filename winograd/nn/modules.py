@@ -244,7 +244,13 @@ class LayerState:
         plan = self._planned(shape, filters, obstacle)
         if not differentiated or obstacle is not None or plan.backend is Backend.COMPOSED:
             return PlanInUse(plan, torchs_own_layouts(plan, weight))
-        gradients = gradient_plans(shape, tolerance=self.tolerance, algorithm=self.algorithm)
+        gradients = gradient_plans(
+            shape,
+            tolerance=self.tolerance,
+            algorithm=self.algorithm,
+            workspace_cap=self.workspace_cap,
+            filter_cap=self.filter_cap,
+        )
         forced = self.algorithm is not None and not is_direct(self.algorithm)
         if is_worth_an_operator(plan, gradients, forced=forced):
             return PlanInUse(plan, (), gradients=gradients)

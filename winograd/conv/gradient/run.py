@@ -142,20 +142,30 @@ def runnable_gradient_plan(
     algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
     obstacle: str | None = None,
     threads: int | None = None,
+    workspace_cap: int | None = None,
+    filter_cap: int | None = None,
 ) -> GradientPlan:
     """Return the plan of a gradient, or, where its code cannot be compiled, the plan that runs without it.
 
     Parameters
     ----------
     wanted : Gradient
-    shape, tolerance, algorithm, obstacle
+    shape, tolerance, algorithm, obstacle, workspace_cap, filter_cap
         As in `winograd.conv.gradient.plan.plan_input_gradient`.
     threads : int, optional
         None takes what torch uses now.
     """
     make = plan_input_gradient if wanted is Gradient.INPUT else plan_weight_gradient
     used = torch.get_num_threads() if threads is None else threads
-    plan = partial(make, shape, tolerance=tolerance, algorithm=algorithm, threads=used)
+    plan = partial(
+        make,
+        shape,
+        tolerance=tolerance,
+        algorithm=algorithm,
+        threads=used,
+        workspace_cap=workspace_cap,
+        filter_cap=filter_cap,
+    )
     made = plan(obstacle=obstacle)
     lack = _lack_of_code(made)
     return made if lack is None else plan(obstacle=lack)

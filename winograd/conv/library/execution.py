@@ -138,7 +138,13 @@ def weight_gradient(
 def _gradient_plan(wanted: Gradient, shape: ConvShape, asked: Asked, obstacle: str | None) -> GradientPlan:
     algorithm = read_algorithm(asked.algorithm)
     return gradients.runnable_gradient_plan(
-        wanted, shape, tolerance=asked.tolerance, algorithm=algorithm, obstacle=obstacle
+        wanted,
+        shape,
+        tolerance=asked.tolerance,
+        algorithm=algorithm,
+        obstacle=obstacle,
+        workspace_cap=asked.workspace_cap,
+        filter_cap=asked.filter_cap,
     )
 
 

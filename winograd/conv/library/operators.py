@@ -89,6 +89,8 @@ def input_gradient(
     groups: int,
     tolerance: float | None = None,
     algorithm: str | None = None,
+    workspace_cap: int | None = None,
+    filter_cap: int | None = None,
 ) -> Tensor:
     """Return the gradient of the input of `convolution`, given that of its output.
 
@@ -100,10 +102,10 @@ def input_gradient(
         Of the input, (N, C, sizes...).
     channels_last : bool
         How the gradient lies in memory: torch makes both gradients channels last where input or weight is.
-    stride, padding, dilation, groups, tolerance, algorithm
+    stride, padding, dilation, groups, tolerance, algorithm, workspace_cap, filter_cap
         As in `convolution`.
     """
-    asked = execution.Asked(tolerance, algorithm)
+    asked = execution.Asked(tolerance, algorithm, workspace_cap=workspace_cap, filter_cap=filter_cap)
     geometry = Geometry(stride, padding, dilation, groups)
     return execution.input_gradient(grad_output, weight, sizes, _layout(channels_last), geometry, asked)
 
@@ -120,6 +122,8 @@ def weight_gradient(
     groups: int,
     tolerance: float | None = None,
     algorithm: str | None = None,
+    workspace_cap: int | None = None,
+    filter_cap: int | None = None,
 ) -> Tensor:
     """Return the gradient of the weight of `convolution`, given that of its output.
 
@@ -129,10 +133,10 @@ def weight_gradient(
     grad_output : Tensor of shape (N, K, sizes...)
     sizes : sequence of int
         Of the weight, (K, C / groups, taps...).
-    channels_last, stride, padding, dilation, groups, tolerance, algorithm
+    channels_last, stride, padding, dilation, groups, tolerance, algorithm, workspace_cap, filter_cap
         As in `input_gradient`.
     """
-    asked = execution.Asked(tolerance, algorithm)
+    asked = execution.Asked(tolerance, algorithm, workspace_cap=workspace_cap, filter_cap=filter_cap)
     geometry = Geometry(stride, padding, dilation, groups)
     return execution.weight_gradient(input, grad_output, sizes, _layout(channels_last), geometry, asked)
 
@@ -176,7 +180,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noq
     wants_input, wants_weight = ctx.needs_input_grad[:2]
     ctx.save_for_backward(input if wants_weight else None, weight if wants_input else None)
     ctx.sizes = input.shape, weight.shape
-    ctx.asked = torchs_layout(input, weight) is Layout.CHANNELS_LAST, *rest[:6]
+    ctx.asked = torchs_layout(input, weight) is Layout.CHANNELS_LAST, *rest[:6], *rest[8:]
 
 
 def _differentiate(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
@@ -201,13 +205,18 @@ def _remember_gradient(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> Non
     ctx.asked = tuple(asked)
 
 
+def _of_convolution(asked: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what a gradient was asked for as a convolution is: nothing is kept or timed for it."""
+    return *asked[1:7], False, False, *asked[7:]
+
+
 def _differentiate_input_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     grad_output, weight = ctx.saved_tensors
     wants_output, wants_weight = ctx.needs_input_grad[:2]
     return (
-        convolution(grad, weight.conj(), None, *ctx.asked[1:]) if wants_output else None,
+        convolution(grad, weight.conj(), None, *_of_convolution(ctx.asked)) if wants_output else None,
         weight_gradient(grad, grad_output.conj(), ctx.sizes[1], *ctx.asked) if wants_weight else None,
-        *(None,) * (2 + 4 + 2),
+        *(None,) * (2 + 4 + 4),
     )
 
 
@@ -216,8 +225,8 @@ def _differentiate_weight_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | Non
     wants_input, wants_output = ctx.needs_input_grad[:2]
     return (
         input_gradient(grad_output.conj(), grad, ctx.sizes[0], *ctx.asked) if wants_input else None,
-        convolution(input.conj(), grad, None, *ctx.asked[1:]) if wants_output else None,
-        *(None,) * (2 + 4 + 2),
+        convolution(input.conj(), grad, None, *_of_convolution(ctx.asked)) if wants_output else None,
+        *(None,) * (2 + 4 + 4),
     )
 
 

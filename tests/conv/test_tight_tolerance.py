@@ -16,7 +16,7 @@ from winograd.conv.prediction import float32_error, float32_tolerance  # noqa: E
 from winograd.conv.shape import ConvShape  # noqa: E402
 
 LAYERS = {
-    "3 channels": (3, 48, (8, 56, 56)),
+    "3 channels": (3, 64, (16, 112, 112)),
     "8 channels": (8, 32, (8, 56, 56)),
     "16 channels": (16, 32, (8, 28, 28)),
     "40 channels": (40, 32, (8, 28, 28)),

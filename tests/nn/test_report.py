@@ -37,7 +37,7 @@ def test_a_layer_that_is_differentiated_has_a_row_for_each_gradient() -> None:
     model = nn.ModuleDict({"wide": nn.Conv3d(64, 64, 3, padding=1), "frozen": nn.Conv3d(64, 64, 3, padding=1)})
     report = winograd.convert_(model, tolerance=5e-6)
     clip = torch.zeros(2, 64, 8, 32, 32)
-    model["wide"](clip)
+    model["wide"](clip.clone().requires_grad_())
     with torch.no_grad():
         model["frozen"](clip)
     output, of_input, of_weight, frozen = report.rows
@@ -82,3 +82,13 @@ def test_json_holds_the_rows() -> None:
     assert (loaded["converted"], loaded["skipped"]) == (1, 0)
     assert loaded["rows"][0]["input"] == [1, 2, 4, 4, 4]
     assert loaded["rows"][0]["algorithm"] == "direct"
+
+
+def test_a_gradient_that_nobody_asks_for_has_no_plan() -> None:
+    layer = winograd.nn.Conv3d(64, 64, 3, padding=1)
+    clip = torch.zeros(2, 64, 8, 32, 32)
+    layer(clip)
+    assert [plan.wanted.value for plan in layer.gradient_plans] == ["weight"]
+    layer.requires_grad_(False)
+    layer(clip.clone().requires_grad_())
+    assert [plan.wanted.value for plan in layer.gradient_plans] == ["weight", "input"]

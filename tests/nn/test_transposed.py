@@ -176,14 +176,13 @@ def test_subclasses_are_converted_copied_and_pickled() -> None:
     assert type(winograd.revert_(model)[0]) is Upsampling
 
 
-def test_scripts_traces_and_compilers_see_torchs_own() -> None:
+def test_traces_and_compilers_see_torchs_own() -> None:
     plain, planned = pair(2)
     winograd.freeze(planned)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         expected = plain(image(2))
         for recorded in (
-            torch.jit.script(planned),
             torch.jit.trace(planned, image(2)),
             torch.compile(planned, backend="eager", fullgraph=True),
         ):

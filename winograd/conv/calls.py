@@ -7,7 +7,7 @@ generated C nor the operators reach is computed by plain torch operations. Refus
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -25,6 +25,7 @@ from winograd.conv.dispatch import (
     are_tensors,
     as_tuples,
     needs_gradient,
+    wanted_gradients,
 )
 from winograd.conv.forked import on_usable_threads
 from winograd.conv.gradient.record import Gradient, GradientPlan
@@ -193,7 +194,8 @@ def _convolve_planned(
     decision: Decision = plan
     differentiated = needs_gradient(input, weight, bias)
     if differentiated and obstacle is None and plan.backend is not Backend.COMPOSED:
-        gradients = gradient_plans(shape, tolerance=tolerance, algorithm=algorithm)
+        wanted = wanted_gradients(input, weight)
+        gradients = gradient_plans(wanted, shape, tolerance=tolerance, algorithm=algorithm)
         forced = algorithm is not None and not is_direct(algorithm)
         decision = BY_OPERATOR if is_worth_an_operator(plan, gradients, forced=forced) else OWN
     elif plan.backend is Backend.DIRECT and (obstacle is not None or not is_slow_in_torch(weight, shape)):
@@ -211,14 +213,15 @@ _convolve_apart = _disable_dynamo(_convolve_planned)
 
 
 def gradient_plans(
+    wanted: Iterable[Gradient],
     shape: ConvShape,
     *,
     tolerance: float | None,
     algorithm: Algorithm | None,
     workspace_cap: int | None = None,
     filter_cap: int | None = None,
-) -> tuple[GradientPlan, GradientPlan]:
-    """Return the plans of the gradients of input and weight."""
+) -> tuple[GradientPlan, ...]:
+    """Return the plans of these gradients."""
     plan = partial(
         runnable_gradient_plan,
         shape=shape,
@@ -227,7 +230,7 @@ def gradient_plans(
         workspace_cap=workspace_cap,
         filter_cap=filter_cap,
     )
-    return plan(Gradient.INPUT), plan(Gradient.WEIGHT)
+    return tuple(map(plan, wanted))
 
 
 def is_worth_an_operator(plan: Plan, gradients: tuple[GradientPlan, ...], *, forced: bool) -> bool:

@@ -13,6 +13,7 @@ from typing import Final
 import torch
 
 from winograd.conv.forked import has_lost_threads
+from winograd.conv.gradient.record import Gradient
 from winograd.conv.limits import memory_limits
 from winograd.conv.plan_record import Plan
 from winograd.conv.switch import is_enabled
@@ -124,6 +125,24 @@ def needs_gradient(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     return asked and torch.is_grad_enabled()
 
 
+def wanted_gradients(input: Tensor, weight: Tensor) -> tuple[Gradient, ...]:
+    """Return which of the two gradients that have plans will be asked for, if the result is differentiated.
+
+    Examples
+    --------
+    >>> wanted_gradients(torch.zeros(1, 2, 5), torch.zeros(4, 2, 3, requires_grad=True))
+    (<Gradient.WEIGHT: 'weight'>,)
+    """
+    return _WANTED[input.requires_grad, weight.requires_grad]
+
+
+_WANTED: Final = {
+    (of_input, of_weight): (Gradient.INPUT,) * of_input + (Gradient.WEIGHT,) * of_weight
+    for of_input in (False, True)
+    for of_weight in (False, True)
+}
+
+
 def _call_key(
     input: Tensor, weight: Tensor, bias: Tensor | None, arguments: Arguments, more: Arguments
 ) -> tuple[Hashable, ...]:
@@ -137,6 +156,7 @@ def _call_key(
         None if bias is None else (bias.shape, bias.dtype, bias.device),
         arguments,
         needs_gradient(input, weight, bias),
+        wanted_gradients(input, weight),
         torch.get_num_threads(),
         torch._C._get_mkldnn_enabled(),
         memory_limits(),

@@ -30,8 +30,8 @@ from winograd.conv.calls import (
     is_worth_an_operator,
 )
 from winograd.conv.direct import FUNCTIONS
-from winograd.conv.dispatch import OWN, Decisions, are_strided, are_tensors, as_tuples, needs_gradient
-from winograd.conv.gradient.record import GradientPlan
+from winograd.conv.dispatch import OWN, Decisions, are_strided, are_tensors, as_tuples, needs_gradient, wanted_gradients
+from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.layout import Layout, torchs_layout
 from winograd.conv.library.execution import Asked
 from winograd.conv.library.kept import Stamp, hides_writes
@@ -79,14 +79,15 @@ class _Kept(NamedTuple):
 class PlanInUse:
     """One plan in use, where torch's own convolution is all it comes to, and the weight transformed for it.
 
-    The manner is how the taps of the weight are put in order before they are transformed. With plans of gradients,
-    torch's operators for our convolution compute it, so that it can be differentiated.
+    The manner is how the taps of the weight are put in order before they are transformed. The plans of gradients are
+    those of calls that are differentiated; where it is worth that, torch's operators for our convolution compute them.
     """
 
     plan: Plan
     own_layouts: tuple[Layout, ...]
     manner: Hashable = None
     gradients: tuple[GradientPlan, ...] = ()
+    by_operator: bool = False
     kept: _Kept | None = None
 
     @property
@@ -196,10 +197,10 @@ class LayerState:
         if self._own.find(input, weight, bias, geometry, *more) is OWN:
             return _torch_own(layer, input, weight, bias, padding)
         obstacle = operator_obstacle(input, weight, bias)
-        differentiated = needs_gradient(input, weight, bias)
+        wanted = wanted_gradients(input, weight) if needs_gradient(input, weight, bias) else None
         tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
         around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
-        key = (tensors, geometry, filters, obstacle, differentiated, *around)
+        key = (tensors, geometry, filters, obstacle, wanted, *around)
         try:
             use = self._uses.get(key)
         except TypeError:  # sizes are symbols
@@ -209,12 +210,12 @@ class LayerState:
                 shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
             except UNREADABLE:
                 return _torch_own(layer, input, weight, bias, padding)
-            use = self._settled(shape, weight, filters, obstacle, differentiated)
+            use = self._settled(shape, weight, filters, obstacle, wanted)
             self._remember(key, use)
-        if use.gradients:
+        if use.by_operator:
             return call_operator(input, weight, bias, _arguments(layer, padding), self._asked(watched))
         is_own = bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts
-        if is_own and (obstacle is None or (autocasts and differentiated)):
+        if is_own and (obstacle is None or (autocasts and wanted is not None)):
             self._own.keep(OWN, input, weight, bias, geometry, *more)
         packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
         return run_plan(use.plan, input, weight, bias, packed=self._packed(use, weight) if packs else None)
@@ -239,12 +240,19 @@ class LayerState:
         )
 
     def _settled(
-        self, shape: ConvShape, weight: Tensor, filters: Filters, obstacle: str | None, differentiated: bool
+        self,
+        shape: ConvShape,
+        weight: Tensor,
+        filters: Filters,
+        obstacle: str | None,
+        wanted: tuple[Gradient, ...] | None,
     ) -> PlanInUse:
+        """Return who computes a shape, and these gradients of it if it is differentiated."""
         plan = self._planned(shape, filters, obstacle)
-        if not differentiated or obstacle is not None or plan.backend is Backend.COMPOSED:
+        if wanted is None or obstacle is not None or plan.backend is Backend.COMPOSED:
             return PlanInUse(plan, torchs_own_layouts(plan, weight))
         gradients = gradient_plans(
+            wanted,
             shape,
             tolerance=self.tolerance,
             algorithm=self.algorithm,
@@ -253,7 +261,7 @@ class LayerState:
         )
         forced = self.algorithm is not None and not is_direct(self.algorithm)
         if is_worth_an_operator(plan, gradients, forced=forced):
-            return PlanInUse(plan, (), gradients=gradients)
+            return PlanInUse(plan, (), gradients=gradients, by_operator=True)
         own = plan if plan.backend is Backend.DIRECT else self._planned(shape, filters, LITTLE_SAVED)
         return PlanInUse(own, tuple(Layout))
 
@@ -370,15 +378,21 @@ class PlannedConvolution(Convolution):
 
     @property
     def gradient_plans(self) -> tuple[GradientPlan, ...]:
-        """The plans of the gradients of input and weight, one pair per shape that was differentiated, oldest first."""
+        """The plans of the gradients that were asked for, of each shape that was differentiated, oldest first."""
         return self._winograd.gradient_plans
 
     def __prepare_scriptable__(self) -> Convolution:
-        """Return torch's own layer with the same parameters, which is what `torch.jit.script` compiles."""
-        own: Any = next(cls for cls in type(self).__mro__ if not issubclass(cls, PlannedConvolution))
-        plain: Convolution = own.__new__(own)
-        vars(plain).update({name: value for name, value in vars(self).items() if name != "_winograd"})
-        return plain
+        """Refuse `torch.jit.script`, which would put what is returned here into the model in place of the layer.
+
+        Raises
+        ------
+        RuntimeError
+            Always.
+        """
+        raise RuntimeError(
+            f"torch.jit.script has no {type(self).__name__} with a plan, "
+            "give it winograd.revert_(copy.deepcopy(model)), or use torch.export"
+        )
 
     def extra_repr(self) -> str:
         """Return torch's description, the tolerance and the newest plan."""
@@ -412,9 +426,13 @@ class Built(PlannedConvolution):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # What torch.nn.utils.skip_init reads: torch's own parameters, ``device`` among them, and ours.
         super().__init_subclass__(**kwargs)
-        torchs = next(base for base in cls.__mro__ if not issubclass(base, PlannedConvolution))
-        own = [one for one in signature(Built.__init__).parameters.values() if one.kind is one.KEYWORD_ONLY]
-        cls.__signature__ = Signature([*signature(torchs).parameters.values(), *own])  # type: ignore[attr-defined]
+        given = list(signature(cls.__init__).parameters.values())
+        if cls.__init__ is Built.__init__:
+            others = [base for base in cls.__mro__ if not issubclass(base, PlannedConvolution)]
+            torchs = next(base for base in others if base.__module__.startswith("torch."))
+            own = [one for one in given if one.kind is one.KEYWORD_ONLY]
+            given = [given[0], *signature(torchs).parameters.values(), *own]
+        cls.__signature__ = Signature(given[1:])  # type: ignore[attr-defined]
 
 
 class Conv1d(Built, nn.Conv1d):

@@ -8,6 +8,7 @@ kept. A filter goes when its weight's memory does.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
@@ -38,11 +39,12 @@ class Stamp:
     (True, False, False)
     """
 
-    __slots__ = ("_facts", "_storage")
+    __slots__ = ("_facts", "_storage", "_tensor")
 
     def __init__(self, weight: Tensor) -> None:
         self._storage = StorageWeakRef(weight.untyped_storage())  # type: ignore[no-untyped-call]
         self._facts = _facts(weight)
+        self._tensor = weakref.ref(weight)
 
     def is_of(self, weight: Tensor) -> bool:
         """Whether the weight is in the same memory and was not written since."""
@@ -50,8 +52,8 @@ class Stamp:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the memory was given back."""
-        return bool(self._storage.expired())  # type: ignore[no-untyped-call]
+        """Whether the tensor is no more, or its memory was given back."""
+        return self._tensor() is None or bool(self._storage.expired())  # type: ignore[no-untyped-call]
 
 
 def _facts(weight: Tensor) -> tuple[Any, ...]:
@@ -111,7 +113,7 @@ class KeptFilters(Generic[Made]):
                 self._made.pop(id(weight), None)
 
     def _purge(self) -> None:
-        """Forget what was made of weights whose memory was given back."""
+        """Forget what was made of weights that are no more."""
         for identity, made in list(self._made.items()):
             if all(stamp.is_gone for stamp, _ in made.values()):
                 del self._made[identity]

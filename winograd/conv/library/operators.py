@@ -151,6 +151,8 @@ def _convolution_fake(input: Tensor, weight: Tensor, bias: Tensor | None, *asked
     if not execution.fits(input, weight, bias, geometry):
         return execution.convolve_own(input, weight, bias, geometry)
     sizes = (input.shape[0], weight.shape[0], *geometry.output(input.shape[2:], weight.shape[2:]))
+    if any(type(size) is int and size < 1 for size in sizes[2:]):
+        return execution.convolve_own(input, weight, bias, geometry)
     return _empty(input, sizes, torchs_layout(input, weight) is Layout.CHANNELS_LAST)
 
 

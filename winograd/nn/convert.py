@@ -137,8 +137,8 @@ def revert_(model: _Model) -> _Model:
 def freeze(model: _Model) -> _Model:
     """Promise that the weights will not change: converted layers transform them once for each plan and keep the result.
 
-    That serves inference: run the model under ``torch.no_grad()`` or ``torch.inference_mode()``; a weight whose gradient
-    is required is transformed in every call. `thaw` and `revert_` take the promise back.
+    That serves inference: run the model under ``torch.no_grad()`` or ``torch.inference_mode()``; a weight that
+    requires a gradient is transformed in every call. `thaw` and `revert_` take the promise back.
 
     Broken all the same, the promise is forgiven where torch shows it. After in-place operations, ``load_state_dict``,
     a move to other memory or another dtype, or a forward that requires a gradient of the weight, the weight is

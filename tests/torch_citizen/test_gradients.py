@@ -8,8 +8,10 @@ from itertools import product
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
 
+import winograd
 from tests.torch_citizen.pairs import (
     LAST,
     NDIMS,
@@ -294,3 +296,19 @@ def test_a_wrong_gradient_is_noticed() -> None:
     for one, other in zip(right, wrong, strict=True):
         with pytest.raises(AssertionError):
             assert_same(one, other)
+
+
+def test_a_tangent_of_a_gradient_whose_forward_was_before() -> None:
+    """The level of forward mode is entered after the forward, whose backward is the operators' then."""
+    image = torch.randn(1, 2, 7, 6, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(3, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    ours = winograd.conv2d(image, weight, padding=1, algorithm=winograd.nest(*[winograd.toom_cook(2, 3)] * 2))
+    torchs = torch.conv2d(image, weight, padding=1)
+    slope, tangent = torch.randn_like(torchs.detach()), torch.randn_like(torchs.detach())
+    found = []
+    for output in (ours, torchs):
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(slope, tangent)
+            gradients = torch.autograd.grad(output, (image, weight), dual)
+            found.append([part for gradient in gradients for part in forward_ad.unpack_dual(gradient)])
+    torch.testing.assert_close(found[0], found[1], rtol=1e-12, atol=1e-12)

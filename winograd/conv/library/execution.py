@@ -61,7 +61,7 @@ _plans: Final = Decisions()
 @on_usable_threads
 def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, asked: Asked) -> Tensor:
     """Return the convolution of a batch by the plan for its sizes."""
-    _refuse_tangents(input, weight, bias)
+    refuse_tangents(input, weight, bias)
     obstacle = tensor_obstacle(input, weight, bias)
     written = tuple(geometry.stride), tuple(geometry.padding), tuple(geometry.dilation), geometry.groups
     plan = _plans.find(input, weight, bias, written, asked, obstacle)
@@ -113,8 +113,10 @@ def convolve_own(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: G
 def input_gradient(
     grad_output: Tensor, weight: Tensor, sizes: Sequence[int], layout: Layout, geometry: Geometry, asked: Asked
 ) -> Tensor:
-    """Return the gradient of the input, of these sizes and in this layout."""
-    _refuse_tangents(grad_output, weight)
+    """Return the gradient of the input, of these sizes and in this layout.
+
+    With forward-mode differentiation, plain torch operations compute it.
+    """
     if 0 in sizes:
         return as_torch_would(grad_output.new_zeros(sizes), layout)
     shape = geometry.shape(sizes, weight.shape, _dtype(grad_output))
@@ -126,8 +128,10 @@ def input_gradient(
 def weight_gradient(
     input: Tensor, grad_output: Tensor, sizes: Sequence[int], layout: Layout, geometry: Geometry, asked: Asked
 ) -> Tensor:
-    """Return the gradient of the weight, of these sizes and in this layout."""
-    _refuse_tangents(input, grad_output)
+    """Return the gradient of the weight, of these sizes and in this layout.
+
+    With forward-mode differentiation, plain torch operations compute it.
+    """
     if 0 in (*input.shape, *sizes):
         return as_torch_would(input.new_zeros(sizes), layout)
     shape = geometry.shape(input.shape, sizes, _dtype(input))
@@ -158,7 +162,7 @@ def _packed(plan: Plan, weight: Tensor, asked: Asked, layout: Layout) -> Packed 
     return kept_filters.find(plan, weight, partial(pack_for_plan, plan, weight))
 
 
-def _refuse_tangents(*tensors: Tensor | None) -> None:
+def refuse_tangents(*tensors: Tensor | None) -> None:
     """Refuse forward-mode differentiation, for which torch has no rules of operators written in Python.
 
     Raises

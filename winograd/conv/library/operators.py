@@ -8,11 +8,12 @@ runs, never while one is recorded: recorded programs hold for all sizes. Refused
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from winograd.conv.layout import FORMATS, Layout, torchs_layout
 from winograd.conv.library import execution, flops
@@ -105,9 +106,9 @@ def input_gradient(
     stride, padding, dilation, groups, tolerance, algorithm, workspace_cap, filter_cap
         As in `convolution`.
     """
-    asked = execution.Asked(tolerance, algorithm, workspace_cap=workspace_cap, filter_cap=filter_cap)
-    geometry = Geometry(stride, padding, dilation, groups)
-    return execution.input_gradient(grad_output, weight, sizes, _layout(channels_last), geometry, asked)
+    execution.refuse_tangents(grad_output, weight)
+    given = stride, padding, dilation, groups, tolerance, algorithm, workspace_cap, filter_cap
+    return _called_alike(execution.input_gradient)(grad_output, weight, sizes, channels_last, *given)
 
 
 @torch.library.custom_op("winograd::weight_gradient", mutates_args=())
@@ -136,9 +137,20 @@ def weight_gradient(
     channels_last, stride, padding, dilation, groups, tolerance, algorithm, workspace_cap, filter_cap
         As in `input_gradient`.
     """
-    asked = execution.Asked(tolerance, algorithm, workspace_cap=workspace_cap, filter_cap=filter_cap)
-    geometry = Geometry(stride, padding, dilation, groups)
-    return execution.weight_gradient(input, grad_output, sizes, _layout(channels_last), geometry, asked)
+    execution.refuse_tangents(input, grad_output)
+    given = stride, padding, dilation, groups, tolerance, algorithm, workspace_cap, filter_cap
+    return _called_alike(execution.weight_gradient)(input, grad_output, sizes, channels_last, *given)
+
+
+def _called_alike(run: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a gradient of `execution`, made to be called as its operator is."""
+
+    def call(one: Tensor, other: Tensor, sizes: Sequence[int], channels_last: bool, *asked: Any) -> Tensor:
+        tolerance, algorithm, *caps = asked[4:]
+        terms = execution.Asked(tolerance, algorithm, False, False, *caps)
+        return run(one, other, sizes, _layout(channels_last), Geometry(*asked[:4]), terms)
+
+    return call
 
 
 def _layout(channels_last: bool) -> Layout:
@@ -187,12 +199,16 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noq
 
 def _differentiate(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
     input, weight = ctx.saved_tensors
+    of_input: Callable[..., Tensor] = input_gradient
+    of_weight: Callable[..., Tensor] = weight_gradient
+    if forward_ad._current_level >= 0:  # a level that was entered after the forward: operators have no tangents
+        of_input, of_weight = map(_called_alike, (execution.input_gradient, execution.weight_gradient))
     wants_input, wants_weight, wants_bias = ctx.needs_input_grad[:3]
     input_sizes, weight_sizes = ctx.sizes
     over = (0, *range(2, grad_output.ndim))
     return (
-        input_gradient(grad_output, weight.conj(), input_sizes, *ctx.asked) if wants_input else None,
-        weight_gradient(input.conj(), grad_output, weight_sizes, *ctx.asked) if wants_weight else None,
+        of_input(grad_output, weight.conj(), input_sizes, *ctx.asked) if wants_input else None,
+        of_weight(input.conj(), grad_output, weight_sizes, *ctx.asked) if wants_weight else None,
         grad_output.sum(over) if wants_bias else None,
         *(None,) * (4 + 2 + _TERMS),
     )

@@ -175,3 +175,14 @@ def test_axes_of_one_tap_have_choices() -> None:
     found = weight_gradient(forced, input_, slope).double()
     assert forced.predicted_error is not None
     assert float((found - exact).norm() / exact.norm()) <= 1.2 * forced.predicted_error
+
+
+def test_copies_of_16_bit_tensors_count_against_the_limit() -> None:
+    shape = ConvArguments(padding=1).shape((4, 64, 8, 56, 56), (64, 64, 3, 3, 3), dtype="bfloat16")
+    wide = plan_weight_gradient(shape, workspace_cap=256 << 20)
+    copies = 4 * 4 * (64 + 64) * 8 * 56 * 56
+    assert wide.backend is Backend.NATIVE
+    assert copies < wide.workspace_bytes <= 256 << 20
+    narrow = plan_weight_gradient(shape, workspace_cap=copies)
+    assert narrow.backend is Backend.DIRECT
+    assert "above the limit" in narrow.reason

@@ -34,6 +34,7 @@ from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct, switched_off
 from winograd.conv.task import Terms
 from winograd.conv.verdict import GIVEN, REQUIRED_GAIN
+from winograd.conv.wording import size_of
 
 __all__ = ["Gradient", "GradientPlan", "plan_input_gradient", "plan_weight_gradient"]
 
@@ -214,7 +215,12 @@ def _fastest_weight_plan(asked: _Asked) -> GradientPlan:
         times = f"{milliseconds:.3g} ms ({found.algorithm.label}), direct {direct_ms:.3g} ms"
         reason = f"Winograd would take {times}: not faster by a factor of {REQUIRED_GAIN}"
         return replace(_torchs_own(asked, Gradient.WEIGHT, reason), predicted_ms=direct_ms, direct_ms=direct_ms)
-    return _native_weight_plan(asked, found, "")
+    plan = _native_weight_plan(asked, found, "")
+    limit = terms.limits.workspace
+    if _widened_bytes(shape) and limit is not None and plan.workspace_bytes > limit:
+        reason = f"with float32 copies of {shape.dtype} it would hold {size_of(plan.workspace_bytes)}, above the limit"
+        return replace(_torchs_own(asked, Gradient.WEIGHT, reason), predicted_ms=direct_ms, direct_ms=direct_ms)
+    return plan
 
 
 def _native_weight_plan(asked: _Asked, found: GradientSelection, given: str) -> GradientPlan:
@@ -230,7 +236,7 @@ def _native_weight_plan(asked: _Asked, found: GradientSelection, given: str) -> 
         f"{given}{times}, error {error:.1e} predicted",
         predicted_error=rounded_to(shape.dtype, error),
         filter_bytes=roofline.gradient.sums_bytes(shape, found.algorithm.rank),
-        workspace_bytes=roofline.gradient.held_bytes(shape, found.algorithm.rank, found.block),
+        workspace_bytes=roofline.gradient.held_bytes(shape, found.algorithm.rank, found.block) + _widened_bytes(shape),
         predicted_ms=milliseconds,
         direct_ms=direct_ms,
         block=found.block,
@@ -240,10 +246,14 @@ def _native_weight_plan(asked: _Asked, found: GradientSelection, given: str) -> 
 
 def _widening_ms(shape: ConvShape, threads: int) -> float:
     """Return the time of the copies in float32 that 16-bit inputs and gradients are computed from."""
+    return roofline.copies_ms(_widened_bytes(shape) * 3 // 2, threads)
+
+
+def _widened_bytes(shape: ConvShape) -> int:
+    """Return the bytes of these copies, 0 where numbers are computed with as they are."""
     if WORKING[shape.dtype] == shape.dtype:
-        return 0.0
-    numbers = shape.batch * (shape.channels * prod(shape.sizes) + shape.outputs * prod(shape.output))
-    return roofline.copies_ms(numbers * 6, threads)
+        return 0
+    return 4 * shape.batch * (shape.channels * prod(shape.sizes) + shape.outputs * prod(shape.output))
 
 
 def _torchs_own(asked: _Asked, wanted: Gradient, reason: str) -> GradientPlan:

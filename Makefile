@@ -64,7 +64,7 @@ lint: $(STAMPS)/check
 	$(BIN)/lint-imports
 
 docs: $(STAMPS)/check
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -j 2 -b html docs docs/_build/html
 
 clean:
 	rm -rf build dist docs/_build docs/api docs/notebooks .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,69 +1,87 @@
-"""Weights from checkpoint files.
+"""Weights from checkpoint files into networks, under whatever names public programs give them.
 
-In: a model and a checkpoint file. Out: the same model with other values, in place.
+In: a model or the name of a network, and a checkpoint file or its tensors. Out: the model with these values, in place.
 Refused: files that hold more than tensors, and checkpoints that do not fit; the model is then as it was.
 """
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from winograd.networks.checkpoints.files import read_weights
+from winograd.networks.checkpoints.fitting import Fitted, complete, fit
+from winograd.networks.registry import create
+from winograd.networks.video_network import VideoNetwork
 
 _Model = TypeVar("_Model", bound=nn.Module)
 
-_WRAPPERS: Final = ("state_dict", "model_state")
-"""Keys under which training programs store the state of the model, next to the state of the optimiser."""
 
-_SHOWN = 5
-"""Names listed in an error; a wrong checkpoint has hundreds."""
+def pretrained(name: str, path: str | Path, **options: Any) -> VideoNetwork:
+    """Build the network of that name for the classes of a checkpoint, with its weights, for evaluation.
 
+    Parameters
+    ----------
+    name : str
+        One of `list_networks`.
+    path : str or Path
+        See `load_weights`.
+    **options
+        Of the network. The number of classes, and the epsilon of normalisations where the names of the checkpoint tell
+        whose it is, are those of the checkpoint unless they are given.
 
-def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read the tensors of a checkpoint file by name: unwrapped, and without a leading ``module.``.
-
-    Only tensors and plain containers are read (``weights_only=True``): a checkpoint cannot run code.
+    Returns
+    -------
+    VideoNetwork
+        In evaluation mode.
 
     Raises
     ------
-    OSError
-        If the file cannot be read.
-    ValueError
-        If it is not a checkpoint, or holds no named tensors.
+    OSError, UnknownNetworkError, ValueError
+        As `create` and `load_weights`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "r3d.pth")
+    ...     torch.save({"state_dict": create("r3d_10", num_classes=7).state_dict()}, path)
+    ...     model = pretrained("r3d_10", path)
+    >>> model.fc.out_features, model.training
+    (7, False)
     """
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"weights {str(path)!r} are not a checkpoint of plain tensors: {reason}") from None
-    state = _unwrapped(loaded)
-    if not state or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
-        raise ValueError(f"weights {str(path)!r} hold no tensors by name; a state_dict is expected")
-    if all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
-    return state
+    state = read_weights(path)
+    with torch.device("meta"):  # names only
+        model = create(name, **options)
+    fitted = fit(state, model.state_dict())
+    classifier = fitted.tensors.get(f"{model.classifier}.weight")
+    if classifier is not None and classifier.ndim > 0:
+        options.setdefault("num_classes", len(classifier))
+    if fitted.convention.norm_eps is not None and _epsilons(model) - {fitted.convention.norm_eps}:
+        options.setdefault("norm_eps", fitted.convention.norm_eps)
+    return load_state(create(name, **options), state, source=path).eval()
 
 
-def _unwrapped(loaded: Any) -> dict[Any, Any]:
-    for wrapper in _WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
-            return dict(loaded[wrapper])
-    return dict(loaded) if isinstance(loaded, Mapping) else {}
-
-
-def load_weights(model: _Model, path: str | Path) -> _Model:
-    """Load a checkpoint file into the model, in place, after checking that names and shapes fit.
+def load_weights(model: _Model, path: str | Path, *, skip: Sequence[str] = ()) -> _Model:
+    """Load a checkpoint file into the model, in place, after checking that names and shapes fit: all of it, or nothing.
 
     Parameters
     ----------
     model : torch.nn.Module
         Unchanged if anything does not fit.
     path : str or Path
-        A state_dict, or a dict that holds one under "state_dict" or "model_state"; names may begin with "module.".
+        See `read_weights`. Names may be those of torchvision, VMZ (PyTorch and Caffe2), ig65m, mmaction2, pytorchvideo
+        and kenshohara for residual networks, of piergiaj and kinetics-i3d for I3D, of DavideA, jfzhang95 and mmaction2
+        for C3D, and of qijiezhao for P3D.
+    skip : sequence of str
+        Shell patterns of names, of the model or the file, that are left out: the model keeps its values there.
 
     Returns
     -------
@@ -72,34 +90,55 @@ def load_weights(model: _Model, path: str | Path) -> _Model:
 
     Raises
     ------
-    OSError, ValueError
-        As `read_weights`; ValueError naming the missing and unexpected names and the shapes that differ.
+    ImportError, OSError, ValueError
+        As `read_weights`; ValueError naming what is missing with the nearest that is there, what is unexpected, and
+        what has another shape.
+
+    Warns
+    -----
+    UserWarning
+        If the names tell that the weights were trained with another epsilon of the normalisations.
     """
-    return load_state(model, read_weights(path), source=path)
+    return load_state(model, read_weights(path), source=path, skip=skip)
 
 
-def load_state(model: _Model, state: Mapping[str, Tensor], *, source: str | Path) -> _Model:
-    """Load tensors by name, as `load_weights` does; ``source`` is where they came from, for the error."""
+def load_state(
+    model: _Model,
+    state: Mapping[str, Tensor | NDArray[Any]],
+    *,
+    source: str | Path = "state",
+    skip: Sequence[str] = (),
+) -> _Model:
+    """Load tensors or arrays by name, as `load_weights` does; ``source`` is where they came from, for the error."""
+    tensors = {
+        name: torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
+        for name, value in state.items()
+    }
     expected = model.state_dict()
-    reshaped = [
-        f"{name} {tuple(state[name].shape)} for {tuple(expected[name].shape)}"
-        for name in expected.keys() & state.keys()
-        if state[name].shape != expected[name].shape
-    ]
-    problems = [
-        _listed("missing", expected.keys() - state.keys()),
-        _listed("unexpected", state.keys() - expected.keys()),
-        _listed("of another shape", reshaped),
-    ]
-    if any(problems):
-        raise ValueError(f"weights {str(source)!r} do not fit the model: {'; '.join(filter(None, problems))}")
-    model.load_state_dict(state)
+    fitted = fit(tensors, expected)
+    classifier = getattr(model, "classifier", None)
+    values = complete(
+        fitted,
+        expected,
+        skip=skip,
+        source=str(source),
+        classifier=classifier if isinstance(classifier, str) else None,
+    )
+    _warn_of_epsilon(model, fitted)
+    model.load_state_dict(values)
     return model
 
 
-def _listed(problem: str, names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    if not ordered:
-        return ""
-    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
-    return f"{len(ordered)} {problem} ({', '.join(ordered[:_SHOWN])}{more})"
+def _epsilons(model: nn.Module) -> set[float]:
+    return {layer.eps for layer in model.modules() if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d)}
+
+
+def _warn_of_epsilon(model: nn.Module, fitted: Fitted) -> None:
+    trained = fitted.convention.norm_eps
+    others = _epsilons(model) - {trained}
+    if trained is not None and others:
+        warnings.warn(
+            f"{fitted.convention.program}'s weights were trained with norm_eps {trained:g}, the model has "
+            f"{', '.join(f'{eps:g}' for eps in sorted(others))}",
+            stacklevel=4,
+        )

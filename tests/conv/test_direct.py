@@ -79,6 +79,22 @@ def test_variants_that_do_not_exist_are_left_out() -> None:
     assert pack_direct(weight, shape) is None
 
 
+def test_variants_read_the_copies_that_there_are() -> None:
+    input_, weight, bias, arguments = operands("3D")
+    shape = arguments.shape(input_.shape, weight.shape, dtype="float32")
+    packed = pack_direct(weight, shape)
+    assert packed is not None
+    variants: dict[str, Any] = direct_variants(input_, weight, bias, shape, packed=packed)
+    assert variants["onednn_prepacked"].func is variants["onednn_prepacked_channels_last"].func is packed.run
+    variants = direct_variants(input_, weight, bias, shape)
+    assert variants["onednn_prepacked"].func is not packed.run
+    input_, weight, shape = empties(2, 2, 4, (4, 4, 4), (2, 2, 2))
+    own = torchs_own(weight, shape)
+    assert own is not None
+    variants = direct_variants(input_, weight, None, shape, packed=own)
+    assert variants["channels_last"].args[1] is own.kept
+
+
 def empties(
     batch: int, channels: int, outputs: int, sizes: tuple[int, ...], taps: tuple[int, ...], **arguments: Any
 ) -> tuple[torch.Tensor, torch.Tensor, ConvShape]:

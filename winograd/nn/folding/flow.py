@@ -79,7 +79,7 @@ def traced_flow(model: nn.Module) -> Flow:
     for node in graph.nodes:
         module = _end(node, modules)
         if isinstance(module, nn.Module):
-            flow.takers.setdefault(module, []).append([_end(user, modules) for user in node.users])
+            flow.takers.setdefault(module, []).append([_end(user, modules) for user in node.users if not _asks(user)])
             flow.givers.setdefault(module, []).extend(_end(giver, modules) for giver in node.all_input_nodes)
     return flow
 
@@ -87,6 +87,13 @@ def traced_flow(model: nn.Module) -> Flow:
 class _Tracer(torch.fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, _FOLLOWED) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _asks(node: torch.fx.Node) -> bool:
+    """Return whether a node asks for a fact of a tensor."""
+    if node.op == "call_method":
+        return node.target in _FACTS
+    return node.target is getattr and node.args[1] in _FACTS
 
 
 def _end(node: torch.fx.Node, modules: Mapping[str, nn.Module]) -> End:

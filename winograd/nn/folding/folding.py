@@ -76,10 +76,13 @@ class Folding:
 
 
 def _given(layer: nn.Module, norm: Norm) -> tuple[Tensor | None, ...] | None:
-    """Return the tensors that are folded, or None where one is no parameter or buffer any more."""
+    """Return the tensors that are folded, or None where one is no parameter or buffer any more.
+
+    With them the number of batches: torch counts no write to statistics while a norm trains, but those to this.
+    """
     try:
         parameters = [module._parameters[name] for module in (layer, norm) for name in ("weight", "bias")]
-        return *parameters, norm._buffers["running_mean"], norm._buffers["running_var"]
+        return *parameters, *(norm._buffers[name] for name in ("running_mean", "running_var", "num_batches_tracked"))
     except KeyError:
         return None
 

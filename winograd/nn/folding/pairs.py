@@ -101,7 +101,7 @@ def _norm_obstacle(flow: Flow, layer: Convolution, norm: Norm) -> str | None:
         return "the norm after it has a forward of its own, or hooks"
     if any(giver is not layer for giver in flow.givers[norm]):
         return "the norm after it takes other inputs, too"
-    if norm.running_mean is None or norm.running_var is None:
+    if any(buffer is None for buffer in (norm.running_mean, norm.running_var, norm.num_batches_tracked)):
         return "the norm after it has no running statistics"
     if isinstance(norm, LazyModuleMixin) or norm.num_features != layer.out_channels:
         return "the norm after it has another number of features, or none yet"

@@ -208,6 +208,8 @@ def test_without_a_working_compiler_layers_run_directly_and_a_warning_says_so(
         (["r3d_10", "--clip", "clip.mp4", "--frames", "9"], 1, "has 16 frames; two clips of 9 need 18"),
         (["c3d", "--clip", "clip.mp4", "--size", "64"], 1, "c3d cannot take clips of 3x16x64x64"),
         (["small", "--clip", "a", "--other-clip", "b", "--batch", "3"], 1, "batch is 3, must be 1 or 2"),
+        (["p3d_63", "--clip", "clip.mp4", "--option", "form=none"], 1, "form is 'none', must be one of official, port"),
+        (["small", "--clip", "clip.mp4", "--option", "width=2.5"], 1, "unexpected keyword argument 'width'"),
     ],
 )
 def test_what_cannot_be_run_ends_in_one_line(
@@ -233,6 +235,7 @@ def test_what_cannot_be_run_ends_in_one_line(
         ["small", "--clip", "clip.mp4", "--tolerance", "small"],
         ["small", "--clip", "clip.mp4", "--repeats", "-1"],
         ["small", "--clip", "clip.mp4", "--batch", "0"],
+        ["small", "--clip", "clip.mp4", "--option", "form"],
         ["small", "--clip", "clip.mp4", "--frames", "0"],
         ["small", "--clip", "clip.mp4", "--dtype", "int8"],
         ["small", "--clip", "clip.mp4", "--threads", "0"],

@@ -56,7 +56,7 @@ def _reported(options: argparse.Namespace) -> int:
         failure = f"{error.filename or 'stdout'}: {error.strerror or error}"
     except KeyboardInterrupt:
         failure = "interrupted"
-    except (MemoryError, RuntimeError, TypeError, ValueError) as error:
+    except (ImportError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         failure = str(error).partition("\n")[0] or type(error).__name__
     progress.end()
     return 0 if failure is None else _failed(failure, status)
@@ -70,6 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     add("network", help="name of a network, such as c3d")
     add("--clip", required=True, metavar="FILE", help="a video; clips are from its first to its last frames")
     add("--other-clip", metavar="FILE", help="a second video, whose first frames are the second clip")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        type=_option,
+        metavar="NAME=VALUE",
+        help="an option of the network, such as form=port; may come several times",
+    )
     add("--weights", metavar="FILE", help="a checkpoint (default: He initialisation, see --seed)")
     add("--seed", type=_integer(0), default=0, help="of the He initialisation (default: 0)")
     add("--batch", type=_integer(1), default=1, help="clips that run at once (default: 1)")
@@ -93,6 +101,18 @@ def _integer(least: int) -> Callable[[str], int]:
     return parsed
 
 
+def _option(text: str) -> tuple[str, int | float | str]:
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals and value):
+        raise argparse.ArgumentTypeError(f"{text[:40]!a} must be NAME=VALUE")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            pass
+    return name, value
+
+
 def _checked_threads(count: int) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if count > cores:
@@ -113,6 +133,7 @@ def _settings(options: argparse.Namespace) -> RunSettings:
         dtype=options.dtype,
         tolerance=options.tolerance,
         repeats=options.repeats,
+        options=tuple(options.option),
     )
 
 
@@ -122,7 +143,7 @@ def _run(options: argparse.Namespace, progress: ProgressLines) -> str | None:
 
     from winograd.running.execute import outlined, run_network
 
-    outlined(options.network)  # an unknown name comes before anything else that is wrong
+    outlined(options.network, **dict(options.option))  # an unknown name comes before anything else that is wrong
     json_path = options.json or f"winograd-{options.network}.json"
     plot_path = options.plot or f"winograd-{options.network}.png"
     checked_targets(json_path, plot_path)
@@ -150,7 +171,7 @@ def _plot(run: NetworkRun, path: str) -> None:
         return
     from winograd.nn.plot import draw_comparison
 
-    write_atomically(path, draw_comparison(run.comparison, f"{run.settings.network}, {run.weights}"))
+    write_atomically(path, draw_comparison(run.comparison, f"{run.title}, {run.weights}"))
     print(f"plot: {path}")
 
 

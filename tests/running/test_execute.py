@@ -80,6 +80,15 @@ def test_a_checkpoint_decides_on_classes_and_normalisations(video: str, tmp_path
     assert len(run.comparison.outputs[0].top) == 3
 
 
+def test_options_of_the_network_are_taken(video: str) -> None:
+    run = run_network(RunSettings("tiny3", video, repeats=0, options=(("num_classes", 2),)))
+    assert len(run.comparison.outputs[0].top) == 2
+    assert run.heading.startswith("tiny3 (num_classes=2), He-initialised weights")
+    assert run.as_dict()["options"] == {"num_classes": 2}
+    with pytest.raises(TypeError, match="depht"):
+        run_network(RunSettings("p3d_63", video, repeats=0, options=(("depht", 63),)))
+
+
 def test_the_same_seed_gives_the_same_figures(video: str) -> None:
     one, same, other = (run_network(RunSettings("tiny3", video, seed=seed, repeats=0)).comparison for seed in (1, 1, 2))
     assert one == same

@@ -14,9 +14,9 @@ from statistics import median
 from torch import Tensor, nn
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.direct import direct_variants
 from winograd.conv.layout import as_channels_last
 from winograd.conv.timing import SCREENING_ROUNDS, fastest, median_ratio, race
+from winograd.conv.variants import direct_variants
 from winograd.nn.comparison import Times
 from winograd.nn.modules import Convolution, PlannedConvolution
 

@@ -7,6 +7,7 @@ clip or no checkpoint, and outputs that are not finite.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from winograd.conv.prediction import default_tolerance
 from winograd.conv.timing import measured_on
 from winograd.networks import create, initialise_he
-from winograd.networks.checkpoints import load_state, read_weights
+from winograd.networks.checkpoints import pretrained
 from winograd.networks.norms import initialise_norms
 from winograd.networks.streams import read_inputs
 from winograd.networks.video_network import VideoNetwork
@@ -43,7 +44,8 @@ def run_network(settings: RunSettings, progress: Progress = lambda _: None) -> N
     ValueError
         If a file is no clip or no checkpoint that fits, the network cannot take the size, or outputs are not finite.
     """
-    outline = outlined(settings.network)
+    options = dict(settings.options)
+    outline = outlined(settings.network, **options)
     shape = input_shape(outline, settings.frames, settings.size)
     check_shape(outline, settings.network, shape)
     progress("frames of the video")
@@ -73,10 +75,10 @@ def run_network(settings: RunSettings, progress: Progress = lambda _: None) -> N
     )
 
 
-def outlined(name: str) -> VideoNetwork:
+def outlined(name: str, **options: Any) -> VideoNetwork:
     """Return the network of that name without memory for its weights: it computes sizes only."""
     with torch.device("meta"):
-        return create(name).eval()
+        return create(name, **options).eval()
 
 
 def input_shape(outline: VideoNetwork, frames: int | None, size: int | None) -> tuple[int, int, int, int]:
@@ -117,16 +119,12 @@ def spelled(shape: Sequence[int]) -> str:
 
 
 def _weighted(settings: RunSettings, outline: VideoNetwork, clips: Tensor) -> tuple[nn.Module, str]:
-    """Return the network and a line on where its weights are from; the outputs of the checkpoint decide on its size."""
-    if settings.weights is None:
-        model = initialise_he(create(settings.network), settings.seed).eval()
-        line = f"He-initialised weights, seed {settings.seed}, not trained"
-        if not any(name.endswith("running_mean") for name, _ in outline.named_buffers()):
-            return model, line
-        return initialise_norms(model, clips[:1]), f"{line}; normalisations from the first clip"
-    state = read_weights(settings.weights)
-    last = state.get(f"{outline.classifier}.weight")
-    classes = {} if last is None or last.ndim == 0 else {"num_classes": len(last)}
-    model = create(settings.network, **classes)
-    load_state(model, state, source=settings.weights)
-    return model.eval(), f"weights from {settings.weights}"
+    """Return the network and a line on where its weights are from; the outputs of a checkpoint decide on its size."""
+    options = dict(settings.options)
+    if settings.weights is not None:
+        return pretrained(settings.network, settings.weights, **options), f"weights from {settings.weights}"
+    model = initialise_he(create(settings.network, **options), settings.seed).eval()
+    line = f"He-initialised weights, seed {settings.seed}, not trained"
+    if not any(name.endswith("running_mean") for name, _ in outline.named_buffers()):
+        return model, line
+    return initialise_norms(model, clips[:1]), f"{line}; normalisations from the first clip"

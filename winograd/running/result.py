@@ -54,6 +54,7 @@ class NetworkRun:
         clips = [asked.pop("clip"), asked.pop("other_clip")]
         return {
             **asked,
+            "options": dict(self.settings.options),
             "clips": [clips[0], clips[1] or clips[0]],
             "input_shape": list(self.input_shape),
             "own_shape": list(self.own_shape),
@@ -68,6 +69,12 @@ class NetworkRun:
         return f"{self.heading}\n\n{self.comparison}"
 
     @property
+    def title(self) -> str:
+        """The name of the network, with the options it was built with."""
+        options = ", ".join(f"{name}={value}" for name, value in self.settings.options)
+        return self.settings.network + (f" ({options})" if options else "")
+
+    @property
     def heading(self) -> str:
         """Lines on what was run, where, and what the figures mean."""
         settings, machine = self.settings, self.machine
@@ -76,7 +83,7 @@ class NetworkRun:
         timed = f"; medians of {settings.repeats} interleaved rounds, times in ms" if settings.repeats else ""
         return "\n".join(
             [
-                f"{settings.network}, {self.weights}",
+                f"{self.title}, {self.weights}",
                 f"{settings.dtype}, clips {shape}{own}, tolerance {self.tolerance:g}",
                 f"{machine['processor']}, {self.threads} threads, torch {machine['torch']}, {machine['date']}{timed}",
                 "errors: relative L2 against float64 direct convolution of the layer's own input; so far: against the "

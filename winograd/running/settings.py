@@ -37,6 +37,8 @@ class RunSettings:
         Predicted error allowed; None takes that of the dtype.
     repeats : int
         Rounds of timing; 0 times nothing.
+    options : tuple of pairs
+        Name and value of options of the network, such as ("form", "port").
 
     Examples
     --------
@@ -59,6 +61,7 @@ class RunSettings:
     dtype: str = "float32"
     tolerance: float | None = None
     repeats: int = 15
+    options: tuple[tuple[str, int | float | str], ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():

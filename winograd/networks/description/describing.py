@@ -71,7 +71,12 @@ def describe(
         raise ValueError(f"batch is {batch}, must be at least 1")
     if not tiles or min(tiles) < 1:
         raise ValueError(f"tiles are {tuple(tiles)}, must be at least one integer, each at least 1")
-    model = _outline(network, options)
+    if isinstance(network, str):
+        model = outline(network, **options)
+    elif options:
+        raise TypeError(f"options {', '.join(options)} are for a name of a network, {type(network).__name__} is built")
+    else:
+        model = _copied(network)
     input = (batch, *(model.input_shape if input_shape is None else input_shape))
     try:
         layers, blocks = record_layers(model, input)
@@ -91,19 +96,21 @@ def describe(
     )
 
 
-def _outline(network: str | VideoNetwork, options: dict[str, Any]) -> VideoNetwork:
-    """Return a network on the meta device, in evaluation mode; one that was given stays as it is."""
-    if isinstance(network, str):
-        with torch.device("meta"):  # sizes only
-            return create(network, **options).eval()
-    if options:
-        raise TypeError(f"options {', '.join(options)} are for a name of a network, {type(network).__name__} is built")
-    held = [*network.named_parameters(), *network.named_buffers()]
-    sizes = {id(tensor): tensor.detach().to("meta") for _, tensor in held}
-    for _, parameter in network.named_parameters():
-        sizes[id(parameter)] = torch.nn.Parameter(sizes[id(parameter)], requires_grad=False)
-    copied: VideoNetwork = deepcopy(network, sizes)
-    return copied.eval()
+def outline(name: str, **options: Any) -> VideoNetwork:
+    """Return the network of that name on the meta device, where it has sizes only, in evaluation mode.
+
+    Parameters and errors are those of `create`.
+    """
+    with torch.device("meta"):
+        return create(name, **options).eval()
+
+
+def _copied(network: VideoNetwork) -> VideoNetwork:
+    """Return a network on the meta device in evaluation mode that is like one that was given; nothing is allocated."""
+    sizes: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in network.buffers()}
+    for parameter in network.parameters():
+        sizes[id(parameter)] = torch.nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
+    return deepcopy(network, sizes).eval()
 
 
 def _first_line(error: RuntimeError) -> str:

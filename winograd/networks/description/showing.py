@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from winograd.accuracy.showing.table import html_table, text_table
+from winograd.accuracy.showing.table import MOST_ROWS, html_table, text_table
 from winograd.networks.description.layer import MOST_OUTPUTS, Layer, Tile
 from winograd.networks.description.record import Description
 
-_KINDS: Final = ("kind", "layers", "parameters", "MACs", "share")
-_TILES: Final = ("tile", "multiplications", "fewer by", "U MiB")
+KINDS: Final = ("kind", "layers", "parameters", "MACs", "share")
+TILE_COLUMNS: Final = ("tile", "multiplications", "fewer by", "U MiB")
 _LAYERS: Final = ("layer", "kind", "what", "input", "output", "parameters", "MMACs", "share")
 
 OVERVIEW: Final = (
@@ -25,9 +25,9 @@ def description_text(description: Description) -> str:
         [
             *headline(description),
             "",
-            text_table(_KINDS, kind_rows(description)),
+            text_table(KINDS, kind_rows(description)),
             "",
-            text_table(_TILES, tile_rows(description)),
+            text_table(TILE_COLUMNS, tile_rows(description)),
             "",
             text_table(layer_header(description), layer_rows(description), left=(0, 1, 2)),
         ]
@@ -35,15 +35,19 @@ def description_text(description: Description) -> str:
 
 
 def description_html(description: Description) -> str:
-    """Return the same as HTML; of many layers, the first ones."""
+    """Return the same as HTML for a notebook; of many layers, the first ones."""
     first, *rest = headline(description)
-    return "".join(
-        [
-            html_table(first, ("figure", ""), [tuple(line.split(": ", 1)) for line in rest]),
-            html_table("Kinds of layers", _KINDS, kind_rows(description)),
-            html_table("Tiles", _TILES, tile_rows(description)),
-            html_table("Layers", layer_header(description), layer_rows(description)),
-        ]
+    figures = html_table(first, ("figure", ""), [tuple(line.split(": ", 1)) for line in rest])
+    return "".join([figures, *html_tables(description, most=MOST_ROWS)])
+
+
+def html_tables(description: Description, most: int | None = None) -> tuple[str, str, str]:
+    """Return the tables of kinds, of tiles and of layers; of many layers the first ones, unless all are wanted."""
+    rows = layer_rows(description)
+    return (
+        html_table("Kinds of layers", KINDS, kind_rows(description)),
+        html_table("Tiles", TILE_COLUMNS, tile_rows(description)),
+        html_table("Layers", layer_header(description), rows, most=len(rows) if most is None else most),
     )
 
 
@@ -58,8 +62,8 @@ def headline(description: Description) -> list[str]:
         f"{description.network}, clips {sizes(clip)}, scores {sizes(scores)}, float32",
         f"parameters: {own.total:,} ({shown}); {own.statistics:,} statistics beside them",
         f"multiply-accumulates: {description.macs:,} ({description.macs / 1e9:.3f} G); normalisations, biases apart",
-        f"memory: weights {_mebibytes(description.weight_bytes)} MiB; clips and activations {alive} MiB at most at a time, "
-        f"{made} MiB made in all",
+        f"memory: weights {_mebibytes(description.weight_bytes)} MiB; clips and activations {alive} MiB at most "
+        f"at a time, {made} MiB made in all",
     ]
 
 

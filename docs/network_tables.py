@@ -7,8 +7,9 @@ writes them into the page anew. Published figures stand here as they were printe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +17,10 @@ from torch import empty, no_grad
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from winograd.artefact import write_atomically
-from winograd.benching.tables import markdown, with_table
+from winograd.benching.tables import with_table
 from winograd.networks.description.describing import describe, outline
 from winograd.networks.description.kinds import LayerKind
+from winograd.networks.description.parameters import Parameters
 from winograd.networks.description.record import Description
 from winograd.networks.description.showing import OVERVIEW, overview_row
 from winograd.networks.registry import list_networks
@@ -103,14 +105,15 @@ TOUCHED: list[tuple[str, dict[str, Any], str]] = [
 """Networks, their options, and "clips" where the part over single frames is left out."""
 
 STRUCTURES = {
-    "conv3d": ("Conv3D", "33.7", "35.6"), "r2plus1d": ("R(2+1)D", "33.7", "36.9"), "cat": ("Proposed-Cat", "32.2", "32.7"),
-    "add": ("Proposed-Add", "16.3", "17.1"), "rank1": ("Rank-1", "13.7", "14.7"), "p3d_a": ("P3D-A", "22.5", "19.5"),
+    "conv3d": ("Conv3D", "33.7", "35.6"), "r2plus1d": ("R(2+1)D", "33.7", "36.9"),
+    "cat": ("Proposed-Cat", "32.2", "32.7"), "add": ("Proposed-Add", "16.3", "17.1"),
+    "rank1": ("Rank-1", "13.7", "14.7"), "p3d_a": ("P3D-A", "22.5", "19.5"),
     "p3d_b": ("P3D-B", "23.5", "20.9"), "p3d_c": ("P3D-C", "22.8", "19.6"),
 }  # fmt: skip
 """Table II of the study of ECO-Lite: its name of the structure, millions of parameters, GFLOPs."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def described(name: str, clip: tuple[int, ...] | None = None, **options: Any) -> Description:
     return describe(name, input_shape=clip, **options)
 
@@ -119,21 +122,34 @@ def overview_table() -> str:
     return markdown(OVERVIEW, [overview_row(described(name)) for name in list_networks()])
 
 
+def counted(row: Published) -> tuple[Parameters, int]:
+    """Return the parameters and the multiply-accumulates for one clip of that size."""
+    one = described(row.network, row.clip, **row.options)
+    return one.parameters, one.macs
+
+
+def markdown(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a table; empty cells are as narrow as they can be."""
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
+    lines.insert(1, "|---" * len(header) + "|")
+    return "\n".join(re.sub(r"(?<=\|) +(?=\|)", " ", line) for line in lines)
+
+
 def published_table() -> str:
     header = ("network", "clip", "parameters", "weights, M", "published", "GMACs", "published", "by")
     return markdown(header, [_published_cells(row) for row in PUBLISHED])
 
 
 def _published_cells(row: Published) -> tuple[str, ...]:
-    one = described(row.network, row.clip, **row.options)
+    parameters, macs = counted(row)
     options = "".join(f", {name} {value}" for name, value in row.options.items())
     return (
         f"`{row.network}`{options}",
         "x".join(map(str, row.clip)),
-        f"{one.parameters.total:,}",
-        f"{one.parameters.weights / 1e6:.3f}",
+        f"{parameters.total:,}",
+        f"{parameters.weights / 1e6:.3f}",
         row.weights,
-        f"{one.macs / 1e9:.3f}",
+        f"{macs / 1e9:.3f}",
         row.gmacs,
         row.source,
     )

@@ -14,7 +14,7 @@ import torch
 
 from winograd.networks.description.parameters import count_parameters
 from winograd.networks.description.record import Description
-from winograd.networks.description.recording import record_layers, record_memory
+from winograd.networks.description.recording import record
 from winograd.networks.registry import create
 from winograd.networks.video_network import VideoNetwork
 
@@ -79,19 +79,18 @@ def describe(
         model = _copied(network)
     input = (batch, *(model.input_shape if input_shape is None else input_shape))
     try:
-        layers, blocks = record_layers(model, input)
-        output, memory = record_memory(model, input)
+        recorded = record(model, input)
     except RuntimeError as error:
         raise ValueError(f"input_shape is {input[1:]}, which the network cannot take: {_first_line(error)}") from None
     return Description(
         network if isinstance(network, str) else type(network).__name__,
         input,
-        output,
+        recorded.output,
         count_parameters(model),
-        layers,
-        blocks,
-        memory.peak_bytes,
-        memory.made_bytes,
+        recorded.layers,
+        recorded.blocks,
+        recorded.peak_bytes,
+        recorded.made_bytes,
         tuple(tiles),
     )
 

@@ -7,7 +7,9 @@ nothing about its time or its error, which plans know.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import prod
+from operator import itemgetter
 from typing import Any, Final
 
 from winograd.algebra.tiling import tile_axes
@@ -87,10 +89,8 @@ class Layer:
         """Return per axis the products of all its tiles, and of one."""
         assert self.shape is not None
         sizes = range(1, MOST_OUTPUTS + 1) if m is None else (m,)
-        return [
-            min((_on_axis(self.shape, axis, size) for size in sizes), key=lambda products: products[0])
-            for axis in range(self.shape.ndim)
-        ]
+        axes = zip(self.shape.sizes, self.shape.taps, self.shape.padding, strict=True)
+        return [min((_on_axis(*axis, size) for size in sizes), key=itemgetter(0)) for axis in axes]
 
     def as_dict(self, tiles: tuple[int, ...]) -> dict[str, Any]:
         """Return all of it, ready for JSON."""
@@ -107,9 +107,9 @@ class Layer:
         }
 
 
-def _on_axis(shape: ConvShape, axis: int, m: int) -> tuple[int, int]:
+@cache
+def _on_axis(size: int, taps: int, padding: tuple[int, int], m: int) -> tuple[int, int]:
     """Return the products of all tiles of an axis, and of one tile; one tap needs no tiles."""
-    taps = shape.taps[axis]
     m = m if taps > 1 else 1
-    tiles = tile_axes(shape.sizes[axis : axis + 1], (m,), (taps,), shape.padding[axis : axis + 1]).count
+    tiles = tile_axes((size,), (m,), (taps,), (padding,)).count
     return tiles * (m + taps - 1), m + taps - 1

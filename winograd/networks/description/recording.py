@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
@@ -57,8 +56,29 @@ class _Call:
     output: tuple[int, ...]
 
 
-def record_layers(model: VideoNetwork, input: tuple[int, ...]) -> tuple[tuple[Layer, ...], tuple[Block, ...]]:
-    """Return the layers that compute or change sizes, and the blocks, in the order of execution.
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What one forward tells.
+
+    Parameters
+    ----------
+    output : tuple of int
+        Sizes of the scores.
+    layers, blocks : tuple
+        What computes or changes sizes, and coarser parts, in the order of execution.
+    peak_bytes, made_bytes : int
+        Of the clips and all tensors of the forward: alive at most at a time, and made in all.
+    """
+
+    output: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    blocks: tuple[Block, ...]
+    peak_bytes: int
+    made_bytes: int
+
+
+def record(model: VideoNetwork, input: tuple[int, ...]) -> Recording:
+    """Return what one forward tells.
 
     Parameters
     ----------
@@ -69,6 +89,7 @@ def record_layers(model: VideoNetwork, input: tuple[int, ...]) -> tuple[tuple[La
     """
     leaves: list[_Call] = []
     parts: list[_Call] = []
+    whole: list[_Call] = []
     names = set(_block_names(model))
     with ExitStack() as cleanup:
         for name, module in model.named_modules():
@@ -76,23 +97,16 @@ def record_layers(model: VideoNetwork, input: tuple[int, ...]) -> tuple[tuple[La
                 cleanup.callback(module.register_forward_hook(_recorder(name, leaves)).remove)
             if name in names:
                 cleanup.callback(module.register_forward_hook(_recorder(name, parts)).remove)
+        cleanup.callback(model.register_forward_hook(_recorder("", whole)).remove)
+        living = cleanup.enter_context(Living([*model.parameters(), *model.buffers()]))
         found = iter(convolutions_of(model, input[0], input[1:]))
     seen: set[str] = set()
     layers = []
     for call in leaves:
         layers.append(_layer(call, found, again=call.name in seen))
         seen.add(call.name)
-    return tuple(layers), tuple(Block(call.name, type(call.module).__name__, call.output) for call in parts)
-
-
-def record_memory(model: VideoNetwork, input: tuple[int, ...]) -> tuple[tuple[int, ...], Living]:
-    """Return the sizes of the scores, and the bytes that the clips and the tensors of a forward take."""
-    living = Living([*model.parameters(), *model.buffers()])
-    clips = torch.empty(input, device="meta")
-    living.count(clips)
-    with torch.no_grad(), living:
-        scores = model(clips)
-    return tuple(scores.shape), living
+    blocks = tuple(Block(call.name, type(call.module).__name__, call.output) for call in parts)
+    return Recording(whole[-1].output, tuple(layers), blocks, living.peak_bytes, living.made_bytes)
 
 
 def _is_leaf(module: nn.Module) -> bool:
@@ -109,11 +123,11 @@ def _block_names(module: nn.Module, prefix: str = "") -> Iterator[str]:
 
 
 def _recorder(name: str, calls: list[_Call]) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-    def record(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if isinstance(output, Tensor):
             calls.append(_Call(name, module, tuple(inputs[0].shape), tuple(output.shape)))
 
-    return record
+    return note
 
 
 def _layer(call: _Call, found: Iterator[NetworkConvolution], *, again: bool) -> Layer:

@@ -67,7 +67,7 @@ docs: $(STAMPS)/check
 	$(BIN)/python -m sphinx -W --keep-going -q -j 2 -b html docs docs/_build/html
 
 clean:
-	rm -rf build dist docs/_build docs/api docs/notebooks .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist docs/_build docs/api docs/networks docs/notebooks .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find winograd tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/python:

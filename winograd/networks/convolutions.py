@@ -15,6 +15,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.shape import ConvShape
@@ -121,7 +122,7 @@ class _ZerosAround(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._padded: dict[int, tuple[Tensor, tuple[int, ...]]] = {}  # the tensors are kept, so that no id comes again
+        self._padded = WeakTensorKeyDictionary()  # tensors may go as they would without this
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -136,13 +137,13 @@ class _ZerosAround(TorchFunctionMode):
     ) -> None:
         around_axes = len(pad) <= 2 * (input.ndim - 2)  # neither channels nor batch
         if mode == "constant" and not value and around_axes and min(pad) >= 0:
-            self._padded[id(output)] = (output, tuple(pad))
+            self._padded[output] = tuple(pad)
 
     def as_padding(self, shape: ConvShape, input: Tensor) -> ConvShape:
         """Return the shape of the same convolution of the tensor without the zeros, if the input is one with them."""
-        if id(input) not in self._padded:
+        if input not in self._padded:
             return shape
-        _, pad = self._padded[id(input)]
+        pad = self._padded[input]
         pairs = list(zip(pad[::2], pad[1::2], strict=True))[::-1]  # torch begins with the last axis
         pairs = [(0, 0)] * (shape.ndim - len(pairs)) + pairs
         own = zip(shape.padding, pairs, strict=True)

@@ -11,16 +11,14 @@ from winograd.conv.arguments import ConvArguments
 from winograd.conv.direct import (
     FUNCTIONS,
     convolve_direct,
-    convolve_packed,
-    direct_variants,
     is_faster_packed,
     is_slow_in_torch,
     is_worth_packing,
-    pack_direct,
-    torchs_own,
 )
 from winograd.conv.layout import torchs_layout
+from winograd.conv.packed import convolve_packed, pack_direct, torchs_own
 from winograd.conv.shape import ConvShape
+from winograd.conv.variants import direct_variants
 
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "3D": ((1, 8, 5, 6, 7), (16, 8, 3, 3, 3), {"padding": 1}),

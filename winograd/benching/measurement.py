@@ -24,11 +24,11 @@ from winograd.benching.verification import (
     measured_errors,
     verified_outputs,
 )
-from winograd.conv.direct import direct_variants
 from winograd.conv.layout import as_channels_last
 from winograd.conv.operator import pack_for_plan, run_plan
 from winograd.conv.plan import Filters, Plan, make_plan
 from winograd.conv.timing import fastest, race
+from winograd.conv.variants import direct_variants
 from winograd.nn.report import spell_plan
 
 if TYPE_CHECKING:

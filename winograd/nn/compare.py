@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from winograd.conv.direct import direct_variants
 from winograd.conv.layout import as_channels_last
 from winograd.conv.plan import DEFAULT_TOLERANCE
 from winograd.conv.timing import fastest, interleaved, median_ratio, race
+from winograd.conv.variants import direct_variants
 from winograd.nn.comparison import Comparison, LayerComparison, OutputComparison
 from winograd.nn.convert import convert_, freeze
 from winograd.nn.modules import Convolution, PlannedConvolution

@@ -55,6 +55,7 @@ from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed
+    from winograd.nn.folding.folding import Folding
 
 Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 
@@ -100,7 +101,8 @@ class PlanInUse:
 class LayerState:
     """What a planned convolution has beyond torch's: its settings, and the plans and transformed weights in use.
 
-    Copies and pickles carry the settings only.
+    Copies and pickles carry the settings only, and what is folded into the layer: ``folding`` is what it computes
+    beside itself, ``folds`` names that, or says why it is nothing; see `winograd.nn.folding`.
 
     Parameters
     ----------
@@ -136,12 +138,16 @@ class LayerState:
         limits_or_default(workspace_cap, filter_cap)  # refuses what are no limits
         self.workspace_cap = workspace_cap
         self.filter_cap = filter_cap
+        self.folding: Folding | None = None
+        self.folds = ""
         self._uses: dict[tuple[Any, ...], PlanInUse] = {}
         self._own = Decisions()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        caps = (self.workspace_cap, self.filter_cap)
-        return type(self), (self.tolerance, self.algorithm, self.original, self.filters, *caps, self.tuning)
+        settings = (self.tolerance, self.algorithm, self.original, self.filters)
+        more = (self.workspace_cap, self.filter_cap, self.tuning)
+        # The modules of a folding refer to it in turn, so that it is filled in when all of them are there.
+        return type(self), (*settings, *more), {"folding": self.folding, "folds": self.folds}
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -184,11 +190,25 @@ class LayerState:
         self._forget()
 
     def convolve(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
-        """Convolve with the stride, dilation and groups of the layer, by the plan for this shape."""
+        """Convolve with the stride, dilation and groups of the layer, by the plan for this shape.
+
+        What is folded into the layer is computed, too, unless it is to compute itself in this call.
+        """
         if not are_tensors(input, weight, bias) or not are_strided(input, weight, bias):
             return _torch_own(layer, input, weight, bias, padding)
+        frozen, folding = self.filters is Filters.FROZEN, self.folding
+        folded = None if folding is None else folding.find(layer, weight, bias)
+        if folding is None or folded is None:
+            return self._convolve(layer, input, weight, bias, padding, frozen and is_watched(layer, weight))
+        watched = frozen and (folded[0] is not weight or is_watched(layer, weight))
+        output = self._convolve(layer, input, *folded, padding, watched)
+        return folding.hand_on(output.relu_() if folding.relu is not None else output)
+
+    def _convolve(
+        self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any, watched: bool
+    ) -> Tensor:
+        """Convolve by plan; a watched weight does not change unseen, and may be kept transformed."""
         geometry = as_tuples((layer.stride, padding, layer.dilation, layer.groups))
-        watched = self.filters is Filters.FROZEN and is_watched(layer, weight)
         filters = Filters.FROZEN if watched else Filters.LIVE
         if filters is not self.filters:
             self._drop_packed()

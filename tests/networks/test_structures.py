@@ -66,3 +66,10 @@ def test_steps_of_one_are_read_alike() -> None:
     grid = STRUCTURES["cat"].unit(cubes("grid"), 3, 6, 1).eval()
     grid.load_state_dict(unit.state_dict())
     torch.testing.assert_close(unit(x), grid(x))
+
+
+def test_frames_of_odd_sizes_are_refused_by_the_flat_step_only() -> None:
+    x = torch.randn(1, 3, 4, 7, 7)
+    with pytest.raises(ValueError, match=r'frames are 7 x 7: .* sampling="grid" takes any'):
+        STRUCTURES["add"].unit(cubes(), 3, 6, 2)(x)
+    assert STRUCTURES["add"].unit(cubes("grid"), 3, 6, 2)(x).shape == (1, 6, 2, 4, 4)

@@ -105,6 +105,12 @@ class Parallel(nn.Module):
     the 3x1 goes on by ``step`` frames and by ``step**2`` places of the flat frame, which the paper takes for a step in
     height and in width. It is not: where ``step**2`` divides the width, it keeps every row and every ``step**2``-th
     column. ``sampling="flat"`` does what is written, ``"grid"`` what is meant; weights and counts are the same.
+    The flat step leaves as many places as the other branch has where ``step`` divides height and width.
+
+    Raises
+    ------
+    ValueError
+        On the flat step of a frame that leaves another number of places.
     """
 
     def __init__(self, builders: Builders, channels: int, width: int, step: int, *, concatenated: bool) -> None:
@@ -119,6 +125,12 @@ class Parallel(nn.Module):
         """Return features of shape (N, K, T / step, H / step, W / step) from (N, C, T, H, W)."""
         frames = self.space(x.transpose(1, 2).flatten(0, 1)).unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
         sizes = frames.shape[3:]
+        if self.flat and -(-x.shape[3] * x.shape[4] // self.step**2) != sizes.numel():
+            raise ValueError(
+                f"frames are {x.shape[3]} x {x.shape[4]}: a step of {self.step**2} along the flat frame leaves as many "
+                f"places as one of {self.step} in height and width only of sizes that {self.step} divides; "
+                'sampling="grid" takes any'
+            )
         seen = x if self.flat else x[..., :: self.step, :: self.step]
         branches = self.steps(frames.flatten(3)), self.time(seen.flatten(3))
         joined = torch.cat(branches, dim=1) if self.concatenated else branches[0] + branches[1]

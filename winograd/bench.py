@@ -205,7 +205,7 @@ def _measured(
     found: list[_Measured] = []
     try:
         for measured in measurements:
-            found.append(measured)  # noqa: PERF402 (what was found before an error is kept)
+            found.append(measured)
     except KeyboardInterrupt:
         why = "interrupted"
     except (AboveToleranceError, MemoryError, RuntimeError) as error:  # a compiler may be missing, or memory

@@ -13,14 +13,15 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from winograd.benching.networks.folding import folded_copy
 from winograd.benching.networks.result import Costs, NetworkTimes, Run
 from winograd.benching.networks.rivals import Form, Forms, Rival, compiled_forms, direct_forms, our_forms
 from winograd.benching.verification import AboveToleranceError
 from winograd.conv.timing import fastest, race
 from winograd.networks import create, initialise_he
 from winograd.nn.compare import relative_l2
+from winograd.nn.folding.plain import fold_norms
 
 _WHOLE: Final = 10.0
 """The error of a whole network that is allowed, in tolerances of a layer: 1e-4 with the default of 1e-5."""
@@ -90,7 +91,8 @@ def measure_network(
 ) -> NetworkTimes:
     """Verify and time a network in evaluation mode; see `measure_whole`."""
     progress("folding")
-    folded, count = folded_copy(model, clip)
+    folded = fold_norms(model, example=clip)
+    count = _norms(model) - _norms(folded)
     rivals = _rivals(model, folded if count else None, clip, tolerance, compiled=compiled)
     progress("verifying" + (", after compiling" if compiled else ""))
     errors = _verified(name, rivals, _exact_scores(model, clip), tolerance)
@@ -107,17 +109,21 @@ def measure_network(
 def _rivals(
     model: nn.Module, folded: nn.Module | None, clip: Tensor, tolerance: float, *, compiled: bool
 ) -> dict[Rival, Forms]:
-    """Return all forms; without batch norm there are no folded ones."""
+    """Return all forms; without batch norm torch's own has no folded ones, and ours folds ReLUs only."""
     rivals: dict[Rival, Forms] = {
         Rival.DIRECT: direct_forms(model, clip),
         Rival.OURS: our_forms(model, clip, tolerance),
+        Rival.OURS_FOLDED: our_forms(model, clip, tolerance, fold="all"),
     }
     if folded is not None:
         rivals[Rival.DIRECT_FOLDED] = direct_forms(folded, clip)
-        rivals[Rival.OURS_FOLDED] = our_forms(folded, clip, tolerance)
     if compiled:
         rivals[Rival.COMPILED] = compiled_forms(model, clip)
     return rivals
+
+
+def _norms(model: nn.Module) -> int:
+    return sum(isinstance(module, _BatchNorm) for module in model.modules())
 
 
 def _exact_scores(model: nn.Module, clip: Tensor) -> Tensor:
@@ -145,8 +151,7 @@ def _verified(
 
 def _costs(model: nn.Module, rivals: Mapping[Rival, Forms], runs: Mapping[Rival, Run]) -> Costs:
     """Return what ours, in its fastest form, holds beside the weights, and how many convolutions Winograd computes."""
-    rival = Rival.OURS_FOLDED if Rival.OURS_FOLDED in runs else Rival.OURS
-    form: Form = rivals[rival][runs[rival].layout]
+    form: Form = rivals[Rival.OURS_FOLDED][runs[Rival.OURS_FOLDED].layout]
     assert form.report is not None
     states = [layer.state for layer in form.report.layers if layer.state is not None]
     plans = list(chain.from_iterable(state.plans for state in states))

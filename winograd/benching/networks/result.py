@@ -17,7 +17,6 @@ PAIRS: Final = {
     "unfolded": (Rival.DIRECT, Rival.OURS),
     "folded": (Rival.DIRECT_FOLDED, Rival.OURS_FOLDED),
     "compiled": (Rival.COMPILED, Rival.OURS_FOLDED),
-    "compiled_without_norms": (Rival.COMPILED, Rival.OURS),
 }
 """Who is compared with whom: batch norm is folded on both sides or on neither, and torch.compile folds by itself."""
 
@@ -79,7 +78,7 @@ class NetworkTimes:
     input : tuple of int
         (N, C, frames, height, width).
     folded_norms : int
-        Batch norms that were folded; without any there are no folded forms.
+        Batch norms that were folded; without any torch's own has no folded form, and the other one stands for it.
     runs : mapping of Rival to Run
         Eager torch and ours always.
     costs : Costs
@@ -101,15 +100,12 @@ class NetworkTimes:
         >>> NetworkTimes("made_up", (1, 3, 4, 8, 8), 0, runs, Costs(1, 1, 8, 8, 8)).ratios
         {'unfolded': Ratio(value=3.0, low=3.0, high=3.0)}
         """
-        found = {
-            name: Rounds(self.runs[theirs].milliseconds, self.runs[ours].milliseconds).ratio
+        runs = {Rival.DIRECT_FOLDED: self.runs[Rival.DIRECT], **self.runs}  # without norms there is nothing to fold
+        return {
+            name: Rounds(runs[theirs].milliseconds, runs[ours].milliseconds).ratio
             for name, (theirs, ours) in PAIRS.items()
-            if theirs in self.runs and ours in self.runs
+            if theirs in runs and ours in runs
         }
-        without_norms = found.pop("compiled_without_norms", None)
-        if without_norms is not None:
-            found.setdefault("compiled", without_norms)
-        return found
 
     def as_dict(self) -> dict[str, Any]:
         """Return all figures under their names, ready for JSON."""

@@ -17,11 +17,15 @@ from torch import Tensor, nn
 
 from winograd.conv.layout import FORMATS, as_channels_last
 from winograd.nn.convert import convert_, freeze
+from winograd.nn.folding.pairs import FoldName
 from winograd.nn.report import ConversionReport
 
 
 class Rival(Enum):
-    """Who computes the network; folded means that batch norms are folded into the convolutions before them."""
+    """Who computes the network; folded means that batch norms are folded into the convolutions before them.
+
+    Ours folds the ReLUs behind convolutions at the same time, as torch.compile does.
+    """
 
     DIRECT = "direct"
     DIRECT_FOLDED = "direct_folded"
@@ -67,13 +71,13 @@ def direct_forms(model: nn.Module, clip: Tensor) -> dict[str, Form]:
     return {name: Form(*_laid_out(name, model, clip)) for name in FORMAT_NAMES}
 
 
-def our_forms(model: nn.Module, clip: Tensor, tolerance: float) -> dict[str, Form]:
-    """Return the network converted and frozen, in both memory formats."""
+def our_forms(model: nn.Module, clip: Tensor, tolerance: float, *, fold: FoldName | None = None) -> dict[str, Form]:
+    """Return the network converted and frozen, in both memory formats; ``fold`` is as in `winograd.freeze`."""
     forms = {}
     for name in FORMAT_NAMES:
         twin, own_clip = _laid_out(name, model, clip)
         report = convert_(twin, tolerance=tolerance)
-        forms[name] = Form(freeze(twin), own_clip, report)
+        forms[name] = Form(freeze(twin, fold=fold, example=own_clip), own_clip, report)
     return forms
 
 

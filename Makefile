@@ -42,7 +42,7 @@ bench: $(STAMPS)/bench
 
 bench-whole: $(STAMPS)/bench
 	PYTHON=$(BIN)/python sh benchmarks/whole.sh benchmarks/results
-	$(BIN)/python benchmarks/tables.py --pages benchmarks/results/bench_*.json benchmarks/results/training.json
+	$(BIN)/python benchmarks/tables.py --pages benchmarks/results/bench_*.json benchmarks/results/networks_*.json benchmarks/results/training.json
 
 study: $(STAMPS)/test
 	@mkdir -p build

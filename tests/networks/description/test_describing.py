@@ -176,6 +176,25 @@ def test_stages_go_from_the_clip_to_the_scores() -> None:
     assert folded.sizes == (32, 16, 121, 121)  # frames in the batch are time
 
 
+SHAPES = {
+    "c3d": "3x16x112x112 64x16x112x112 64x16x56x56 128x16x56x56 128x8x28x28 256x8x28x28 256x4x14x14 512x4x14x14 "
+    "512x2x7x7 512x2x7x7 512x1x4x4 4096 400",
+    "r3d_18": "3x16x112x112 64x16x56x56 128x8x28x28 256x4x14x14 512x2x7x7 512 400",
+    "mc3_18": "3x16x112x112 64x16x56x56 128x16x28x28 256x16x14x14 512x16x7x7 512 400",
+    "r2d_18": "3x16x112x112 64x1x56x56 128x1x28x28 256x1x14x14 512x1x7x7 512 400",
+    "r2plus1d_18": "3x16x112x112 45x16x56x56 64x16x56x56 128x8x28x28 256x4x14x14 512x2x7x7 512 400",
+    "ir_csn_50": "3x8x224x224 64x8x112x112 64x8x56x56 256x8x56x56 512x4x28x28 1024x2x14x14 2048x1x7x7 2048 400",
+    "i3d_rgb": "3x64x224x224 64x32x112x112 64x32x56x56 64x32x56x56 192x32x56x56 192x32x28x28 256x32x28x28 480x32x28x28 "
+    "480x16x14x14 512x16x14x14 528x16x14x14 832x16x14x14 832x8x7x7 832x8x7x7 1024x8x7x7 1024x7x1x1 400x7x1x1",
+}
+"""Channels, time, height and width as the papers and ports have them."""
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_features_have_the_sizes_of_the_literature(name: str) -> None:
+    assert " ".join(stage.label for stage in stages(described(name))) == SHAPES[name]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_picture_is_a_document_with_every_stage(name: str) -> None:
     text = picture_svg(described(name))

@@ -87,6 +87,18 @@ def test_a_converted_network_is_the_same_in_numbers() -> None:
     )
 
 
+def test_any_network_is_described_for_sizes_that_are_given() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 4, 1)
+    )
+    one = describe(model, batch=2, input_shape=(3, 10, 12))
+    assert (one.network, one.output, one.macs) == ("Sequential", (2, 4, 5, 6), 2 * (120 * 27 * 8 + 30 * 32))
+    assert [layer.kind.value for layer in one.layers] == ["1x3x3", "pooling", "1x1x1"]
+    assert picture_svg(one).count("<g>") == 4
+    with pytest.raises(ValueError, match="input_shape is None, must be given for Sequential"):
+        describe(model)
+
+
 def test_batch_and_clips_of_other_sizes() -> None:
     one, two = described("c3d"), describe("c3d", batch=2)
     assert (two.macs, two.peak_bytes) == (2 * one.macs, 2 * one.peak_bytes)

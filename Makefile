@@ -10,7 +10,7 @@ CLIP   := examples/clips/bigbuckbunny.mp4
 
 EXTRAS_demo  := torch,video,plot
 EXTRAS_bench := torch,bench,plot
-EXTRAS_test  := torch,triton,video,plot,search,dask,test
+EXTRAS_test  := torch,triton,video,plot,checkpoints,search,dask,test
 EXTRAS_check := $(EXTRAS_test),notebooks,docs,dev
 
 .PHONY: help demo test check lint bench bench-whole study catalogue docs clean
@@ -42,7 +42,7 @@ bench: $(STAMPS)/bench
 
 bench-whole: $(STAMPS)/bench
 	PYTHON=$(BIN)/python sh benchmarks/whole.sh benchmarks/results
-	$(BIN)/python benchmarks/tables.py --pages benchmarks/results/bench_*.json benchmarks/results/training.json
+	$(BIN)/python benchmarks/tables.py --pages benchmarks/results/bench_*.json benchmarks/results/networks_*.json benchmarks/results/training.json
 
 study: $(STAMPS)/test
 	@mkdir -p build
@@ -64,7 +64,7 @@ lint: $(STAMPS)/check
 	$(BIN)/lint-imports
 
 docs: $(STAMPS)/check
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -j 2 -b html docs docs/_build/html
 
 clean:
 	rm -rf build dist docs/_build docs/api docs/networks docs/notebooks .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

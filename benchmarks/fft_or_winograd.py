@@ -35,7 +35,6 @@ from winograd.benching.suites import make_suite
 from winograd.benching.surroundings import speed_variables
 from winograd.benching.verification import float64_reference, measured_errors
 from winograd.conv import roofline
-from winograd.conv.direct import direct_variants
 from winograd.conv.fft import FftForm, FftTile, fft_convolution
 from winograd.conv.layout import as_channels_last
 from winograd.conv.native import NativeConvolution, native_convolution
@@ -44,6 +43,7 @@ from winograd.conv.plan import Filters, Plan, make_plan
 from winograd.conv.schedule import Schedule, schedules
 from winograd.conv.shape import ConvShape
 from winograd.conv.timing import fastest, interleaved, measured_on
+from winograd.conv.variants import direct_variants
 from winograd.nn.report import spell_plan
 from winograd.nn.table import scientific, text_table
 

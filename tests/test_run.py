@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from tests.videos import greys, write_video
 from winograd import run
 from winograd.networks import VideoNetwork, initialise_he, registry
-from winograd.nn import compare as compare_module
+from winograd.nn.compare import compare
 from winograd.nn.comparison import Comparison
+from winograd.running import execute, progress
 
 
 class Small(VideoNetwork):
@@ -37,6 +38,7 @@ class Small(VideoNetwork):
 @pytest.fixture(autouse=True)
 def small_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(registry._BUILDERS, "small", Small)
+    monkeypatch.setattr(progress, "_PAUSE", float("inf"))  # what a slow machine says meanwhile is no error
     monkeypatch.chdir(tmp_path)
 
 
@@ -59,7 +61,14 @@ def test_a_run_prints_the_table_and_writes_json_and_plot(
 ) -> None:
     assert run.main(["small", "--clip", video, "--repeats", "1", "--seed", "7"]) == 0
     out = capsys.readouterr().out
-    for words in ("He-initialised weights, seed 7, not trained", "conv2", "stack (conv2)", "whole network", "top 5 of"):
+    for words in (
+        "He-initialised weights, seed 7, not trained",
+        "conv2",
+        "stack (conv2)",
+        "whole network",
+        "so far",
+        "top 5 of",
+    ):
         assert words in out
     assert not re.search("class|recognis|predict(s|ion)", out)
     table = json.loads((tmp_path / "winograd-small.json").read_text())
@@ -68,6 +77,21 @@ def test_a_run_prints_the_table_and_writes_json_and_plot(
     assert [layer["layer"] for layer in table["layers"]] == ["conv1", "conv2"]
     assert table["outputs"][0]["agreement"] == "order"
     assert 0 < table["layers"][1]["measured_error"] <= 3e-6
+    assert (tmp_path / "winograd-small.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_is_timed_for_zero_repeats_and_sizes_can_be_reduced(
+    video: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["small", "--clip", video, "--repeats", "0", "--frames", "4", "--size", "24", "--batch", "2"]
+    assert run.main([*arguments, "--dtype", "bfloat16"]) == 0
+    out = capsys.readouterr().out
+    assert "bfloat16, clips 2x3x4x24x24 (its own size: 3x8x32x32), tolerance 1e-05" in out
+    assert "ratio" not in out
+    table = json.loads((tmp_path / "winograd-small.json").read_text())
+    assert table["times"] is None
+    assert table["layers"][0]["input"] == [2, 3, 4, 24, 24]
+    assert table["input_shape"] == [3, 4, 24, 24]
     assert (tmp_path / "winograd-small.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -85,7 +109,7 @@ def test_weights_and_a_second_clip_from_files(video: str, tmp_path: Path, capsys
 @pytest.fixture(scope="module")
 def comparison() -> Comparison:
     clips = torch.randn(2, *Small.input_shape, generator=torch.Generator().manual_seed(0))
-    return compare_module.compare(initialise_he(Small(), 0).eval(), clips, repeats=1, stack=Small.stack)
+    return compare(initialise_he(Small(), 0).eval(), clips, repeats=1, stack=Small.stack)
 
 
 def with_errors(comparison: Comparison, *errors: float) -> Comparison:
@@ -102,7 +126,7 @@ def test_a_layer_above_the_tolerance_ends_with_exit_1_after_the_table(
     comparison = replace(comparison, layers=(direct, comparison.layers[1]))
     for error, status in ((1e-5, 0), (2e-5, 1)):
         found = with_errors(comparison, 1.0, error)
-        monkeypatch.setattr(compare_module, "compare", lambda *_, found=found, **__: found)
+        monkeypatch.setattr(execute, "compare", lambda *_, found=found, **__: found)
         assert run.main(["small", "--clip", video]) == status
         captured = capsys.readouterr()
         line = "python -m winograd.run: measured errors above the tolerance 1.0e-05: conv2 2.0e-05\n"
@@ -116,7 +140,7 @@ def test_a_layer_that_is_not_finite_ends_in_one_line(
     error: float, comparison: Comparison, video: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(compare_module, "compare", lambda *_, **__: with_errors(comparison, 1e-7, error))
+    monkeypatch.setattr(execute, "compare", lambda *_, **__: with_errors(comparison, 1e-7, error))
     assert run.main(["small", "--clip", video]) == 1
     assert "outputs of conv2 are not finite" in one_line(capsys)
     assert not list(Path().glob("*.json"))
@@ -181,6 +205,11 @@ def test_without_a_working_compiler_layers_run_directly_and_a_warning_says_so(
             "nowhere/a.json: its directory does not exist",
         ),
         (["small", "--clip", "clip.mp4", "--plot", "."], 1, ".: is a directory"),
+        (["r3d_10", "--clip", "clip.mp4", "--frames", "9"], 1, "has 16 frames; two clips of 9 need 18"),
+        (["c3d", "--clip", "clip.mp4", "--size", "64"], 1, "c3d cannot take clips of 3x16x64x64"),
+        (["small", "--clip", "a", "--other-clip", "b", "--batch", "3"], 1, "batch is 3, must be 1 or 2"),
+        (["p3d_63", "--clip", "clip.mp4", "--option", "form=none"], 1, "form is 'none', must be one of official, port"),
+        (["small", "--clip", "clip.mp4", "--option", "width=2.5"], 1, "unexpected keyword argument 'width'"),
     ],
 )
 def test_what_cannot_be_run_ends_in_one_line(
@@ -204,7 +233,11 @@ def test_what_cannot_be_run_ends_in_one_line(
         ["small", "--clip", "clip.mp4", "--tolerance", "0"],
         ["small", "--clip", "clip.mp4", "--tolerance", "nan"],
         ["small", "--clip", "clip.mp4", "--tolerance", "small"],
-        ["small", "--clip", "clip.mp4", "--repeats", "0"],
+        ["small", "--clip", "clip.mp4", "--repeats", "-1"],
+        ["small", "--clip", "clip.mp4", "--batch", "0"],
+        ["small", "--clip", "clip.mp4", "--option", "form"],
+        ["small", "--clip", "clip.mp4", "--frames", "0"],
+        ["small", "--clip", "clip.mp4", "--dtype", "int8"],
         ["small", "--clip", "clip.mp4", "--threads", "0"],
         ["small", "--clip", "clip.mp4", "--seed", "-1"],
         ["small", "--clip", "clip.mp4", "--seed", "9" * 30],
@@ -257,6 +290,6 @@ def test_help_needs_no_torch() -> None:
 def test_what_cannot_be_meant_is_refused_before_anything_runs(
     option: str, value: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare_module, "compare", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setattr(execute, "compare", lambda *_, **__: pytest.fail("it ran"))
     assert run.main(["c3d", "--clip", "examples/clips/bigbuckbunny.mp4", option, value]) == 1
     assert message in capsys.readouterr().err

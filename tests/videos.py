@@ -22,3 +22,13 @@ def write_video(path: Path, pictures: list[np.ndarray]) -> Path:
 
 def greys(levels: list[int], height: int = 48, width: int = 64) -> list[np.ndarray]:
     return [np.full((height, width, 3), level, np.uint8) for level in levels]
+
+
+def waves(frames: int, step: float = 2.0, side: int = 48) -> list[np.ndarray]:
+    """Return pictures of a pattern that moves to the right by so many pixels each, and changes its contrast slowly."""
+    rows, columns = np.mgrid[0:side, 0:side]
+    pictures = []
+    for frame in range(frames):
+        wave = (60 - frame) * np.sin(0.35 * (columns - step * frame)) + 50 * np.sin(0.3 * rows)
+        pictures.append(np.repeat((127 + wave)[..., None], 3, axis=2).astype(np.uint8))
+    return pictures

@@ -1,4 +1,4 @@
-"""``python -m winograd.run``: a 3D network on a real clip, directly and converted: speed and error of every layer.
+"""``python -m winograd.run``: a 3D network on a real clip, directly and converted: error and speed of every layer.
 
 In: the name of a network and a video file. Out: a table on stdout, the same as JSON, and a plot; progress on stderr.
 Refused, in one line: unknown networks and bad options (exit 2); unreadable files, missing extras (exit 1).
@@ -13,21 +13,17 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from math import isfinite
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from winograd.arguments import positive
 from winograd.artefact import checked_targets, write_atomically
+from winograd.running.progress import ProgressLines
+from winograd.running.settings import DTYPES, RunSettings
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from winograd.nn.comparison import LayerComparison
+    from winograd.running.result import NetworkRun
 
 _PROGRAM: Final = "python -m winograd.run"
-
-_NO_KERNEL: Final = "no native kernel"
-"""How the reason of a plan begins that lacks a compiler only."""
 
 _EXTRAS: Final = {"torch": "torch", "av": "video", "matplotlib": "plot"}
 """Modules needed here, and the extras that install them."""
@@ -48,39 +44,51 @@ def _reported(options: argparse.Namespace) -> int:
     """Run, and turn what a user can meet into one line and an exit status."""
     from winograd.networks.registry import UnknownNetworkError
 
+    progress = ProgressLines(sys.stderr, _PROGRAM)
+    status = 1
     try:
-        excess = _run(options)
+        failure = _run(options, progress)
     except UnknownNetworkError as error:
-        return _failed(str(error), status=2)
+        failure, status = str(error), 2
     except BrokenPipeError:  # whoever reads stdout has seen enough
         return 1
     except OSError as error:
-        return _failed(f"{error.filename or 'stdout'}: {error.strerror or error}")
+        failure = f"{error.filename or 'stdout'}: {error.strerror or error}"
     except KeyboardInterrupt:
-        return _failed("interrupted")
-    except (MemoryError, RuntimeError, TypeError, ValueError) as error:
-        return _failed(str(error).partition("\n")[0] or type(error).__name__)
-    return 0 if excess is None else _failed(excess)
+        failure = "interrupted"
+    except (ImportError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        failure = str(error).partition("\n")[0] or type(error).__name__
+    progress.end()
+    return 0 if failure is None else _failed(failure, status)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_PROGRAM, description="Run a 3D network on a video clip, directly and converted.", allow_abbrev=False
     )
-    parser.add_argument("network", help="name of a network, such as c3d")
-    parser.add_argument("--clip", required=True, metavar="FILE", help="a video; its first and last frames are compared")
-    parser.add_argument("--other-clip", metavar="FILE", help="a second video, whose first frames are the second clip")
-    parser.add_argument("--weights", metavar="FILE", help="a checkpoint (default: He initialisation, see --seed)")
-    parser.add_argument("--seed", type=_integer(0), default=0, help="of the He initialisation (default: 0)")
-    parser.add_argument("--tolerance", type=positive, default=1e-5, help="predicted error allowed (default: 1e-5)")
-    parser.add_argument(
-        "--threads",
-        type=_integer(1),
-        help="threads, at most one per core (default: what torch uses)",
+    add = parser.add_argument
+    add("network", help="name of a network, such as c3d")
+    add("--clip", required=True, metavar="FILE", help="a video; clips are from its first to its last frames")
+    add("--other-clip", metavar="FILE", help="a second video, whose first frames are the second clip")
+    add(
+        "--option",
+        action="append",
+        default=[],
+        type=_option,
+        metavar="NAME=VALUE",
+        help="an option of the network, such as form=port; may come several times",
     )
-    parser.add_argument("--repeats", type=_integer(1), default=15, help="rounds of timing (default: 15)")
-    parser.add_argument("--json", metavar="FILE", help="the table as JSON (default: winograd-NETWORK.json)")
-    parser.add_argument("--plot", metavar="FILE", help="the plot as PNG (default: winograd-NETWORK.png)")
+    add("--weights", metavar="FILE", help="a checkpoint (default: He initialisation, see --seed)")
+    add("--seed", type=_integer(0), default=0, help="of the He initialisation (default: 0)")
+    add("--batch", type=_integer(1), default=1, help="clips that run at once (default: 1)")
+    add("--frames", type=_integer(1), help="frames of a clip (default: those of the network)")
+    add("--size", type=_integer(1), help="height and width of a clip (default: those of the network)")
+    add("--dtype", choices=DTYPES, default="float32", help="of weights and clips (default: float32)")
+    add("--tolerance", type=positive, help="predicted error allowed (default: 1e-5; 1.9e-14 with float64)")
+    add("--threads", type=_integer(1), help="threads, at most one per core (default: what torch uses)")
+    add("--repeats", type=_integer(0), default=15, help="rounds of timing, 0 for none (default: 15)")
+    add("--json", metavar="FILE", help="the table as JSON (default: winograd-NETWORK.json)")
+    add("--plot", metavar="FILE", help="the plot as PNG (default: winograd-NETWORK.png)")
     return parser
 
 
@@ -93,6 +101,18 @@ def _integer(least: int) -> Callable[[str], int]:
     return parsed
 
 
+def _option(text: str) -> tuple[str, int | float | str]:
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals and value):
+        raise argparse.ArgumentTypeError(f"{text[:40]!a} must be NAME=VALUE")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            pass
+    return name, value
+
+
 def _checked_threads(count: int) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if count > cores:
@@ -100,16 +120,30 @@ def _checked_threads(count: int) -> int:
     return count
 
 
-def _run(options: argparse.Namespace) -> str | None:
+def _settings(options: argparse.Namespace) -> RunSettings:
+    return RunSettings(
+        network=options.network,
+        clip=options.clip,
+        other_clip=options.other_clip,
+        weights=options.weights,
+        seed=options.seed,
+        batch=options.batch,
+        frames=options.frames,
+        size=options.size,
+        dtype=options.dtype,
+        tolerance=options.tolerance,
+        repeats=options.repeats,
+        options=tuple(options.option),
+    )
+
+
+def _run(options: argparse.Namespace, progress: ProgressLines) -> str | None:
     """Compare, print and write; return what is wrong with the errors that were measured, or None."""
     import torch
 
-    from winograd.conv.timing import measured_on
-    from winograd.networks import create
-    from winograd.nn.compare import compare
+    from winograd.running.execute import outlined, run_network
 
-    with torch.device("meta"):  # sizes only
-        outline = create(options.network)
+    outlined(options.network, **dict(options.option))  # an unknown name comes before anything else that is wrong
     json_path = options.json or f"winograd-{options.network}.json"
     plot_path = options.plot or f"winograd-{options.network}.png"
     checked_targets(json_path, plot_path)
@@ -117,97 +151,28 @@ def _run(options: argparse.Namespace) -> str | None:
         raise ValueError(f"argument --plot: {plot_path}, must end in .png")
     if options.threads:
         torch.set_num_threads(_checked_threads(options.threads))
-    clips = _read_clips(options, outline.input_shape)
-    model, weights = _model(options, outline.classifier)
-    comparison = compare(
-        model, clips, tolerance=options.tolerance, repeats=options.repeats, stack=outline.stack, progress=_progress
-    )
-    _check_finite(comparison.layers)
-    settings = {
-        "network": options.network,
-        "clips": [options.clip, options.other_clip or options.clip],
-        "weights": weights,
-        "seed": options.seed,
-        "tolerance": options.tolerance,
-        "repeats": options.repeats,
-        "threads": torch.get_num_threads(),
-        "batch": 1,
-        "machine": measured_on(),
-    }
-    for reason in dict.fromkeys(layer.reason for layer in comparison.layers if layer.reason.startswith(_NO_KERNEL)):
-        without = [layer.layer for layer in comparison.layers if layer.reason == reason]
-        _progress(f"warning: {', '.join(without)} run directly: {reason}")
-    print(_heading(settings))
-    print(comparison)
-    text = json.dumps({**settings, **comparison.as_dict()}, indent=2, allow_nan=False) + "\n"
+    run = run_network(_settings(options), progress)
+    progress.end()
+    if run.not_finite:
+        raise ValueError(f"outputs of {', '.join(run.not_finite)} are not finite; check the weights and the clip")
+    for warning in run.warnings:
+        print(f"{_PROGRAM}: warning: {warning}", file=sys.stderr)
+    print(run)
+    text = json.dumps(run.as_dict(), indent=2, allow_nan=False) + "\n"
     write_atomically(json_path, text.encode())
     print(f"table as JSON: {json_path}")
-    if _installed("matplotlib"):
-        from winograd.nn.plot import draw_comparison
+    _plot(run, plot_path)
+    return run.excess
 
-        write_atomically(plot_path, draw_comparison(comparison, f"{options.network}, {weights}"))
-        print(f"plot: {plot_path}")
-    else:
+
+def _plot(run: NetworkRun, path: str) -> None:
+    if not _installed("matplotlib"):
         print(f"no plot: {_install('matplotlib')}", file=sys.stderr)
-    return _excess(comparison.layers, options.tolerance)
+        return
+    from winograd.nn.plot import draw_comparison
 
-
-def _check_finite(layers: Sequence[LayerComparison]) -> None:
-    broken = [layer.layer for layer in layers if not isfinite(layer.measured_error)]
-    if broken:
-        raise ValueError(f"outputs of {', '.join(broken)} are not finite; check the weights and the clip")
-
-
-def _excess(layers: Sequence[LayerComparison], tolerance: float) -> str | None:
-    """Return one line on the converted layers whose measured error is above the tolerance, or None."""
-    converted = (layer for layer in layers if layer.predicted_error is not None)
-    above = [layer for layer in converted if layer.measured_error > tolerance]
-    if not above:
-        return None
-    listed = ", ".join(f"{layer.layer} {layer.measured_error:.1e}" for layer in above)
-    return f"measured errors above the tolerance {tolerance:.1e}: {listed}"
-
-
-def _read_clips(options: argparse.Namespace, input_shape: tuple[int, int, int, int]) -> Tensor:
-    import torch
-
-    from winograd.networks.clip import read_clip, read_clips
-
-    _, frames, size, _ = input_shape
-    if options.other_clip is None:
-        return torch.stack(read_clips(options.clip, frames=frames, size=size))
-    paths = (options.clip, options.other_clip)
-    return torch.stack([read_clip(path, frames=frames, size=size) for path in paths])
-
-
-def _model(options: argparse.Namespace, classifier: str) -> tuple[nn.Module, str]:
-    """Return the network and a line on where its weights are from; the outputs of the checkpoint decide on its size."""
-    from winograd.networks import create, initialise_he
-    from winograd.networks.initialise import load_state, read_weights
-
-    if options.weights is None:
-        model = initialise_he(create(options.network), options.seed)
-        return model.eval(), f"He-initialised weights, seed {options.seed}, not trained"
-    state = read_weights(options.weights)
-    last = state.get(f"{classifier}.weight")
-    classes = {} if last is None or last.ndim == 0 else {"num_classes": len(last)}
-    model = create(options.network, **classes)
-    load_state(model, state, source=options.weights)
-    return model.eval(), f"weights from {options.weights}"
-
-
-def _heading(settings: dict[str, Any]) -> str:
-    machine = settings["machine"]
-    return "\n".join(
-        [
-            f"{settings['network']}, {settings['weights']}, tolerance {settings['tolerance']:g}, batch 1",
-            f"{machine['processor']}, {settings['threads']} threads, torch {machine['torch']}, {machine['date']}; "
-            f"medians of {settings['repeats']} interleaved rounds",
-            "errors: relative L2 against float64 direct convolution of the layer's own float32 input; times in ms",
-            "predicted errors: for independent zero-mean inputs; activations cancel less in the sums and do better",
-            "",
-        ]
-    )
+    write_atomically(path, draw_comparison(run.comparison, f"{run.title}, {run.weights}"))
+    print(f"plot: {path}")
 
 
 def _installed(module: str) -> bool:
@@ -216,10 +181,6 @@ def _installed(module: str) -> bool:
 
 def _install(module: str) -> str:
     return f'{module} is not installed; pip install "winograd[{_EXTRAS[module]}]"'
-
-
-def _progress(line: str) -> None:
-    print(f"{_PROGRAM}: {line}", file=sys.stderr, flush=True)
 
 
 def _failed(line: str, status: int = 1) -> int:

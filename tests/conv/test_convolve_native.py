@@ -17,9 +17,10 @@ from winograd.algebra.tiling import tile_axes
 from winograd.codegen.compiler import BuildError
 from winograd.conv import native, operator
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.direct import PackedDirect, TorchsOwn, convolve_onednn, is_slow_in_torch
+from winograd.conv.direct import convolve_onednn, is_slow_in_torch
 from winograd.conv.layout import Layout, as_channels_last
 from winograd.conv.operator import pack_for_plan, read_shape, run_plan, runnable_plan, tensor_obstacle
+from winograd.conv.packed import PackedDirect, TorchsOwn
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 
 OURS: dict[int, Callable[..., Any]] = {1: conv1d, 2: conv2d, 3: conv3d}

@@ -13,7 +13,8 @@ from winograd.conv.layout import as_channels_last
 from winograd.networks import C3D, VideoNetwork, create, initialise_he, list_networks
 from winograd.networks.clip import read_clips
 from winograd.networks.registry import UnknownNetworkError
-from winograd.nn.compare import compare_outputs, record_inputs, relative_l2
+from winograd.nn.compare import compare_outputs, relative_l2
+from winograd.nn.depth import record_inputs
 
 CLIP = Path(winograd.__file__).parents[1] / "examples" / "clips" / "bigbuckbunny.mp4"
 MAX_LAYER_ERROR = 3e-6

@@ -24,11 +24,12 @@ from winograd.benching.verification import (
     measured_errors,
     verified_outputs,
 )
-from winograd.conv.direct import direct_variants
 from winograd.conv.layout import as_channels_last
 from winograd.conv.operator import pack_for_plan, run_plan
+from winograd.conv.packed import PackedDirect, TorchsOwn
 from winograd.conv.plan import Filters, Plan, make_plan
 from winograd.conv.timing import fastest, race
+from winograd.conv.variants import direct_variants
 from winograd.nn.report import spell_plan
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def measure_layer(
         packed = pack_for_plan(plan, weight) if plan.filters is Filters.FROZEN else None
         last = as_channels_last(input)  # the same memory for both: whoever reads it second finds it in the cache
         ours = planned_runs(plan, input, weight, bias, packed, last)
-        direct = _direct_runs(layer, filters, input, weight, bias, last)
+        direct = _direct_runs(layer, filters, input, weight, bias, last, packed)
         progress("verifying")
         outputs = verified_outputs(layer.shape)
         exact = float64_reference(input, weight, bias, layer.shape, outputs)
@@ -181,9 +182,20 @@ def multiplications(plan: Plan) -> int:
 
 
 def _direct_runs(
-    layer: BenchLayer, filters: Filters, input: Tensor, weight: Tensor, bias: Tensor | None, last: Tensor
+    layer: BenchLayer,
+    filters: Filters,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    last: Tensor,
+    packed: Packed | None,
 ) -> Runs:
-    variants = direct_variants(input, weight, bias, layer.shape, last)
+    """Return the variants of direct convolution; where the plan is one, they read the same copy of the weight.
+
+    Two copies of megabytes are read at speeds that differ by some per cent, by where the system has put them.
+    """
+    ready = packed if isinstance(packed, PackedDirect | TorchsOwn) else None
+    variants = direct_variants(input, weight, bias, layer.shape, last, ready)
     if filters is Filters.FROZEN:
         return variants
     return {name: run for name, run in variants.items() if "prepacked" not in name}

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from winograd.conv.direct import direct_variants
 from winograd.conv.layout import Layout, as_channels_last
 from winograd.conv.operator import pack_for_plan, run_plan
 from winograd.conv.plan_record import Backend, Plan
 from winograd.conv.selection import Filters
 from winograd.conv.shape import ConvShape
 from winograd.conv.timing import SCREENING_ROUNDS, contenders, interleaved
+from winograd.conv.variants import direct_variants
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed

@@ -19,20 +19,17 @@ from winograd.codegen.compiler import BuildError
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.composed import convolve_composed
 from winograd.conv.direct import (
-    PackedDirect,
-    TorchsOwn,
     convolve_direct,
     convolve_onednn,
-    convolve_packed,
     is_faster_packed,
     is_slow_in_torch,
     is_worth_packing,
-    pack_direct,
-    torchs_own,
 )
 from winograd.conv.dispatch import are_tensors
-from winograd.conv.forked import on_usable_threads
-from winograd.conv.layout import Layout, as_torch_would, is_plainly_contiguous, torchs_layout
+from winograd.conv.epilogue import finish
+from winograd.conv.forked import FORKS, on_usable_threads
+from winograd.conv.layout import Layout, as_torch_would, torchs_layout
+from winograd.conv.packed import PackedDirect, TorchsOwn, convolve_packed, pack_direct, torchs_own
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.scratch import scratch
 from winograd.conv.shape import ConvShape
@@ -47,6 +44,8 @@ if TYPE_CHECKING:
 Tensor = torch.Tensor
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+_DIRECT: Final = (PackedDirect, TorchsOwn)
 
 
 UNREADABLE: Final = (TypeError, ValueError, AttributeError)
@@ -183,7 +182,6 @@ def torchs_own_layouts(plan: Plan, weight: Tensor) -> tuple[Layout, ...]:
     return tuple(layout for layout in Layout if not is_faster_packed(plan.shape, layout))
 
 
-@on_usable_threads
 def run_plan(
     plan: Plan,
     input: Tensor,
@@ -196,9 +194,11 @@ def run_plan(
 ) -> Tensor:
     """Run a plan made for these tensors: the convolution, plus the residual, then the ReLU if one is asked for.
 
-    The native backend does all in one pass over the output, and rounds 16-bit outputs once, at its end; the others add
-    the residual to what they have rounded; so is one added that C cannot read, such as one that requires a gradient,
-    and one to a dilated or grouped convolution, whose outputs are put where they belong after they are rounded.
+    The native backend does all in one pass over the output, and rounds 16-bit outputs once, at its end; the others
+    finish what they have rounded in place. So is a residual added that C cannot read, such as one that requires a
+    gradient, and one to a dilated or grouped convolution, whose outputs are put where they belong after they are
+    rounded. Without a residual the output is that of `torch.relu` of the convolution, bit for bit but for the sign of
+    zeros in 16 bits.
 
     Parameters
     ----------
@@ -222,36 +222,40 @@ def run_plan(
     ValueError
         If the residual has another shape or dtype than the result.
     """
-    if residual is None and not relu:
-        at_once = _at_once(input, weight, bias, packed)
-        if at_once is not None:
-            return at_once
+    if isinstance(packed, _DIRECT) and not FORKS:
+        ready = packed.ready.get(input.stride())
+        if ready is not None:
+            output = ready(input, weight, bias)
+            return output if residual is None and not relu else finish(output, residual, relu)
+    return _run_plan(plan, input, weight, bias, packed, residual, relu)
+
+
+@on_usable_threads
+def _run_plan(
+    plan: Plan,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    packed: Packed | None,
+    residual: Tensor | None,
+    relu: bool,
+) -> Tensor:
     if input.ndim == plan.shape.ndim + 1:
         added = None if residual is None else residual.unsqueeze(0)
-        return run_plan(plan, input.unsqueeze(0), weight, bias, packed=packed, residual=added, relu=relu).squeeze(0)
+        return _run_plan(plan, input.unsqueeze(0), weight, bias, packed, added, relu).squeeze(0)
     native = _native_for(plan)
     if native is None:
-        return _with_epilogue(_run_in_torch(plan, input, weight, bias, packed), residual, relu)
+        return finish(_run_in_torch(plan, input, weight, bias, packed), residual, relu)
     if plan.phases is not None:
         return _run_phases(native, input, weight, bias, plan, packed, residual, relu)
     if residual is None or tensor_obstacle(residual) is None:
         return _run_native(native, input, weight, bias, plan, packed, residual, relu)
-    return _with_epilogue(_run_native(native, input, weight, bias, plan, packed, None, False), residual, relu)
-
-
-def _at_once(input: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed | None) -> Tensor | None:
-    """Return the output where all was made ready for a small layer, before anything else is looked at."""
-    if isinstance(packed, TorchsOwn):
-        return packed(input, weight, bias)
-    if isinstance(packed, PackedDirect):
-        if packed.takes_at_once(input):
-            return convolve_packed(input, packed, bias)
-        if packed.first is not None and is_plainly_contiguous(input):
-            return packed.first(input, weight, bias)
-    return None
+    return finish(_run_native(native, input, weight, bias, plan, packed, None, False), residual, relu)
 
 
 def _run_in_torch(plan: Plan, input: Tensor, weight: Tensor, bias: Tensor | None, packed: Packed | None) -> Tensor:
+    if isinstance(packed, TorchsOwn):
+        return packed(input, weight, bias)
     layout = torchs_layout(input, weight)
     if isinstance(packed, PackedDirect) and layout in packed.layouts:
         output = convolve_packed(input, packed, bias)
@@ -265,17 +269,6 @@ def _run_in_torch(plan: Plan, input: Tensor, weight: Tensor, bias: Tensor | None
     else:
         return convolve_direct(input, weight, bias, plan.shape)
     return as_torch_would(output, layout)
-
-
-def _with_epilogue(output: Tensor, residual: Tensor | None, relu: bool) -> Tensor:
-    if residual is not None:
-        if (residual.shape, residual.dtype) != (output.shape, output.dtype):
-            raise ValueError(
-                f"residual is {residual.dtype} of shape {tuple(residual.shape)}, "
-                f"must be {output.dtype} of shape {tuple(output.shape)}"
-            )
-        output = output + residual
-    return torch.relu(output) if relu else output
 
 
 def _run_native(
@@ -333,7 +326,7 @@ def _run_phases(
         layout=torchs_layout(input, weight),
         cap=_cap(plan),
     )
-    return output if fused else _with_epilogue(output, residual, relu)
+    return output if fused else finish(output, residual, relu)
 
 
 def _cap(plan: Plan) -> int | None:

@@ -1,12 +1,12 @@
 """Clips for the networks: frames of a real video, decoded, resized, cropped and normalised.
 
-In: a video file. Out: float32 tensors of shape (3, frames, size, size). Refused: files that are no video or too short.
+In: a video file. Out: float32 tensors of shape (3, frames, size, size); `winograd.networks.streams` makes
+others of them. Refused: files that are no video or too short.
 Needs PyAV, which the extra ``video`` installs.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,8 +32,8 @@ class ClipError(ValueError):
     """The file gives no clip: it cannot be decoded, has no video, or is too short."""
 
 
-def read_clips(path: str | Path, *, frames: int = 16, size: int = 112) -> tuple[Tensor, Tensor]:
-    """Decode two clips from different moments of a video: its first frames and its last ones (of at most `MAX_FRAMES`).
+def read_clips(path: str | Path, *, frames: int = 16, size: int = 112, count: int = 2) -> tuple[Tensor, ...]:
+    """Decode clips from different moments of a video: its first frames, its last ones of at most `MAX_FRAMES`, others.
 
     Parameters
     ----------
@@ -43,10 +43,12 @@ def read_clips(path: str | Path, *, frames: int = 16, size: int = 112) -> tuple[
         Consecutive frames per clip.
     size : int
         Height and width in pixels: the short side is resized to 8/7 of it, and the centre is cropped.
+    count : int
+        Clips, at least 2. They begin at equal distances; of more than two, neighbours may share frames.
 
     Returns
     -------
-    tuple of two Tensors
+    tuple of Tensors
         float32, shape (3, frames, size, size), RGB, normalised by the mean and deviation of Kinetics-400.
 
     Raises
@@ -58,27 +60,47 @@ def read_clips(path: str | Path, *, frames: int = 16, size: int = 112) -> tuple[
     ImportError
         If PyAV is not installed.
     """
-    first: list[Any] = []
-    last: deque[Any] = deque(maxlen=frames)
-    for frame in _decoded(path):
-        if len(first) < frames:
-            first.append(frame)
-        else:
-            last.append(frame)
-    if len(last) < frames:
-        raise ClipError(
-            f"clip {str(path)!r} has {len(first) + len(last)} frames; "
-            f"two clips of {frames} need {2 * frames}, or one each from two files"
-        )
-    return _as_clip(first, size), _as_clip(list(last), size)
+    return tuple(normalised(stretch) for stretch in read_stretches(path, frames=frames, size=size, count=count))
 
 
 def read_clip(path: str | Path, *, frames: int = 16, size: int = 112) -> Tensor:
     """Decode the first frames of a video into one clip; see `read_clips`, which needs twice the frames."""
-    first = list(islice(_decoded(path), frames))
-    if len(first) < frames:
-        raise ClipError(f"clip {str(path)!r} has {len(first)} frames; a clip needs {frames}")
-    return _as_clip(first, size)
+    return normalised(read_stretch(path, frames=frames, size=size))
+
+
+def read_stretches(path: str | Path, *, frames: int, size: int, count: int = 2) -> list[Tensor]:
+    """Decode clips as `read_clips` does, and leave the pixels as they are: 0..1."""
+    pictures = _pictures(path, MAX_FRAMES, size)
+    if len(pictures) < 2 * frames:
+        raise ClipError(
+            f"clip {str(path)!r} has {len(pictures)} frames; "
+            f"two clips of {frames} need {2 * frames}, or one each from two files"
+        )
+    last = len(pictures) - frames
+    starts = [round(last * number / (count - 1)) for number in range(count)]
+    return [torch.stack(pictures[start : start + frames], dim=1) for start in starts]
+
+
+def read_stretch(path: str | Path, *, frames: int, size: int) -> Tensor:
+    """Decode the first frames of a video as `read_clip` does, and leave the pixels as they are: 0..1."""
+    pictures = _pictures(path, frames, size)
+    if len(pictures) < frames:
+        raise ClipError(f"clip {str(path)!r} has {len(pictures)} frames; a clip needs {frames}")
+    return torch.stack(pictures, dim=1)
+
+
+def normalised(pixels: Tensor) -> Tensor:
+    """Return pixels of shape (3, frames, height, width) in 0..1 less the mean, over the deviation, of Kinetics-400."""
+    mean = torch.tensor(_MEAN).view(3, 1, 1, 1)
+    std = torch.tensor(_STD).view(3, 1, 1, 1)
+    return (pixels - mean) / std
+
+
+def _pictures(path: str | Path, most: int, size: int) -> list[Tensor]:
+    """Decode and resize the first frames, one by one: only what is resized is kept."""
+    return [
+        _resized(torch.from_numpy(frame.to_ndarray(format="rgb24")), size) for frame in islice(_decoded(path), most)
+    ]
 
 
 def _decoded(path: str | Path) -> Iterator[Any]:
@@ -93,16 +115,6 @@ def _decoded(path: str | Path) -> Iterator[Any]:
             yield from islice(container.decode(video=0), MAX_FRAMES)
     except av.FFmpegError as error:
         raise ClipError(f"clip {str(path)!r} cannot be decoded: {error.strerror}") from None
-
-
-def _as_clip(frames: list[Any], size: int) -> Tensor:
-    """Turn decoded frames into one normalised clip of shape (3, frames, size, size)."""
-    pixels = torch.stack(
-        [_resized(torch.from_numpy(frame.to_ndarray(format="rgb24")), size) for frame in frames], dim=1
-    )
-    mean = torch.tensor(_MEAN).view(3, 1, 1, 1)
-    std = torch.tensor(_STD).view(3, 1, 1, 1)
-    return (pixels - mean) / std
 
 
 def _resized(picture: Tensor, size: int) -> Tensor:

@@ -1,28 +1,29 @@
-"""Comparison of a network with its conversion: speed and error of every layer on real activations, and of the whole.
+"""Comparison of a network with its conversion: error and speed of every layer on real activations, and of the whole.
 
-In: a float32 network and clips. Out: a `Comparison`. The network itself is not changed.
+In: a network and clips. Out: a `Comparison`. The network itself is not changed.
 Refused: outputs that are not finite, since nothing can be said about them.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from statistics import median
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from winograd.conv.direct import direct_variants
 from winograd.conv.layout import as_channels_last
-from winograd.conv.plan import DEFAULT_TOLERANCE
-from winograd.conv.timing import fastest, interleaved, median_ratio, race
 from winograd.nn.comparison import Comparison, LayerComparison, OutputComparison
 from winograd.nn.convert import convert_, freeze
+from winograd.nn.depth import errors_so_far, record_outputs, relative_l2, visit_layers
 from winograd.nn.modules import Convolution, PlannedConvolution
 from winograd.nn.report import spell_plan
+from winograd.nn.speed import time_layer, time_networks
+
+__all__ = ["compare", "compare_layer", "compare_outputs", "relative_l2"]
+
+Progress = Callable[[str], None]
 
 _TOP = 5
 
@@ -31,23 +32,26 @@ def compare(
     model: nn.Module,
     clips: Tensor,
     *,
-    tolerance: float = DEFAULT_TOLERANCE,
+    batch: int = 1,
+    tolerance: float | None = None,
     repeats: int = 15,
     stack: Sequence[str] = (),
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> Comparison:
     """Compare a network, run directly, with a converted and frozen copy of it.
 
     Parameters
     ----------
     model : torch.nn.Module
-        float32, on the CPU, in evaluation mode; it has at least one convolution that can be converted.
+        On the CPU, in evaluation mode; it has at least one convolution that can be converted.
     clips : Tensor of shape (clips, C, T, H, W)
-        float32, at least two clips. Layers and networks are timed at batch 1 on the first.
-    tolerance : float
-        Of the conversion.
+        Of the dtype of the model, at least two clips.
+    batch : int
+        Clips that run at once, at least 1. Layers are compared, and everything is timed, on the first so many.
+    tolerance : float, optional
+        Of the conversion; None takes that of the dtype.
     repeats : int
-        Rounds of timing, at least 1.
+        Rounds of timing; 0 times nothing.
     stack : sequence of str
         Names of layers to sum up.
     progress : callable
@@ -56,44 +60,92 @@ def compare(
     Raises
     ------
     ValueError
-        If the model is in training mode, there are fewer than two clips, or outputs are not finite.
+        If the model is in training mode, there are fewer than two clips, batch is below 1 or repeats is negative, or
+        outputs are not finite.
     """
-    if model.training:
-        raise ValueError("model is in training mode, its outputs may be random; call eval() on it first")
-    if len(clips) < 2:
-        raise ValueError(f"clips are {len(clips)}, at least 2 are needed to tell whether outputs depend on them")
-    singles = [as_channels_last(clip) for clip in clips[:, None]]
+    _check(model, clips, batch, repeats)
+    batches = [as_channels_last(part) for part in torch.split(clips, batch)]
     # The copy shares its parameters with the model: what differs is the class of its layers.
     converted = copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
     convert_(converted, tolerance=tolerance)
     freeze(converted)
     with torch.inference_mode():
-        progress("float64 reference of the whole network")
-        exact = _exact_outputs(model, clips)
-        progress("kernels and plans")
-        outputs = tuple(
-            compare_outputs(row, model(clip)[0], converted(clip)[0]) for row, clip in zip(exact, singles, strict=True)
-        )
-        layers = tuple(_compare_layers(model, converted, singles[0], repeats, progress))
-        progress("time of the whole network")
-        layout, direct_ms, converted_ms, ratio = _time_networks(model, converted, singles[0], repeats)
+        exact = copy.deepcopy(model).double()
+        outputs, layers = _outputs_and_errors(model, converted, exact, batches, progress)
+        compared = tuple(_compared_layers(model, converted, exact, batches[0], repeats, layers, progress))
+        del exact  # twice the weights
+        times = None
+        if repeats:
+            progress("time of the whole network")
+            times = time_networks(model, converted, batches[0], repeats)
+    rows, references = outputs
     return Comparison(
-        layers=layers,
+        dtype=str(clips.dtype).removeprefix("torch."),
+        layers=compared,
         stack=tuple(stack),
-        outputs=outputs,
-        clip_distance=relative_l2(exact[1], exact[0]),
-        direct_layout=layout,
-        direct_ms=direct_ms,
-        converted_ms=converted_ms,
-        ratio=ratio,
+        outputs=rows,
+        clip_distance=min(relative_l2(other, references[0]) for other in references[1:]),
+        times=times,
     )
 
 
-def relative_l2(values: Tensor, exact: Tensor) -> float:
-    """Return ||values - exact|| / ||exact|| in float64; the plain norm where the exact values are all zero."""
-    reference = exact.double()
-    norm = float(torch.linalg.vector_norm(reference))
-    return float(torch.linalg.vector_norm(values.double() - reference)) / (norm or 1.0)
+def _check(model: nn.Module, clips: Tensor, batch: int, repeats: int) -> None:
+    if model.training:
+        raise ValueError("model is in training mode, its outputs may be random; call eval() on it first")
+    if len(clips) < 2:
+        raise ValueError(f"clips are {len(clips)}, at least 2 are needed to tell whether outputs depend on them")
+    if batch < 1:
+        raise ValueError(f"batch is {batch}, must be at least 1")
+    if repeats < 0:
+        raise ValueError(f"repeats is {repeats}, must be at least 0")
+
+
+_SoFar = dict[str, tuple[float, float]]
+"""Errors so far of the layers by name, converted and direct."""
+
+
+def _outputs_and_errors(
+    model: nn.Module, converted: nn.Module, exact: nn.Module, batches: Sequence[Tensor], progress: Progress
+) -> tuple[tuple[tuple[OutputComparison, ...], Tensor], _SoFar]:
+    """Return the outputs of all clips compared, those in float64, and the errors so far in the first batch."""
+    names = [name for name, layer in converted.named_modules() if isinstance(layer, PlannedConvolution)]
+    first, *others = batches
+    progress("float64 reference of the whole network")
+    reference, outputs = record_outputs(exact, names, first.double())
+    references = torch.cat([outputs, *(exact(clip.double()) for part in others for clip in torch.split(part, 1))])
+    progress("direct network")
+    direct_errors, output = errors_so_far(model, reference, first)
+    directs = torch.cat([output, *map(model, others)])
+    progress("converted network: kernels, plans, outputs")
+    converted_errors, output = errors_so_far(converted, reference, first)
+    ours = torch.cat([output, *map(converted, others)])
+    rows = tuple(compare_outputs(*row) for row in zip(references, directs, ours, strict=True))
+    return (rows, references), {name: (converted_errors[name], direct_errors[name]) for name in reference}
+
+
+def _compared_layers(
+    model: nn.Module,
+    converted: nn.Module,
+    exact: nn.Module,
+    clips: Tensor,
+    repeats: int,
+    so_far: _SoFar,
+    progress: Progress,
+) -> Iterator[LayerComparison]:
+    """Compare each layer by itself, on what it sees in the direct network, while that runs."""
+    rows: list[LayerComparison] = []
+
+    def visit(name: str, input: Tensor, _: Tensor) -> None:
+        progress(f"layer {len(rows) + 1} of {len(so_far)}: {name}")
+        direct, ours = model.get_submodule(name), converted.get_submodule(name)
+        assert isinstance(direct, Convolution)
+        assert isinstance(ours, PlannedConvolution)
+        rows.append(compare_layer(name, direct, ours, input, repeats, exact=exact.get_submodule(name)))
+
+    visit_layers(model, so_far, clips, visit)
+    for row in rows:
+        ours, direct = so_far[row.layer]
+        yield replace(row, error_so_far=ours, direct_error_so_far=direct)
 
 
 def compare_outputs(exact: Tensor, direct: Tensor, converted: Tensor) -> OutputComparison:
@@ -112,6 +164,8 @@ def compare_outputs(exact: Tensor, direct: Tensor, converted: Tensor) -> OutputC
     ordered = exact.sort(descending=True).values
     gap = float(ordered[count - 1] - ordered[count]) if len(exact) > count else None
     return OutputComparison(
+        error=relative_l2(converted, exact),
+        direct_error=relative_l2(direct, exact),
         largest_change=deviation / largest,
         direct_largest_change=float((direct.double() - exact).abs().max()) / largest,
         top=_top(exact, count),
@@ -125,42 +179,14 @@ def _top(values: Tensor, count: int) -> tuple[int, ...]:
     return tuple(int(index) for index in values.argsort(descending=True)[:count])
 
 
-def _exact_outputs(model: nn.Module, clips: Tensor) -> Tensor:
-    wide = copy.deepcopy(model).double()
-    outputs: Tensor = wide(clips.double())
-    return outputs
-
-
-def _compare_layers(
-    model: nn.Module, converted: nn.Module, clip: Tensor, repeats: int, progress: Callable[[str], None]
-) -> Iterator[LayerComparison]:
-    layers = {name: layer for name, layer in converted.named_modules() if isinstance(layer, PlannedConvolution)}
-    for name, input in record_inputs(model, layers, clip).items():
-        progress(f"layer {name}")
-        direct = model.get_submodule(name)
-        assert isinstance(direct, Convolution)
-        yield compare_layer(name, direct, layers[name], input, repeats)
-
-
-def record_inputs(model: nn.Module, names: Iterable[str], clip: Tensor) -> dict[str, Tensor]:
-    """Run the model once, and return what the layers of these names saw at their first call, in that order."""
-    seen: dict[str, Tensor] = {}
-
-    def record(name: str, inputs: tuple[Any, ...]) -> None:
-        seen.setdefault(name, inputs[0].clone())  # the network may change it in place later
-
-    with ExitStack() as cleanup:
-        for name in names:
-            hook = model.get_submodule(name).register_forward_pre_hook(
-                lambda _layer, inputs, name=name: record(name, inputs)
-            )
-            cleanup.callback(hook.remove)
-        model(clip)
-    return seen
-
-
 def compare_layer(
-    name: str, direct: Convolution, converted: PlannedConvolution, input: Tensor, repeats: int
+    name: str,
+    direct: Convolution,
+    converted: PlannedConvolution,
+    input: Tensor,
+    repeats: int,
+    *,
+    exact: nn.Module | None = None,
 ) -> LayerComparison:
     """Compare one convolution with its conversion on one input: error against float64, and time.
 
@@ -170,24 +196,17 @@ def compare_layer(
     direct, converted : torch.nn.Conv1d, Conv2d or Conv3d
         The layer, and the same layer converted.
     input : Tensor of shape (N, C, sizes...)
-        float32; both memory formats of it are timed.
+        Both memory formats of it are timed.
     repeats : int
-        Rounds of timing, at least 1.
+        Rounds of timing; 0 times nothing.
+    exact : Module, optional
+        The layer in float64, where there is one already.
     """
-    exact = copy.deepcopy(direct).double()(input.double())
-    measured = relative_l2(converted(input), exact)
-    plan = converted.plans[-1]
-    baselines = {"default": lambda: direct(input)}
-    if converted.padding_mode == "zeros" and not converted.transposed:
-        baselines = direct_variants(input.contiguous(), direct.weight, direct.bias, plan.shape)
-    direct_error = relative_l2(direct(input), exact)
-    ours = {
-        layout: _applied(converted, tensor)
-        for layout, tensor in (("contiguous", input.contiguous()), ("channels_last", as_channels_last(input)))
-    }
-    times = race({"direct": baselines, "converted": ours}, repeats)
-    best, layout = fastest(times["direct"]), fastest(times["converted"])
-    direct_ms, converted_ms = times["direct"][best], times["converted"][layout]
+    wide = copy.deepcopy(direct).double() if exact is None else exact
+    expected = torch.cat([wide(one.double()) for one in torch.split(input, 1)])
+    measured = relative_l2(converted(input), expected)
+    made = converted.plans
+    plan = next((plan for plan in reversed(made) if plan.shape.batch == len(input)), made[-1])
     return LayerComparison(
         layer=name,
         input=tuple(input.shape),
@@ -195,31 +214,8 @@ def compare_layer(
         reason=plan.reason,
         predicted_error=plan.predicted_error,
         measured_error=measured,
-        direct_error=direct_error,
-        direct_variant=best,
-        converted_variant=layout,
-        direct_ms=median(direct_ms),
-        converted_ms=median(converted_ms),
-        ratio=median_ratio(direct_ms, converted_ms),
+        direct_error=relative_l2(direct(input), expected),
+        error_so_far=None,
+        direct_error_so_far=None,
+        times=time_layer(direct, converted, input, repeats) if repeats else None,
     )
-
-
-def _applied(module: nn.Module, input: Tensor) -> Callable[[], Tensor]:
-    return lambda: module(input)
-
-
-def _time_networks(
-    model: nn.Module, converted: nn.Module, clip: Tensor, repeats: int
-) -> tuple[str, float, float, float]:
-    """Return the better layout of the direct network, median times of direct and converted, and the median ratio."""
-    model_last = copy.deepcopy(model)
-    for parameter in model_last.parameters():
-        parameter.data = as_channels_last(parameter.data)
-    baselines = {
-        "contiguous": _applied(model, clip.contiguous()),
-        "channels_last_3d": _applied(model_last, clip),
-    }
-    times = interleaved({**baselines, "converted": _applied(converted, clip)}, repeats)
-    layout = fastest({name: times[name] for name in baselines})
-    ratio = median_ratio(times[layout], times["converted"])
-    return layout, median(times[layout]), median(times["converted"]), ratio

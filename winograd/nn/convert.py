@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -21,6 +21,8 @@ from winograd.conv.limits import limits_or_default
 from winograd.conv.plan import Filters
 from winograd.conv.prediction import checked_tolerance
 from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
+from winograd.nn.folding.fold import fold_, unfold_
+from winograd.nn.folding.pairs import FoldName, checked_fold
 from winograd.nn.modules import Convolution, LayerState, PlannedConvolution
 from winograd.nn.planned import PLANNED, overridden, planned_class, settled_class
 from winograd.nn.report import ConversionReport, LayerEntry
@@ -113,7 +115,8 @@ def revert_(model: _Model) -> _Model:
     Raises
     ------
     RuntimeError
-        If a converted layer was given another class since, by a parametrization for example; nothing is changed then.
+        If a converted layer, or a norm or ReLU folded into one, was given another class since, by a parametrization for
+        example; nothing is changed then.
 
     Returns
     -------
@@ -129,12 +132,13 @@ def revert_(model: _Model) -> _Model:
                 f"layer {name!r} became a {type(layer).__qualname__} after conversion; "
                 "remove what changed its class (a parametrization?) first"
             )
+    unfold_([layer for _, layer in _planned(model)])
     for _, layer, _ in layers:
         _restore(layer)
     return model
 
 
-def freeze(model: _Model) -> _Model:
+def freeze(model: _Model, *, fold: FoldName | None = None, example: Any = None) -> _Model:
     """Promise that the weights will not change: converted layers transform them once for each plan and keep the result.
 
     That serves inference: run the model under ``torch.no_grad()`` or ``torch.inference_mode()``; a weight that
@@ -146,16 +150,47 @@ def freeze(model: _Model) -> _Model:
     ``torch.inference_mode()``, it is transformed in every call. Not seen are writes through ``.data`` or from NumPy,
     and those of a fused optimiser with gradients that neither came from this layer nor are still there.
 
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Changed in place, or not at all if an error is raised.
+    fold : "norms" or "all", optional
+        Compute batch norms inside of the convolutions before them, and with "all" ReLUs behind those, too: where one
+        alone takes what a convolution gives, as torch.fx finds out. The report of the conversion names what a layer
+        folds, or says why it is nothing. Weights are folded in float64 and rounded once, anew when parameters change,
+        and kept beside the others. Norms and ReLUs stay where they are and pass on what was computed for them; in
+        training mode, where weights are differentiated, where hooks look on, and in compiled and exported programs they
+        compute themselves. A convolution that is called by itself gives what its norm would. None folds nothing.
+    example : Tensor or tuple, optional
+        Arguments of the model, for one forward that shows who takes what whom gave: for models that torch.fx cannot
+        trace, because their forward reads sizes, for example.
+
     Returns
     -------
     torch.nn.Module
         The same model.
 
+    Raises
+    ------
+    ValueError
+        If a norm is in training mode while something is to be folded, or fold is another word.
+
     Warns
     -----
     UserWarning
-        If the model has no converted layer, or weights that are transformed in every call.
+        If the model has no converted layer, weights that are transformed in every call, or nothing that can be folded.
+
+    Examples
+    --------
+    >>> import torch
+    >>> conv, norm = torch.nn.Conv3d(4, 4, 3, padding=1), torch.nn.BatchNorm3d(4)
+    >>> model = torch.nn.Sequential(conv, norm, torch.nn.ReLU()).eval()
+    >>> report = convert_(model)
+    >>> _ = freeze(model, fold="all")
+    >>> report.rows[0].folds, sorted(model.state_dict())[:4]
+    ('1, 2', ['0.bias', '0.weight', '1.bias', '1.num_batches_tracked'])
     """
+    asked = None if fold is None else checked_fold(fold)
     layers = list(_planned(model))
     if not layers:
         warnings.warn("no layer to freeze; convert_ the model first", UserWarning, stacklevel=2)
@@ -166,14 +201,34 @@ def freeze(model: _Model) -> _Model:
         where = f"{len(hidden)} layers ({hidden[0]!r} first) transform their weight in every call"
         why = "it has a gradient (zero_grad removes it) or was made under inference_mode"
         warnings.warn(f"{where}: {why}", UserWarning, stacklevel=2)
-    for _, layer in layers:
+    convolutions = [layer for _, layer in layers]
+    if asked is None:
+        unfold_(convolutions)
+    else:
+        fold_(model, convolutions, asked, example)
+        if layers and not any(layer._winograd.folding for layer in convolutions):
+            warnings.warn("nothing was folded; the report says why", UserWarning, stacklevel=2)
+    for layer in convolutions:
         layer._winograd.change(filters=Filters.FROZEN)
     return model
 
 
 def thaw(model: _Model) -> _Model:
-    """Take back the promise of `freeze`, and drop the transformed weights; returns the same model."""
-    for _, layer in _planned(model):
+    """Take back the promise of `freeze`: drop the transformed weights, and let what was folded compute itself again.
+
+    Raises
+    ------
+    RuntimeError
+        If a folded norm or ReLU was given another class since; nothing is changed then.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same model.
+    """
+    layers = [layer for _, layer in _planned(model)]
+    unfold_(layers)
+    for layer in layers:
         layer._winograd.change(filters=Filters.LIVE)
     return model
 

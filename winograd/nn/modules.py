@@ -31,6 +31,7 @@ from winograd.conv.calls import (
 )
 from winograd.conv.direct import FUNCTIONS
 from winograd.conv.dispatch import OWN, Decisions, are_strided, are_tensors, as_tuples, needs_gradient, wanted_gradients
+from winograd.conv.epilogue import finish
 from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.layout import Layout, torchs_layout
 from winograd.conv.library.execution import Asked
@@ -55,6 +56,7 @@ from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed
+    from winograd.nn.folding.folding import Folding
 
 Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 
@@ -100,7 +102,8 @@ class PlanInUse:
 class LayerState:
     """What a planned convolution has beyond torch's: its settings, and the plans and transformed weights in use.
 
-    Copies and pickles carry the settings only.
+    Copies and pickles carry the settings only, and what is folded into the layer: ``folding`` is what it computes
+    beside itself, ``folds`` names that, or says why it is nothing; see `winograd.nn.folding`.
 
     Parameters
     ----------
@@ -136,12 +139,16 @@ class LayerState:
         limits_or_default(workspace_cap, filter_cap)  # refuses what are no limits
         self.workspace_cap = workspace_cap
         self.filter_cap = filter_cap
+        self.folding: Folding | None = None
+        self.folds = ""
         self._uses: dict[tuple[Any, ...], PlanInUse] = {}
         self._own = Decisions()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        caps = (self.workspace_cap, self.filter_cap)
-        return type(self), (self.tolerance, self.algorithm, self.original, self.filters, *caps, self.tuning)
+        settings = (self.tolerance, self.algorithm, self.original, self.filters)
+        more = (self.workspace_cap, self.filter_cap, self.tuning)
+        # The modules of a folding refer to it in turn, so that it is filled in when all of them are there.
+        return type(self), (*settings, *more), {"folding": self.folding, "folds": self.folds}
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -184,18 +191,40 @@ class LayerState:
         self._forget()
 
     def convolve(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
-        """Convolve with the stride, dilation and groups of the layer, by the plan for this shape."""
+        """Convolve with the stride, dilation and groups of the layer, by the plan for this shape.
+
+        What is folded into the layer is computed, too, unless it is to compute itself in this call.
+        """
         if not are_tensors(input, weight, bias) or not are_strided(input, weight, bias):
             return _torch_own(layer, input, weight, bias, padding)
+        frozen, folding = self.filters is Filters.FROZEN, self.folding
+        folded = None if folding is None else folding.find(layer, weight, bias)
+        if folding is None or folded is None:
+            return self._convolve(layer, input, weight, bias, padding, frozen and is_watched(layer, weight))
+        watched = frozen and (folded[0] is not weight or is_watched(layer, weight))
+        relu = folding.relu is not None
+        return folding.hand_on(self._convolve(layer, input, *folded, padding, watched, relu=relu))
+
+    def _convolve(
+        self,
+        layer: Convolution,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        padding: Any,
+        watched: bool,
+        *,
+        relu: bool = False,
+    ) -> Tensor:
+        """Convolve by plan; a watched weight does not change unseen, and may be kept transformed."""
         geometry = as_tuples((layer.stride, padding, layer.dilation, layer.groups))
-        watched = self.filters is Filters.FROZEN and is_watched(layer, weight)
         filters = Filters.FROZEN if watched else Filters.LIVE
         if filters is not self.filters:
             self._drop_packed()
         autocasts = torch.is_autocast_enabled("cpu")
         more = (autocasts, watched, watched and _are_contiguous(input, weight))
         if self._own.find(input, weight, bias, geometry, *more) is OWN:
-            return _torch_own(layer, input, weight, bias, padding)
+            return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)
         obstacle = operator_obstacle(input, weight, bias)
         wanted = wanted_gradients(input, weight) if needs_gradient(input, weight, bias) else None
         tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
@@ -204,21 +233,23 @@ class LayerState:
         try:
             use = self._uses.get(key)
         except TypeError:  # sizes are symbols
-            return self.record(layer, input, weight, bias, padding)
+            return finish(self.record(layer, input, weight, bias, padding), relu=relu)
         if use is None:
             try:
                 shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
             except UNREADABLE:
-                return _torch_own(layer, input, weight, bias, padding)
+                return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)
             use = self._settled(shape, weight, filters, obstacle, wanted)
             self._remember(key, use)
         if use.by_operator:
-            return call_operator(input, weight, bias, _arguments(layer, padding), self._asked(watched))
+            output = call_operator(input, weight, bias, _arguments(layer, padding), self._asked(watched))
+            return finish(output, relu=relu)
         is_own = bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts
         if is_own and (obstacle is None or (autocasts and wanted is not None)):
             self._own.keep(OWN, input, weight, bias, geometry, *more)
         packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
-        return run_plan(use.plan, input, weight, bias, packed=self._packed(use, weight) if packs else None)
+        packed = self._packed(use, weight) if packs else None
+        return run_plan(use.plan, input, weight, bias, packed=packed, relu=relu)
 
     def record(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve where a program is recorded: by the operator, by torch's own where Winograd cannot be worth it."""

@@ -1,17 +1,29 @@
-"""A picture of a comparison: ratio of times and errors by layer.
+"""A picture of a comparison: errors through depth, errors of every layer by itself, and times where there are any.
 
 In: a `Comparison`. Out: the bytes of a PNG. Needs matplotlib, which the extra ``plot`` installs; no display is needed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
+from typing import Any, Final
 
 from winograd.nn.comparison import Comparison
 
+_LABELS: Final = 45
+"""Names of layers that fit below a picture; of more layers, every second, third ... is named."""
+
+_WIDEST: Final = 20.0
+
+_AXIS = "relative L2 error against float64"
+
 
 def draw_comparison(comparison: Comparison, title: str) -> bytes:
-    """Draw two panels over the layers: the ratio direct / converted, and the errors against float64, as a PNG.
+    """Draw panels over the layers in the order in which they run, as a PNG.
+
+    The errors that have built up at the output of each layer; the errors of each layer on its own input, as predicted
+    and as measured; and the ratio of times direct / converted, if something was timed.
 
     Raises
     ------
@@ -20,30 +32,63 @@ def draw_comparison(comparison: Comparison, title: str) -> bytes:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-    names = [layer.layer for layer in comparison.layers]
-    figure = Figure(figsize=(max(6.0, 0.9 * len(names)), 6.5), layout="constrained")
+    layers = comparison.layers
+    draw = [_draw_depth, _draw_layers, *([_draw_times] if any(layer.times for layer in layers) else [])]
+    width = min(max(6.0, 0.35 * len(layers) + 3), _WIDEST)
+    figure = Figure(figsize=(width, 3.2 * len(draw)), layout="constrained")
     FigureCanvasAgg(figure)
-    speed, error = figure.subplots(2, 1, sharex=True)
-    speed.bar(names, [layer.ratio for layer in comparison.layers], color="tab:blue")
-    speed.axhline(1, color="black", linewidth=0.8)
-    speed.set_ylabel("time of best direct / converted")
-    for label, values, marker in (
-        ("converted, measured", [layer.measured_error for layer in comparison.layers], "o"),
-        ("converted, predicted", [layer.predicted_error for layer in comparison.layers], "x"),
-        ("direct, measured", [layer.direct_error for layer in comparison.layers], "."),
-    ):
-        shown = [(name, value) for name, value in zip(names, values, strict=True) if value]
-        error.plot([name for name, _ in shown], [value for _, value in shown], marker, label=label)
-    error.set_yscale("log")
-    error.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    error.yaxis.set_major_formatter(FormatStrFormatter("%.0e"))
-    error.yaxis.set_minor_formatter(NullFormatter())
-    error.set_ylabel("relative L2 error against float64")
-    error.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize="small", frameon=False)
-    error.tick_params(axis="x", rotation=45)
+    panels = figure.subplots(len(draw), 1, sharex=True)
+    for panel, into in zip(panels, draw, strict=True):
+        into(panel, comparison)
+    step = -(-len(layers) // _LABELS)
+    last = panels[-1]
+    last.set_xticks(range(0, len(layers), step), [layer.layer for layer in layers[::step]], rotation=60, ha="right")
+    last.set_xlim(-0.6, len(layers) - 0.4)
     figure.suptitle(title)
     target = BytesIO()
     figure.savefig(target, format="png", dpi=120)
     return target.getvalue()
+
+
+def _draw_depth(panel: Any, comparison: Comparison) -> None:
+    layers = comparison.layers
+    panel.set_title("at the output of each layer, errors of all layers before it included", fontsize="small")
+    _draw_errors(panel, "converted network", [layer.error_so_far for layer in layers], "o-")
+    _draw_errors(panel, f"direct network, {comparison.dtype}", [layer.direct_error_so_far for layer in layers], ".-")
+    panel.axhline(comparison.error, color="grey", linewidth=0.8, linestyle="--", label="outputs, converted")
+    _finish_errors(panel)
+
+
+def _draw_layers(panel: Any, comparison: Comparison) -> None:
+    layers = comparison.layers
+    panel.set_title("each layer by itself, on the activations that it sees", fontsize="small")
+    _draw_errors(panel, "converted, measured", [layer.measured_error for layer in layers], "o")
+    _draw_errors(panel, "converted, predicted", [layer.predicted_error for layer in layers], "x")
+    _draw_errors(panel, "direct, measured", [layer.direct_error for layer in layers], ".")
+    _finish_errors(panel)
+
+
+def _draw_errors(panel: Any, label: str, errors: Sequence[float | None], marker: str) -> None:
+    shown = [(number, error) for number, error in enumerate(errors) if error]
+    panel.plot([number for number, _ in shown], [error for _, error in shown], marker, markersize=4, label=label)
+
+
+def _finish_errors(panel: Any) -> None:
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.yaxis.set_major_formatter(FormatStrFormatter("%.0e"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.set_ylabel(_AXIS, fontsize="small")
+    panel.grid(axis="y", linewidth=0.3)
+    panel.legend(fontsize="x-small")
+
+
+def _draw_times(panel: Any, comparison: Comparison) -> None:
+    ratios = [0.0 if layer.times is None else layer.times.ratio for layer in comparison.layers]
+    panel.set_title("speed of each layer by itself", fontsize="small")
+    panel.bar(range(len(ratios)), ratios, color="tab:blue")
+    panel.axhline(1, color="black", linewidth=0.8)
+    panel.set_ylabel("time of best direct / converted", fontsize="small")

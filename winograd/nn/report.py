@@ -16,7 +16,8 @@ from winograd.nn.modules import LayerState
 from winograd.nn.table import html_table, mebibytes, scientific, text_table
 
 _HEADER = (
-    "layer", "class", "input", "computes", "algorithm", "schedule", "predicted error", "U MiB", "work MiB", "reason",
+    "layer", "class", "input", "computes", "algorithm", "schedule", "predicted error", "U MiB", "work MiB",
+    "folds", "reason",
 )  # fmt: skip
 
 
@@ -51,6 +52,11 @@ class LayerEntry:
         """The plans of gradients of input and weight made so far."""
         return self.state.gradient_plans if self.state is not None else ()
 
+    @property
+    def folds(self) -> str:
+        """What is folded into it."""
+        return self.state.folds if self.state is not None else ""
+
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
@@ -72,6 +78,8 @@ class ReportRow:
         Relative L2, for independent zero-mean inputs; None for direct convolution.
     filter_bytes, workspace_bytes : int
         Memory of the transformed filter U, and of what a call holds beside it.
+    folds : str
+        Norm and ReLU that it computes beside itself, or why nothing; empty if that was not asked for.
     reason : str
         Why this algorithm.
     """
@@ -85,6 +93,7 @@ class ReportRow:
     predicted_error: float | None
     filter_bytes: int
     workspace_bytes: int
+    folds: str
     reason: str
 
 
@@ -140,7 +149,7 @@ class ConversionReport:
 def _rows(layer: LayerEntry) -> Iterator[ReportRow]:
     if not layer.plans:
         what = ("not converted", layer.reason) if layer.state is None else ("no forward yet", "no input shape is known")
-        yield ReportRow(layer.name, layer.kind, (), "output", what[0], "", None, 0, 0, what[1])
+        yield ReportRow(layer.name, layer.kind, (), "output", what[0], "", None, 0, 0, layer.folds, what[1])
     for plan in layer.plans:
         yield ReportRow(
             layer=layer.name,
@@ -152,6 +161,7 @@ def _rows(layer: LayerEntry) -> Iterator[ReportRow]:
             predicted_error=plan.predicted_error,
             filter_bytes=plan.filter_bytes,
             workspace_bytes=plan.workspace_bytes,
+            folds=layer.folds,
             reason=plan.reason,
         )
     for gradient in layer.gradient_plans:
@@ -165,6 +175,7 @@ def _rows(layer: LayerEntry) -> Iterator[ReportRow]:
             predicted_error=gradient.predicted_error,
             filter_bytes=gradient.filter_bytes,
             workspace_bytes=gradient.workspace_bytes,
+            folds="",
             reason=gradient.reason,
         )
 
@@ -189,5 +200,6 @@ def _cells(row: ReportRow) -> tuple[str, ...]:
         scientific(row.predicted_error),
         mebibytes(row.filter_bytes),
         mebibytes(row.workspace_bytes),
+        row.folds or "-",
         row.reason,
     )

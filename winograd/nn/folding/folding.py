@@ -1,0 +1,101 @@
+"""`Folding`: one convolution with the norm and the ReLU that it computes, and its folded weight.
+
+In: the tensors of a call. Out: the weight and bias to compute with, or None where this call is computed as it came:
+while it trains or is differentiated, and where hooks look on. Weights are folded anew after every write that torch
+counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from winograd.conv.library.kept import Stamp, hides_writes
+from winograd.nn.folding.hooks import has_global_hooks, has_hooks
+from winograd.nn.folding.passing import mark
+from winograd.nn.folding.weights import Folded, Norm, fold_weights
+
+
+class _Kept(NamedTuple):
+    """What was folded, if that could be, and the stamps of the tensors it was made of."""
+
+    folded: Folded | None
+    stamps: tuple[Stamp | None, ...]
+
+
+class Folding:
+    """What a convolution computes beside itself. Copies and pickles carry the modules, not the folded weight.
+
+    Parameters
+    ----------
+    norm : BatchNorm1d, BatchNorm2d or BatchNorm3d, optional
+    relu : ReLU, optional
+        At least one of them is there.
+    """
+
+    def __init__(self, norm: Norm | None, relu: nn.ReLU | None) -> None:
+        self.norm = norm
+        self.relu = relu
+        self._kept: _Kept | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_kept": None}
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """The norm and the ReLU, those that are there."""
+        return tuple(module for module in (self.norm, self.relu) if module is not None)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the folded weight and bias that are kept."""
+        kept = None if self._kept is None else self._kept.folded
+        return 0 if kept is None else sum(tensor.nbytes for tensor in kept)
+
+    def find(self, layer: nn.Module, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None] | None:
+        """Return what the layer computes with now, or None if norm and ReLU are to compute themselves."""
+        if has_global_hooks() or has_hooks(layer) or any(map(has_hooks, self.modules)):
+            return None
+        norm = self.norm
+        if norm is None:
+            return weight, bias
+        given = _given(layer, norm)
+        if given is None or norm.training or not all(map(_may_be_kept, given)):
+            return None
+        kept = self._kept
+        if kept is None or not all(map(_is_of, kept.stamps, given)):
+            stamps = tuple(None if tensor is None else Stamp(tensor) for tensor in given)  # before they are read
+            kept = self._kept = _Kept(fold_weights(weight, bias, norm), stamps)
+        return kept.folded
+
+    def hand_on(self, output: Tensor) -> Tensor:
+        """Return the output, marked so that norm and ReLU pass it on."""
+        return mark(output, self)
+
+
+def _given(layer: nn.Module, norm: Norm) -> tuple[Tensor | None, ...] | None:
+    """Return the tensors that are folded, or None where one is no parameter or buffer any more.
+
+    With them the number of batches: torch counts no write to statistics while a norm trains, but those to this.
+    """
+    try:
+        parameters = [module._parameters[name] for module in (layer, norm) for name in ("weight", "bias")]
+        return *parameters, *(norm._buffers[name] for name in ("running_mean", "running_var", "num_batches_tracked"))
+    except KeyError:
+        return None
+
+
+def _may_be_kept(tensor: Tensor | None) -> bool:
+    """Return whether torch counts the writes to a tensor, and no gradient of it is asked for."""
+    if tensor is None:
+        return True
+    if tensor.requires_grad and torch.is_grad_enabled():
+        return False
+    is_wrapped: bool = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    return type(tensor) in (Tensor, nn.Parameter) and not is_wrapped and not hides_writes(tensor)
+
+
+def _is_of(stamp: Stamp | None, tensor: Tensor | None) -> bool:
+    return stamp is None if tensor is None else stamp is not None and stamp.is_of(tensor)

@@ -1,0 +1,127 @@
+"""Which norm and which ReLU can be computed inside of which convolution, and why the others cannot.
+
+In: a flow and convolutions. Out: for each a `Pair`, or the reason in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils import parametrize
+
+from winograd.nn.folding.flow import End, Flow
+from winograd.nn.folding.hooks import has_hooks
+from winograd.nn.folding.weights import Norm
+from winograd.nn.modules import Convolution
+
+
+class Fold(Enum):
+    """What is folded into convolutions: batch norms, or ReLUs, too, behind a norm or a convolution."""
+
+    NORMS = "norms"
+    ALL = "all"
+
+
+FoldName = Literal["norms", "all"]
+
+
+def checked_fold(fold: FoldName | Fold) -> Fold:
+    """Return what is asked for.
+
+    Raises
+    ------
+    ValueError
+        If it is another word.
+    """
+    try:
+        return Fold(fold)
+    except ValueError:
+        raise ValueError(f"fold is {fold!r}, must be 'norms', 'all' or None") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What comes after a convolution and nothing else: a norm, a ReLU, or a norm and a ReLU."""
+
+    norm: Norm | None
+    relu: nn.ReLU | None
+
+
+def find_pairs(
+    flow: Flow, layers: Iterable[Convolution], names: Mapping[nn.Module, str], fold: Fold
+) -> dict[Convolution, Pair | str]:
+    """Return the pair of each convolution, or why it has none."""
+    return {layer: _pair(flow, layer, names, fold) for layer in layers}
+
+
+def _pair(flow: Flow, layer: Convolution, names: Mapping[nn.Module, str], fold: Fold) -> Pair | str:
+    if layer not in flow.takers:
+        return "the forward does not call it"
+    obstacle = _layer_obstacle(layer)
+    if obstacle is not None:
+        return obstacle
+    taker = _only_taker(flow, layer)
+    if isinstance(taker, Norm):
+        reason = _norm_obstacle(flow, layer, taker)
+        return reason or Pair(taker, _relu_after(flow, taker) if fold is Fold.ALL else None)
+    if fold is Fold.ALL and (relu := _relu_after(flow, layer)) is not None:
+        return Pair(None, relu)
+    return f"its output goes to {_listed(flow.takers[layer], names)}"
+
+
+def _only_taker(flow: Flow, module: nn.Module) -> End | None:
+    """Return what alone takes the result of every call of a module, or None."""
+    calls = flow.takers.get(module, [])
+    takers = {taker for call in calls for taker in call}
+    return takers.pop() if len(takers) == 1 and all(len(call) == 1 for call in calls) else None
+
+
+def _relu_after(flow: Flow, module: nn.Module) -> nn.ReLU | None:
+    taker = _only_taker(flow, module)
+    return taker if isinstance(taker, nn.ReLU) and _does_as(taker, nn.ReLU) else None
+
+
+def _layer_obstacle(layer: Convolution) -> str | None:
+    if isinstance(layer, nn.modules.conv._ConvTransposeNd):
+        return "it is a transposed convolution"
+    if isinstance(layer, LazyModuleMixin):
+        return "its weight has no shape yet"
+    if not _does_as(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+        return "its class has a forward of its own, or it has hooks"
+    return None
+
+
+def _norm_obstacle(flow: Flow, layer: Convolution, norm: Norm) -> str | None:
+    if not _does_as(norm, Norm):
+        return "the norm after it has a forward of its own, or hooks"
+    if any(giver is not layer for giver in flow.givers[norm]):
+        return "the norm after it takes other inputs, too"
+    if any(buffer is None for buffer in (norm.running_mean, norm.running_var, norm.num_batches_tracked)):
+        return "the norm after it has no running statistics"
+    if isinstance(norm, LazyModuleMixin) or norm.num_features != layer.out_channels:
+        return "the norm after it has another number of features, or none yet"
+    return None
+
+
+def _does_as(module: nn.Module, bases: type[nn.Module] | tuple[type[nn.Module], ...]) -> bool:
+    """Return whether a module computes what its base class of torch does, on parameters of its own."""
+    bases = bases if isinstance(bases, tuple) else (bases,)
+    base = next(base for base in bases if isinstance(module, base))
+    own = "forward" in vars(module) or plain_class(type(module)).forward is not base.forward
+    return not own and not parametrize.is_parametrized(module) and not has_hooks(module)
+
+
+def plain_class(cls: type[nn.Module]) -> type[nn.Module]:
+    """Return the class that a module had before it began to pass on what was folded."""
+    plain: type[nn.Module] = getattr(cls, "_winograd_plain", cls)
+    return plain
+
+
+def _listed(calls: list[list[End]], names: Mapping[nn.Module, str]) -> str:
+    takers = dict.fromkeys(taker if isinstance(taker, str) else names[taker] for call in calls for taker in call)
+    return " and ".join(takers) or "nothing"

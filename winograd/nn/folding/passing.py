@@ -1,0 +1,100 @@
+"""Norms and ReLUs that pass on what the convolution before them computed already, and compute themselves otherwise.
+
+In: a tensor. Out: the same tensor if a folded convolution made it for this module, what torch's module gives otherwise.
+The convolution decides at each call, and marks what it gives; the last module that passes it on takes the mark off.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any, ClassVar, Final, SupportsIndex
+
+from torch import Tensor, nn
+
+from winograd.conv.calls import is_recorded
+from winograd.nn.folding.pairs import plain_class
+from winograd.nn.folding.weights import Norm
+
+if TYPE_CHECKING:
+    from winograd.nn.folding.folding import Folding
+
+_MARK: Final = "_winograd_folded"
+
+
+def mark(output: Tensor, folding: Folding) -> Tensor:
+    """Mark what a folded convolution gives."""
+    output.__dict__[_MARK] = folding
+    return output
+
+
+class Passing(nn.Module):
+    """Mixed in before one of torch's modules: passes on what is marked for it."""
+
+    _winograd_plain: ClassVar[type[nn.Module]]
+    _winograd_foldings: list[Folding]
+
+    def __reduce_ex__(self, _protocol: SupportsIndex) -> tuple[Any, ...]:
+        state = object.__reduce_ex__(self, 2)[2]
+        return _blank, (self._winograd_plain,), state
+
+
+class PassingNorm(Passing, Norm):
+    """A batch norm; `Passing`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the input if it is normalised already."""
+        if is_recorded() or (folding := input.__dict__.get(_MARK)) is None or folding.norm is not self:
+            return super().forward(input)
+        self._check_input_dim(input)
+        if folding.relu is None:
+            del input.__dict__[_MARK]
+        return input
+
+
+class PassingReLU(Passing, nn.ReLU):
+    """A ReLU; `Passing`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the input if it has no negative number any more."""
+        if is_recorded() or (folding := input.__dict__.get(_MARK)) is None or folding.relu is not self:
+            return super().forward(input)
+        del input.__dict__[_MARK]
+        return input
+
+
+_made: Final[dict[type[nn.Module], type[Passing]]] = {}
+
+
+def begin_passing(module: nn.Module, folding: Folding) -> None:
+    """Make a norm or ReLU pass on what a folded convolution marks; its parameters and its name stay."""
+    vars(module).setdefault("_winograd_foldings", []).append(folding)
+    module.__class__ = passing_class(plain_class(type(module)))
+
+
+def end_passing(module: nn.Module, folding: Folding) -> None:
+    """Give a module its former class back, unless others still pass something through it."""
+    foldings = vars(module)["_winograd_foldings"]
+    foldings.remove(folding)
+    if not foldings:
+        del vars(module)["_winograd_foldings"]
+        module.__class__ = plain_class(type(module))
+
+
+def is_passing(module: nn.Module) -> bool:
+    """Return whether a module has the class that `begin_passing` gave it."""
+    return isinstance(module, Passing) and type(module) is passing_class(plain_class(type(module)))
+
+
+def passing_class(base: type[nn.Module]) -> type[Passing]:
+    """Return the class that does what ``base`` does where nothing is marked; it pickles as the recipe to make it."""
+    if base not in _made:
+        mixin: type[Passing] = PassingNorm if issubclass(base, Norm) else PassingReLU
+        body = {"_winograd_plain": base, "__doc__": base.__doc__, "__module__": base.__module__}
+        made: type[Passing] = types.new_class(base.__name__, (mixin, base), exec_body=lambda space: space.update(body))
+        _made[base] = made
+    return _made[base]
+
+
+def _blank(base: type[nn.Module]) -> Passing:
+    cls = passing_class(base)
+    return cls.__new__(cls)

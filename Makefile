@@ -10,7 +10,7 @@ CLIP   := examples/clips/bigbuckbunny.mp4
 
 EXTRAS_demo  := torch,video,plot
 EXTRAS_bench := torch,bench,plot
-EXTRAS_test  := torch,triton,video,plot,search,dask,test
+EXTRAS_test  := torch,triton,video,plot,checkpoints,search,dask,test
 EXTRAS_check := $(EXTRAS_test),notebooks,docs,dev
 
 .PHONY: help demo test check lint bench bench-whole study catalogue docs clean

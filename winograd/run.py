@@ -183,7 +183,7 @@ def _read_clips(options: argparse.Namespace, input_shape: tuple[int, int, int, i
 def _model(options: argparse.Namespace, classifier: str) -> tuple[nn.Module, str]:
     """Return the network and a line on where its weights are from; the outputs of the checkpoint decide on its size."""
     from winograd.networks import create, initialise_he
-    from winograd.networks.initialise import load_state, read_weights
+    from winograd.networks.checkpoints import load_state, read_weights
 
     if options.weights is None:
         model = initialise_he(create(options.network), options.seed)

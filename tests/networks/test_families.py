@@ -166,7 +166,7 @@ def test_p3d_s_wirings_are_those_of_both_public_forms() -> None:
     }
     for form, results in expected.items():
         for wiring, result in zip(WIRINGS[form], results, strict=True):
-            torch.testing.assert_close(wiring(s, t, x), result)
+            torch.testing.assert_close(wiring(s, t, nn.ReLU(), x), result)
     assert not torch.allclose(expected["official"][1], expected["port"][1])
 
 
@@ -210,6 +210,7 @@ def test_the_gradient_of_equal_frames_is_zero_but_for_their_mean() -> None:
         ("p3d_63", {"form": "other"}, "form is 'other', must be one of official, port"),
         ("p3d_63", {"wirings": "AD"}, "wirings is 'AD', must be of the letters A, B and C"),
         ("eco_lite_add", {"sampling": "x"}, "sampling is 'x', must be one of flat, grid"),
+        ("eco_lite_add", {"tensors": "3d"}, "tensors is '3d', must be one of 4d, 5d"),
         ("lightweight_c3d", {"width": 0.0}, "width is 0.0, must be above 0"),
         ("r3d_18", {"nonsense": 1}, "nonsense"),
     ],

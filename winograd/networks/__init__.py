@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from winograd.networks.c3d import C3D
-from winograd.networks.initialise import initialise_he, load_weights
+from winograd.networks.checkpoints import load_weights, pretrained
+from winograd.networks.initialise import initialise_he
 from winograd.networks.registry import create, list_networks
 from winograd.networks.video_network import VideoNetwork
 
@@ -14,4 +15,5 @@ __all__ = [
     "initialise_he",
     "list_networks",
     "load_weights",
+    "pretrained",
 ]

@@ -82,13 +82,15 @@ class Unit(nn.Module):
         self.taps, self.steps = taps, stride
         self.conv3d = builder.convolution(channels, outputs, taps, stride=stride or 1, padding=0 if stride else None)
         self.bn = builder.norm(outputs)
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return max(bn(conv3d(x)), 0)."""
         if self.steps:
             zeros = same_zeros(x.shape[2:], self.taps, self.steps)
             x = nn.functional.pad(x, [side for pair in reversed(zeros) for side in pair])
-        return nn.functional.relu(self.bn(self.conv3d(x)), inplace=True)
+        activated: Tensor = self.relu(self.bn(self.conv3d(x)))
+        return activated
 
 
 class InceptionModule(nn.Module):

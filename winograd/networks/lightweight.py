@@ -1,6 +1,7 @@
 """The light-weight 3D network: C3D with fully separable blocks for its convolutions, on the changes between frames.
 
-In: clips of shape (N, 3, 16, 112, 112). Out: one score per class.
+In: clips of shape (N, 3, 16, 112, 112). Out: one score per class. The blocks can take the place of convolutions of any
+network, too (`separate_`), and run by the paper's hybrid fast algorithm (`winograd.networks.hybrid`).
 Refused: what C3D refuses, and widths that are not positive.
 
 References: arXiv 1905.13388, of which the shapes of the block and the gradient are public. Where normalisation and ReLU
@@ -10,6 +11,7 @@ convolution, and the gradient is taken of the clip.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -26,10 +28,12 @@ class FullySeparable(nn.Module):
     ----------
     channels, outputs : int
         Of the convolution that the block stands for.
-    kernel_size, padding : int
-        Of that convolution, the same for all axes; its bias is the bias of the last one.
+    kernel_size, padding, stride : int
+        Of that convolution, the same for all axes.
     width : float
         Channels inside the block, in outputs; above 0.
+    bias : bool
+        Whether that convolution has a bias; it is that of the last one here.
     conv : callable
         Builds each convolution.
 
@@ -50,6 +54,8 @@ class FullySeparable(nn.Module):
         *,
         kernel_size: int,
         padding: int = 0,
+        stride: int = 1,
+        bias: bool = True,
         width: float = 1.0,
         conv: Conv = nn.Conv3d,
     ) -> None:
@@ -57,12 +63,20 @@ class FullySeparable(nn.Module):
         if not width > 0:
             raise ValueError(f"width is {width}, must be above 0")
         inside = max(1, round(width * outputs))
-        size, zeros = kernel_size, padding
-        self.time = conv(channels, inside, kernel_size=(size, 1, 1), padding=(zeros, 0, 0), bias=False)
-        self.space = conv(
-            inside, inside, kernel_size=(1, size, size), padding=(0, zeros, zeros), groups=inside, bias=False
+        size, zeros, step = kernel_size, padding, stride
+        self.time = conv(
+            channels, inside, kernel_size=(size, 1, 1), padding=(zeros, 0, 0), stride=(step, 1, 1), bias=False
         )
-        self.mix = conv(inside, outputs, kernel_size=1)
+        self.space = conv(
+            inside,
+            inside,
+            kernel_size=(1, size, size),
+            padding=(0, zeros, zeros),
+            stride=(1, step, step),
+            groups=inside,
+            bias=False,
+        )
+        self.mix = conv(inside, outputs, kernel_size=1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return mix(space(time(x)))."""
@@ -119,3 +133,71 @@ class LightweightC3D(C3D):
     def forward(self, clips: Tensor) -> Tensor:
         """Return the scores, shape (N, num_classes), of clips of shape (N, 3, 16, 112, 112)."""
         return super().forward(self.gradient(clips))
+
+
+def separate_(
+    model: nn.Module,
+    filter_fn: Callable[[str, nn.Module], bool] | None = None,
+    *,
+    width: float = 1.0,
+    conv: Conv = nn.Conv3d,
+) -> tuple[str, ...]:
+    """Put a `FullySeparable` block of new weights in the place of every KxKxK convolution, K > 1, in place.
+
+    Convolutions in groups, with dilation, with padding by other than zeros, or with unlike axes stay.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Its layers are exchanged; the blocks have the sizes, device and dtype of the layers.
+    filter_fn : callable, optional
+        Called with the name and the module of each convolution; those for which it returns False stay.
+    width : float
+        Of the blocks.
+    conv : callable
+        Builds each convolution of the blocks, for example `winograd.networks.hybrid.hybrid(2)`.
+
+    Returns
+    -------
+    tuple of str
+        Names of the layers that were exchanged.
+
+    Examples
+    --------
+    >>> from winograd.networks import create
+    >>> with torch.device("meta"):  # shapes only, no memory
+    ...     model = create("c3d")
+    >>> separate_(model, lambda name, layer: name != "conv1")
+    ('conv2', 'conv3a', 'conv3b', 'conv4a', 'conv4b', 'conv5a', 'conv5b')
+    >>> model(torch.empty(2, *model.input_shape, device="meta")).shape
+    torch.Size([2, 400])
+    """
+    found = {
+        name: layer
+        for name, layer in model.named_modules()
+        if name and isinstance(layer, nn.Conv3d) and _is_cubic(layer) and (filter_fn is None or filter_fn(name, layer))
+    }
+    blocks = {name: _block(layer, width, conv) for name, layer in found.items()}
+    for name, block in blocks.items():
+        model.set_submodule(name, block)
+    return tuple(blocks)
+
+
+def _is_cubic(layer: nn.Conv3d) -> bool:
+    alike = all(len(set(sizes)) == 1 for sizes in (layer.kernel_size, layer.stride, layer.padding))
+    plain = layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode == "zeros"
+    return alike and plain and layer.kernel_size[0] > 1 and not isinstance(layer.padding, str)
+
+
+def _block(layer: nn.Conv3d, width: float, conv: Conv) -> FullySeparable:
+    block = FullySeparable(
+        layer.in_channels,
+        layer.out_channels,
+        kernel_size=layer.kernel_size[0],
+        padding=int(layer.padding[0]),
+        stride=layer.stride[0],
+        bias=layer.bias is not None,
+        width=width,
+        conv=conv,
+    )
+    return block.to(layer.weight.device, layer.weight.dtype).train(layer.training)

@@ -82,6 +82,7 @@ class P3D(VideoNetwork):
         builder = Builder(conv)
         self.conv1_custom = builder.convolution(3, 64, (1, 7, 7), stride=(1, 2, 2))
         self.bn1 = builder.norm(64)
+        self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool3d((2, 3, 3), stride=2, **_POOLING[form])
         self.maxpool_2 = nn.MaxPool3d((2, 1, 1))
         turns = cycle(WIRINGS[form]["ABC".index(letter)] for letter in wirings)
@@ -103,7 +104,7 @@ class P3D(VideoNetwork):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Return the scores, shape (N, num_classes); the mean over the moments that more than 16 frames leave."""
-        x = self.maxpool(self.bn1(self.conv1_custom(clips)).relu())
+        x = self.maxpool(self.relu(self.bn1(self.conv1_custom(clips))))
         for layer in range(1, _PICTURES):
             x = self.maxpool_2(getattr(self, f"layer{layer}")(x))
         batch, _, moments = x.shape[:3]

@@ -14,30 +14,30 @@ from torch import Tensor, nn
 from winograd.networks.builder import Builder
 
 Layer = Callable[[Tensor], Tensor]
-Wiring = Callable[[Layer, Layer, Tensor], Tensor]
-"""From the layer over space, the layer over time and their input to what the two give together."""
+Wiring = Callable[[Layer, Layer, Layer, Tensor], Tensor]
+"""From the layer over space, the layer over time, ReLU, and their input to what they give together."""
 
 
-def _one_after_the_other(space: Layer, time: Layer, x: Tensor) -> Tensor:
-    return time(space(x).relu()).relu()
+def _one_after_the_other(space: Layer, time: Layer, relu: Layer, x: Tensor) -> Tensor:
+    return relu(time(relu(space(x))))
 
 
-def _side_by_side(space: Layer, time: Layer, x: Tensor) -> Tensor:
-    return (space(x).relu() + time(x)).relu()
+def _side_by_side(space: Layer, time: Layer, relu: Layer, x: Tensor) -> Tensor:
+    return relu(relu(space(x)) + time(x))
 
 
-def _both_ways(space: Layer, time: Layer, x: Tensor) -> Tensor:
-    first = space(x).relu()
-    return (0.5 * first + 0.5 * time(first)).relu()
+def _both_ways(space: Layer, time: Layer, relu: Layer, x: Tensor) -> Tensor:
+    first = relu(space(x))
+    return relu(0.5 * first + 0.5 * time(first))
 
 
-def _port_side_by_side(space: Layer, time: Layer, x: Tensor) -> Tensor:
-    return space(x).relu() + time(x).relu()
+def _port_side_by_side(space: Layer, time: Layer, relu: Layer, x: Tensor) -> Tensor:
+    return relu(space(x)) + relu(time(x))
 
 
-def _port_both_ways(space: Layer, time: Layer, x: Tensor) -> Tensor:
-    first = space(x).relu()
-    return first + time(first).relu()
+def _port_both_ways(space: Layer, time: Layer, relu: Layer, x: Tensor) -> Tensor:
+    first = relu(space(x))
+    return first + relu(time(first))
 
 
 WIRINGS: Final[Mapping[str, tuple[Wiring, Wiring, Wiring]]] = {
@@ -80,12 +80,13 @@ class Block(nn.Module):
         self.conv3, self.bn3 = builder.convolution(width, width, (3, 1, 1)), builder.norm(width)
         self.conv4, self.bn4 = builder.convolution(width, 4 * width), builder.norm(4 * width)
         self.downsample = builder.normalised(channels, 4 * width, stride=stride) if shortcut else None
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of both ways after ReLU."""
-        between = self.wiring(self._space, self._time, self.bn1(self.conv1(x)).relu())
+        between = self.wiring(self._space, self._time, self.relu, self.relu(self.bn1(self.conv1(x))))
         shortcut = x if self.downsample is None else self.downsample(x)
-        activated: Tensor = (self.bn4(self.conv4(between)) + shortcut).relu()
+        activated: Tensor = self.relu(self.bn4(self.conv4(between)) + shortcut)
         return activated
 
     def _space(self, x: Tensor) -> Tensor:
@@ -107,10 +108,11 @@ class PictureBlock(nn.Module):
         self.conv_normal, self.bn_normal = builder.convolution(width, width, 3), builder.norm(width)
         self.conv4, self.bn4 = builder.convolution(width, 4 * width), builder.norm(4 * width)
         self.downsample = builder.normalised(channels, 4 * width, stride=step) if first else None
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of both ways after ReLU."""
-        between = self.bn_normal(self.conv_normal(self.bn1(self.conv1(x)).relu())).relu()
+        between = self.relu(self.bn_normal(self.conv_normal(self.relu(self.bn1(self.conv1(x))))))
         shortcut = x if self.downsample is None else self.downsample(x)
-        activated: Tensor = (self.bn4(self.conv4(between)) + shortcut).relu()
+        activated: Tensor = self.relu(self.bn4(self.conv4(between)) + shortcut)
         return activated

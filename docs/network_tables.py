@@ -20,7 +20,6 @@ from winograd.artefact import write_atomically
 from winograd.benching.tables import with_table
 from winograd.networks.description.describing import describe, outline
 from winograd.networks.description.kinds import LayerKind
-from winograd.networks.description.parameters import Parameters
 from winograd.networks.description.record import Description
 from winograd.networks.description.showing import OVERVIEW, overview_row
 from winograd.networks.registry import list_networks
@@ -86,7 +85,7 @@ PUBLISHED = [
     Published("i3d_rgb", (3, 79, 224, 224), "", "", ""),
     Published("p3d_63", (3, 16, 160, 160), "", "", ""),
     Published("p3d_131", (3, 16, 160, 160), "", "", ""),
-    Published("p3d_199", (3, 16, 160, 160), "65.5, convolutions", "", "Caffe prototxt"),
+    Published("p3d_199", (3, 16, 160, 160), "", "", ""),
     Published("p3d_199", (3, 16, 224, 224), "", "", ""),
 ]
 """Every size that somebody published, and those that are left to be counted."""
@@ -122,12 +121,6 @@ def overview_table() -> str:
     return markdown(OVERVIEW, [overview_row(described(name)) for name in list_networks()])
 
 
-def counted(row: Published) -> tuple[Parameters, int]:
-    """Return the parameters and the multiply-accumulates for one clip of that size."""
-    one = described(row.network, row.clip, **row.options)
-    return one.parameters, one.macs
-
-
 def markdown(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Return a table; empty cells are as narrow as they can be."""
     lines = [f"| {' | '.join(cells)} |" for cells in (header, *rows)]
@@ -141,15 +134,15 @@ def published_table() -> str:
 
 
 def _published_cells(row: Published) -> tuple[str, ...]:
-    parameters, macs = counted(row)
+    one = described(row.network, row.clip, **row.options)
     options = "".join(f", {name} {value}" for name, value in row.options.items())
     return (
         f"`{row.network}`{options}",
         "x".join(map(str, row.clip)),
-        f"{parameters.total:,}",
-        f"{parameters.weights / 1e6:.3f}",
+        f"{one.parameters.total:,}",
+        f"{one.parameters.weights / 1e6:.3f}",
         row.weights,
-        f"{macs / 1e9:.3f}",
+        f"{one.macs / 1e9:.3f}",
         row.gmacs,
         row.source,
     )

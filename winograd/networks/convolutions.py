@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -79,18 +79,18 @@ def convolutions(name: str, batch: int = 1) -> tuple[NetworkConvolution, ...]:
 
 
 def convolutions_of(
-    model: VideoNetwork, batch: int = 1, input_shape: Sequence[int] | None = None
+    model: nn.Module, batch: int = 1, input_shape: Sequence[int] | None = None
 ) -> tuple[NetworkConvolution, ...]:
     """Return the convolutions of a network that was built on the meta device, as `convolutions` does.
 
     Parameters
     ----------
-    model : VideoNetwork
+    model : Module
         On the meta device, so that the forward computes sizes only.
     batch : int
         Clips, at least 1.
     input_shape : sequence of int, optional
-        Channels, frames, height and width of a clip; those of the network for None.
+        Channels, frames, height and width of a clip; those of the network for None, which a `VideoNetwork` has.
     """
     seen: list[NetworkConvolution] = []
     zeros = _ZerosAround()
@@ -101,7 +101,8 @@ def convolutions_of(
                 cleanup.callback(hook.remove)
         cleanup.enter_context(torch.no_grad())
         cleanup.enter_context(zeros)
-        model(torch.empty(batch, *(model.input_shape if input_shape is None else input_shape), device="meta"))
+        sizes = cast("VideoNetwork", model).input_shape if input_shape is None else input_shape
+        model(torch.empty(batch, *sizes, device="meta"))
     return tuple(seen)
 
 

@@ -87,6 +87,18 @@ def test_a_converted_network_is_the_same_in_numbers() -> None:
     )
 
 
+def test_any_network_is_described_for_sizes_that_are_given() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 4, 1)
+    )
+    one = describe(model, batch=2, input_shape=(3, 10, 12))
+    assert (one.network, one.output, one.macs) == ("Sequential", (2, 4, 5, 6), 2 * (120 * 27 * 8 + 30 * 32))
+    assert [layer.kind.value for layer in one.layers] == ["1x3x3", "pooling", "1x1x1"]
+    assert picture_svg(one).count("<g>") == 4
+    with pytest.raises(ValueError, match="input_shape is None, must be given for Sequential"):
+        describe(model)
+
+
 def test_batch_and_clips_of_other_sizes() -> None:
     one, two = described("c3d"), describe("c3d", batch=2)
     assert (two.macs, two.peak_bytes) == (2 * one.macs, 2 * one.peak_bytes)
@@ -174,6 +186,25 @@ def test_stages_go_from_the_clip_to_the_scores() -> None:
     assert [stage.type for stage in found[:3]] == ["clip", "Conv3d", "MaxPool3d"]
     folded = stages(described("eco_lite_add"))[1]
     assert folded.sizes == (32, 16, 121, 121)  # frames in the batch are time
+
+
+SHAPES = {
+    "c3d": "3x16x112x112 64x16x112x112 64x16x56x56 128x16x56x56 128x8x28x28 256x8x28x28 256x4x14x14 512x4x14x14 "
+    "512x2x7x7 512x2x7x7 512x1x4x4 4096 400",
+    "r3d_18": "3x16x112x112 64x16x56x56 128x8x28x28 256x4x14x14 512x2x7x7 512 400",
+    "mc3_18": "3x16x112x112 64x16x56x56 128x16x28x28 256x16x14x14 512x16x7x7 512 400",
+    "r2d_18": "3x16x112x112 64x1x56x56 128x1x28x28 256x1x14x14 512x1x7x7 512 400",
+    "r2plus1d_18": "3x16x112x112 45x16x56x56 64x16x56x56 128x8x28x28 256x4x14x14 512x2x7x7 512 400",
+    "ir_csn_50": "3x8x224x224 64x8x112x112 64x8x56x56 256x8x56x56 512x4x28x28 1024x2x14x14 2048x1x7x7 2048 400",
+    "i3d_rgb": "3x64x224x224 64x32x112x112 64x32x56x56 64x32x56x56 192x32x56x56 192x32x28x28 256x32x28x28 480x32x28x28 "
+    "480x16x14x14 512x16x14x14 528x16x14x14 832x16x14x14 832x8x7x7 832x8x7x7 1024x8x7x7 1024x7x1x1 400x7x1x1",
+}
+"""Channels, time, height and width as the papers and ports have them."""
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_features_have_the_sizes_of_the_literature(name: str) -> None:
+    assert " ".join(stage.label for stage in stages(described(name))) == SHAPES[name]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from winograd.networks import create, describe
 from winograd.networks.description.living import Living
 from winograd.networks.description.recording import record
 from winograd.networks.video_network import VideoNetwork
@@ -75,3 +77,15 @@ def test_a_network_takes_what_it_holds_at_a_time(shortcut: bool, inplace: bool, 
     assert recorded.output == (3, 8, 4, 4, 4)
     assert recorded.peak_bytes == clip + peak * features
     assert recorded.made_bytes == clip + made * features
+
+
+@pytest.mark.parametrize("name", ["r3d_10", "p3d_63"])
+def test_a_forward_with_numbers_takes_the_same(name: str) -> None:
+    """Where nothing is allocated, a normalisation gives a mean and a factor per channel, which the CPU leaves out."""
+    model, clips = create(name, num_classes=3).eval(), torch.zeros(1, 3, 16, 32, 32)
+    with torch.no_grad(), Living([*model.parameters(), *model.buffers()]) as living:
+        model(clips)
+    norms = [8 * module.num_features for module in model.modules() if isinstance(module, _BatchNorm)]
+    counted = describe(model, input_shape=clips.shape[1:])
+    assert 0 <= counted.peak_bytes - living.peak_bytes - 4 * clips.numel() <= max(norms)
+    assert 0 <= counted.made_bytes - living.made_bytes - 4 * clips.numel() <= sum(norms)

@@ -11,6 +11,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 import torch
+from torch import nn
 
 from winograd.networks.description.parameters import count_parameters
 from winograd.networks.description.record import Description
@@ -23,7 +24,7 @@ TILES: Final = (2, 4, 6)
 
 
 def describe(
-    network: str | VideoNetwork,
+    network: str | nn.Module,
     *,
     batch: int = 1,
     input_shape: Sequence[int] | None = None,
@@ -34,12 +35,12 @@ def describe(
 
     Parameters
     ----------
-    network : str or VideoNetwork
-        One of `list_networks`, or a network, of which only the sizes are looked at.
+    network : str or Module
+        One of `list_networks`; or any network that takes one tensor, of which only the sizes are looked at.
     batch : int
         Clips, at least 1.
     input_shape : sequence of int, optional
-        Channels, frames, height and width of a clip; those of the network for None.
+        Channels, frames, height and width of a clip; those of the network for None, which a `VideoNetwork` has.
     tiles : sequence of int
         Outputs per axis of the tiles that are shown, at least 1; any others may be asked for afterwards.
     **options
@@ -57,7 +58,7 @@ def describe(
     UnknownNetworkError
         If the name is unknown: a ValueError that gives the nearest names.
     ValueError
-        If batch or a tile is below 1, or the network cannot take the clips.
+        If batch or a tile is below 1, or the network cannot take the clips, or says not which it takes.
 
     Examples
     --------
@@ -72,12 +73,15 @@ def describe(
     if not tiles or min(tiles) < 1:
         raise ValueError(f"tiles are {tuple(tiles)}, must be at least one integer, each at least 1")
     if isinstance(network, str):
-        model = outline(network, **options)
+        model: nn.Module = outline(network, **options)
     elif options:
         raise TypeError(f"options {', '.join(options)} are for a name of a network, {type(network).__name__} is built")
     else:
         model = _copied(network)
-    input = (batch, *(model.input_shape if input_shape is None else input_shape))
+    clip = getattr(model, "input_shape", None) if input_shape is None else input_shape
+    if clip is None:
+        raise ValueError(f"input_shape is None, must be given for {type(network).__name__}, which says none itself")
+    input = (batch, *clip)
     try:
         recorded = record(model, input)
     except RuntimeError as error:
@@ -104,11 +108,11 @@ def outline(name: str, **options: Any) -> VideoNetwork:
         return create(name, **options).eval()
 
 
-def _copied(network: VideoNetwork) -> VideoNetwork:
+def _copied(network: nn.Module) -> nn.Module:
     """Return a network on the meta device in evaluation mode that is like one that was given; nothing is allocated."""
     sizes: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in network.buffers()}
     for parameter in network.parameters():
-        sizes[id(parameter)] = torch.nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
+        sizes[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
     return deepcopy(network, sizes).eval()
 
 

@@ -89,9 +89,9 @@ class Description:
             raise KeyError(f"{self.network} has no layer {name!r}; nearest: {', '.join(nearest)}")
         return named[name]
 
-    def part(self, pattern: str) -> tuple[Layer, ...]:
+    def part(self, prefix: str) -> tuple[Layer, ...]:
         """Return the layers whose names begin with a text, such as ``"net3d."``."""
-        return tuple(layer for layer in self.layers if layer.name.startswith(pattern))
+        return tuple(layer for layer in self.layers if layer.name.startswith(prefix))
 
     def multiplications(self, m: Tile) -> int:
         """Return the multiplications with tiles of m outputs, or None for the best tile of every layer and axis.

@@ -77,12 +77,12 @@ class Recording:
     made_bytes: int
 
 
-def record(model: VideoNetwork, input: tuple[int, ...]) -> Recording:
+def record(model: nn.Module, input: tuple[int, ...]) -> Recording:
     """Return what one forward tells.
 
     Parameters
     ----------
-    model : VideoNetwork
+    model : Module
         On the meta device.
     input : tuple of int
         Sizes of the clips, with the batch.

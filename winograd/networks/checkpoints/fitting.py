@@ -124,14 +124,15 @@ def _matching(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
 
 def _problems(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], names_there: Mapping[str, str]) -> list[str]:
     unexpected = {name: found[name] for name in found if name not in expected}
-    missing = [name + _nearest(name, expected[name], unexpected, names_there) for name in expected if name not in found]
+    absent = [name for name in expected if name not in found]
+    missing = [name + _nearest(name, expected[name], unexpected, names_there) for name in absent[:_SHOWN]]
     reshaped = [
         f"{name} {tuple(found[name].shape)} for {tuple(expected[name].shape)}"
         for name in expected
         if name in found and found[name].shape != expected[name].shape
     ]
     listed = (
-        _listed("missing", missing),
+        _listed("missing", missing + absent[_SHOWN:]),
         _listed("unexpected", [names_there[name] for name in unexpected]),
         _listed("of another shape", reshaped),
     )

@@ -155,6 +155,10 @@ def test_options_have_the_counted_figures() -> None:
     torchvision = outline("r2plus1d_18", mid_channels="torchvision")
     assert figures(torchvision) == (31_505_325, 40.519)
     assert giga(macs(torchvision, (3, 8, 112, 112))) == 20.260
+    model = outline(
+        "r2plus1d_34", mid_channels="mmaction2"
+    )  # published: 63.8 M; 53.1 G with normalisations, of 256 x 256
+    assert (parameters(model), giga(macs(model, (3, 8, 256, 256)))) == (63_759_281, 52.978)
     assert figures(outline("r2d_18", frames=8)) == (11_447_568, 1.932)
     for width, millions, gmacs in ((1.0, 4.297, 7.417), (0.5, 2.149, 3.708)):
         model = outline("lightweight_c3d", width=width)

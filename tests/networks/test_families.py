@@ -14,7 +14,7 @@ from winograd.networks.builder import Builder
 from winograd.networks.convolutions import convolutions
 from winograd.networks.inception import SameMaxPool3d, Unit, inception_body, same_zeros
 from winograd.networks.lightweight import FullySeparable, TemporalGradient
-from winograd.networks.p3d_blocks import WIRINGS
+from winograd.networks.p3d_blocks import WIRINGS, Block
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +168,21 @@ def test_p3d_s_wirings_are_those_of_both_public_forms() -> None:
         for wiring, result in zip(WIRINGS[form], results, strict=True):
             torch.testing.assert_close(wiring(s, t, nn.ReLU(), x), result)
     assert not torch.allclose(expected["official"][1], expected["port"][1])
+
+
+@pytest.mark.parametrize("wiring", range(3))
+@pytest.mark.parametrize("form", WIRINGS)
+def test_p3d_s_blocks_add_alike_with_and_without_gradients(form: str, wiring: int) -> None:
+    block = Block(Builder(nn.Conv3d), WIRINGS[form][wiring], 8, 2, (1, 1, 1), shortcut=False).eval()
+    x = torch.randn(1, 8, 3, 4, 4)
+    before = x.clone()
+    without = block(x)
+    assert torch.equal(x, before)
+    with torch.enable_grad():
+        recorded = block(x.requires_grad_())
+        recorded.sum().backward()
+    assert torch.equal(recorded, without)
+    assert x.grad is not None
 
 
 def test_p3d_s_blocks_take_the_wirings_in_turn_and_its_forms_share_weights() -> None:

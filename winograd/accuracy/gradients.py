@@ -98,7 +98,7 @@ def predict_direct_weight_gradient_relative_l2(dtype: object = "float32", *, pro
     Examples
     --------
     >>> f"{predict_direct_weight_gradient_relative_l2(products=100_000):.1e}"
-    '6.5e-06'
+    '5.7e-06'
     """
     steps = (checked_integer("products", products, 1) + 1) / 2
     return float_format(dtype).roundoff * math.sqrt(PHI / 3 * steps)

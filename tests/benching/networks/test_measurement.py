@@ -11,7 +11,7 @@ from torch import nn
 from tests.benching.networks.small_networks import CLIP, clip, small
 from winograd.benching.networks import measurement
 from winograd.benching.networks.measurement import draw_clips, measure_network
-from winograd.benching.networks.rivals import Rival, channels_last_copy, our_forms
+from winograd.benching.networks.rivals import Rival, our_forms
 from winograd.benching.verification import AboveToleranceError
 from winograd.conv.layout import is_channels_last
 from winograd.nn.modules import PlannedConvolution
@@ -82,12 +82,6 @@ def test_ours_is_converted_frozen_and_in_both_formats() -> None:
         assert isinstance(layer, PlannedConvolution)
         assert is_channels_last(layer.weight) == is_channels_last(form.clip) == (name == "channels_last")
     assert not is_channels_last(small().first.weight)
-
-
-def test_weights_of_four_axes_become_channels_last_too() -> None:
-    twin = channels_last_copy(nn.Sequential(nn.Conv2d(2, 4, 3), nn.Linear(2, 2)))
-    assert isinstance(twin[0], nn.Conv2d)
-    assert is_channels_last(twin[0].weight)
 
 
 def test_clips_are_drawn_by_the_seed() -> None:

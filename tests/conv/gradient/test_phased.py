@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import gcd, prod
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from winograd import best, nest, toom_cook
-from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.gradient import phased
 from winograd.conv.gradient.direct import weight_gradient_direct
@@ -26,30 +26,40 @@ MODEL = 0.08 + 0.03
 """As in ``test_plan.py``."""
 
 
+ALGORITHMS = {
+    (2,): nest(toom_cook(3, 2)),
+    (1, 3): nest(toom_cook(2, 1), toom_cook(2, 3)),
+    (2, 2): nest(toom_cook(3, 2), toom_cook(3, 2)),
+    (2, 1, 2): nest(toom_cook(3, 2), toom_cook(2, 1), toom_cook(3, 2)),
+}
+"""By taps of the core. The points are 0, 1 and -1 at most: V, M are small integers, U a small multiple of 1/8."""
+
+
 @st.composite
-def shapes(draw: st.DrawFn) -> ConvShape:
-    """Return convolutions that phases take apart, of taps for which phases have 1 to 3."""
-    ndim, groups = draw(st.integers(1, 3)), draw(st.integers(1, 2))
-    each = {
-        name: draw(st.tuples(*(st.integers(*ends),) * ndim))
-        for name, ends in {"stride": (1, 3), "dilation": (1, 3), "taps": (2, 4), "extra": (0, 5)}.items()
-    }
-    low, high = (draw(st.tuples(*(st.integers(0, 2),) * ndim)) for _ in range(2))
-    reach = [gap * (taps - 1) + 1 for gap, taps in zip(each["dilation"], each["taps"], strict=True)]
-    sizes = tuple(size + more for size, more in zip(reach, each["extra"], strict=True))
-    channels, outputs = (groups * draw(st.integers(1, 5)) for _ in range(2))
-    return ConvShape(
+def shapes(draw: st.DrawFn) -> Phases:
+    """Return a convolution that phases take apart into one that there is an algorithm for."""
+    core, groups = draw(st.sampled_from(sorted(ALGORITHMS))), draw(st.integers(1, 2))
+    steps = st.tuples(*(st.integers(1, 3),) * len(core))
+    stride, dilation = draw(steps), draw(steps)
+    apart = [step // gcd(step, gap) for step, gap in zip(stride, dilation, strict=True)]
+    taps = tuple(draw(st.integers((q - 1) * step + 1, q * step)) for q, step in zip(core, apart, strict=True))
+    reach = [gap * (size - 1) + 1 for gap, size in zip(dilation, taps, strict=True)]
+    shape = ConvShape(
         batch=draw(st.integers(1, 3)),
-        channels=channels,
-        outputs=outputs,
-        sizes=sizes,
-        taps=each["taps"],
-        stride=each["stride"],
-        dilation=each["dilation"],
-        padding=tuple(zip(low, high, strict=True)),
+        channels=groups * draw(st.integers(1, 5)),
+        outputs=groups * draw(st.integers(1, 5)),
+        sizes=tuple(size + draw(st.integers(0, 5)) for size in reach),
+        taps=taps,
+        stride=stride,
+        dilation=dilation,
+        padding=tuple((draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in core),
         groups=groups,
-        dtype=draw(st.sampled_from(["float32", "float64"])),
+        dtype=draw(st.sampled_from(["float32", "float64"])) if len(core) == 2 else "float32",
     )
+    phases = phases_of(shape)
+    assume(phases is not None)
+    assert phases is not None
+    return phases
 
 
 def integers(shape: ConvShape) -> tuple[torch.Tensor, torch.Tensor]:
@@ -65,19 +75,12 @@ def exact(shape: ConvShape, input_: torch.Tensor, slope: torch.Tensor) -> torch.
     return weight_gradient_direct(input_.double(), slope.double(), wide, Layout.CHANNELS_FIRST)
 
 
-def forced(phases: Phases) -> NestedAlgorithm:
-    """Return an algorithm of the points 0, 1, -1 at most: V and M are small integers, and U a small multiple of 1/8."""
-    return nest(*(toom_cook({1: 2, 2: 3, 3: 2}[taps], taps) for taps in phases.core.taps))
-
-
 @given(shapes(), st.sampled_from(Layout))
 @settings(max_examples=50)
-def test_it_equals_the_direct_gradient_exactly_on_integers(shape: ConvShape, layout: Layout) -> None:
-    phases = phases_of(shape)
-    if phases is None or max(phases.core.taps) > 3:
-        return
+def test_it_equals_the_direct_gradient_exactly_on_integers(phases: Phases, layout: Layout) -> None:
+    shape = phases.shape
     input_, slope = integers(shape)
-    plan = plan_gradient(Gradient.WEIGHT, shape, algorithm=forced(phases))
+    plan = plan_gradient(Gradient.WEIGHT, shape, algorithm=ALGORITHMS[phases.core.taps])
     assert (plan.backend, plan.phases) == (Backend.NATIVE, phases)
     found = weight_gradient(plan, in_layout(input_, layout), in_layout(slope, layout))
     assert torch.equal(found.double(), exact(shape, input_, slope))
@@ -85,11 +88,10 @@ def test_it_equals_the_direct_gradient_exactly_on_integers(shape: ConvShape, lay
 
 @given(shapes())
 @settings(max_examples=50)
-def test_taps_come_back_to_where_they_were(shape: ConvShape) -> None:
-    phases = phases_of(shape)
-    if phases is not None:
-        weight = torch.arange(1.0, 1 + torch.Size(shape.weight_sizes).numel()).reshape(shape.weight_sizes)
-        assert torch.equal(phased.whole_taps(phases, core_weights(phases, weight)), weight)
+def test_taps_come_back_to_where_they_were(phases: Phases) -> None:
+    sizes = phases.shape.weight_sizes
+    weight = torch.arange(1.0, 1 + prod(sizes)).reshape(sizes)
+    assert torch.equal(phased.whole_taps(phases, core_weights(phases, weight)), weight)
 
 
 STRIDED = ConvArguments(stride=2, padding=1).shape((4, 32, 32, 32), (32, 32, 3, 3), dtype="float32")

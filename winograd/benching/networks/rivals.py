@@ -15,9 +15,10 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from winograd.conv.layout import FORMATS, as_channels_last
+from winograd.conv.layout import as_channels_last
 from winograd.nn.convert import convert_, freeze
 from winograd.nn.folding.pairs import FoldName
+from winograd.nn.formats import channels_last_
 from winograd.nn.report import ConversionReport
 
 
@@ -94,26 +95,10 @@ def compiled_forms(model: nn.Module, clip: Tensor) -> dict[str, Form]:
     return forms
 
 
-def channels_last_copy(model: nn.Module) -> nn.Module:
-    """Return a copy whose weights of four and five axes lie in channels last.
-
-    Examples
-    --------
-    >>> layer = nn.Conv3d(2, 3, (3, 1, 1))
-    >>> channels_last_copy(layer).weight.stride(), layer.weight.stride()
-    ((6, 1, 2, 2, 2), (6, 3, 1, 1, 1))
-    """
-    twin = copy.deepcopy(model)
-    for parameter in twin.parameters():
-        if parameter.ndim in FORMATS:
-            parameter.data = as_channels_last(parameter.data)
-    return twin
-
-
 def _laid_out(name: str, model: nn.Module, clip: Tensor) -> tuple[nn.Module, Tensor]:
     if name == FORMAT_NAMES[0]:
         return copy.deepcopy(model), clip
-    return channels_last_copy(model), as_channels_last(clip)
+    return channels_last_(copy.deepcopy(model)), as_channels_last(clip)
 
 
 Forms = Mapping[str, Form]

@@ -18,11 +18,11 @@ from winograd.conv.gradient.composed import cropped, input_gradient_composed, tu
 from winograd.conv.gradient.direct import input_gradient_direct, weight_gradient_direct
 from winograd.conv.gradient.plan import plan_gradient
 from winograd.conv.gradient.record import Gradient, GradientPlan
-from winograd.conv.gradient.shapes import input_gradient_crops
+from winograd.conv.gradient.shapes import input_gradient_crops, transposed_shape
 from winograd.conv.layout import Layout, as_torch_would, torchs_layout
 from winograd.conv.operator import _try_compiling as try_compiling
 from winograd.conv.operator import lack_of_code, run_plan
-from winograd.conv.plan_record import Backend
+from winograd.conv.plan_record import Backend, Plan
 from winograd.conv.prediction import WORKING
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct
@@ -68,12 +68,22 @@ def input_gradient(plan: GradientPlan, grad_output: Tensor, weight: Tensor, layo
     if plan.backend is Backend.DIRECT:
         return as_torch_would(input_gradient_direct(grad_output, weight, shape, wanted), wanted)
     assert plan.convolution is not None
+    if set(shape.stride) != {1}:
+        return as_torch_would(_strided_input_gradient(plan.convolution, shape, grad_output, weight), wanted)
     if plan.backend is Backend.COMPOSED:
         assert plan.algorithm is not None
         found = input_gradient_composed(grad_output, weight, algorithm=plan.algorithm, padding=shape.padding)
         return as_torch_would(found, wanted)
     source = cropped(grad_output, input_gradient_crops(shape))
     return as_torch_would(run_plan(plan.convolution, source, turned(weight, shape.groups)), wanted)
+
+
+def _strided_input_gradient(plan: Plan, shape: ConvShape, grad_output: Tensor, weight: Tensor) -> Tensor:
+    from winograd.conv.transposed.run import run_transposed  # which calls this module, through the operators
+
+    transposed = transposed_shape(shape)
+    assert transposed is not None
+    return run_transposed(plan, transposed, grad_output, weight)
 
 
 def weight_gradient(plan: GradientPlan, input: Tensor, grad_output: Tensor, layout: Layout | None = None) -> Tensor:

@@ -42,7 +42,7 @@ bench: $(STAMPS)/bench
 
 bench-whole: $(STAMPS)/bench
 	PYTHON=$(BIN)/python sh benchmarks/whole.sh benchmarks/results
-	$(BIN)/python benchmarks/tables.py --pages benchmarks/results/bench_*.json benchmarks/results/training.json
+	$(BIN)/python benchmarks/tables.py --pages benchmarks/results/bench_*.json benchmarks/results/networks_*.json benchmarks/results/training.json
 
 study: $(STAMPS)/test
 	@mkdir -p build
@@ -64,10 +64,10 @@ lint: $(STAMPS)/check
 	$(BIN)/lint-imports
 
 docs: $(STAMPS)/check
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -j 2 -b html docs docs/_build/html
 
 clean:
-	rm -rf build dist docs/_build docs/api docs/notebooks .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist docs/_build docs/api docs/networks docs/notebooks .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find winograd tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/python:

@@ -3,7 +3,8 @@
     python benchmarks/tables.py [--pages] FILE...
 
 Prints a table of layers for each file of python -m winograd.bench, and one of all suites; files named
-bench_whole_*.json are those that are run on whole networks, and stand in the table "coverage" of the documentation;
+bench_whole_*.json are those that are run on all layers of networks, and stand in the table "coverage" of the
+documentation; networks_*.json, of python -m winograd.bench --network, have a table of whole networks together;
 fft_or_winograd.json, roofline_study.json and training.json have tables of their own. --pages puts them into README.md
 and docs/*.md.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from winograd.artefact import write_atomically
+from winograd.benching.networks.tables import NETWORKS, networks_table
 from winograd.benching.study_tables import study_tables
 from winograd.benching.tables import COVERAGE, layers_table, suites_table, with_layers, with_table
 
@@ -30,6 +32,9 @@ def main() -> int:
     options = parser.parse_args()
     results = {path.name: _read(parser, path) for path in options.files}
     studies = {name: table for file, figures in results.items() for name, table in study_tables(file, figures).items()}
+    networks = [figures for name, figures in results.items() if name.startswith("networks_")]
+    if networks:
+        studies[NETWORKS] = networks_table(networks)
     results = {name: figures for name, figures in results.items() if name.startswith("bench_")}
     whole = [figures for name, figures in results.items() if name.startswith("bench_whole_")]
     if options.pages:

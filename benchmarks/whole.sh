@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every suite that figures are published of, one after the other: PYTHON=... sh benchmarks/whole.sh [DIRECTORY]
+# Every suite and whole network that figures are published of, one after the other: PYTHON=... sh benchmarks/whole.sh [DIRECTORY]
 # Nothing else may run on the machine meanwhile. A suite that fails is named, the others run.
 set -u
 python=${PYTHON:-python}
@@ -30,6 +30,10 @@ export THP_MEM_ALLOC_ENABLE
 bench c3d_batch8_large_pages --suite c3d_stack --tolerance 2e-6 --batch 8 --repeats 7
 
 unset THP_MEM_ALLOC_ENABLE
+for network in c3d r3d_18 mc3_18 r2plus1d_18 i3d_rgb eco_lite_conv3d p3d_63 p3d_199 ip_csn_50 ir_csn_50; do
+    "$python" -m winograd.bench --network "$network" --repeats 9 --json "$results/networks_$network.json" ||
+        failed="$failed network_$network"
+done
 "$python" benchmarks/training.py --layer conv2 --layer conv3b --network r3d_18 --parts --json "$results/training.json" ||
     failed="$failed training"
 

@@ -1,9 +1,13 @@
-"""Sphinx configuration. Builds offline; the notebooks are copied in and executed, once, by this build."""
+"""Sphinx configuration. Builds offline; the notebooks are copied in and executed, once, by this build.
+
+The gallery of the networks is written by it, too.
+"""
 
 from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -11,9 +15,14 @@ from sphinx.application import Sphinx
 import winograd
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from network_gallery import write_gallery  # noqa: E402
+
 shutil.rmtree(HERE / "api", ignore_errors=True)  # or the page of a module that has moved stays
 shutil.rmtree(HERE / "notebooks", ignore_errors=True)
 shutil.copytree(HERE.parent / "notebooks", HERE / "notebooks", ignore=shutil.ignore_patterns(".*"))
+shutil.rmtree(HERE / "networks", ignore_errors=True)
+write_gallery(HERE / "networks")
 
 project = "winograd"
 author = "The winograd developers"

@@ -188,7 +188,7 @@ def test_an_interruption_prints_what_was_measured_and_writes_no_file(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--batch", "1"], "the following arguments are required: --suite"),
+        (["--batch", "1"], "one of the arguments --suite --network is required"),
         (["--suite", "c4d"], "argument --suite: 'c4d' is unknown, must be one of c3d"),
         (["--suite", "small", "--only", "grouped"], "argument --only: grouped is no layer of small, which has stride1"),
         (["--suite", "small", "--only", "big"], "argument --only: invalid choice: 'big'"),

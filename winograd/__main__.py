@@ -11,6 +11,7 @@ COMMANDS = {
     "bench": "verify and time the layers of a network against the best direct convolution: ratios, errors, rates",
     "error": "measure, predict and bound the error of an algorithm; with pictures as an HTML report",
     "gen": "print or write generated code for the transforms of F(m, r)",
+    "layers": "describe a network in numbers: layers with their shapes, parameters, multiplications, memory; drawn",
     "plan": "say which algorithm a convolution or the layers of a network take, what that costs and why",
     "search": "search the algorithm with the least error for F(m, r)",
     "run": "run a 3D network on a video clip, directly and converted: speed and error of every layer",

@@ -1,7 +1,8 @@
-"""``python -m winograd.bench``: layers of a network, verified and timed against the best direct convolution of torch.
+"""``python -m winograd.bench``: layers of a network, or whole networks, verified and timed against torch's own.
 
-In: the name of a suite, a batch size, a tolerance. Out: a table on stdout; all figures as JSON and a plot, each
-atomically to a file; everything else on stderr. Ctrl-C prints what was measured until then, and writes no file.
+In: the name of a suite, or of networks, a batch size, a tolerance. Out: a table on stdout; all figures as JSON and a
+plot, each atomically to a file; everything else on stderr. Ctrl-C prints what was measured until then, and writes no
+file.
 Exit: 0; 1 where a measured error is above the tolerance, or a file or a missing extra says no; 2 for a wrong command.
 """
 
@@ -11,9 +12,10 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from winograd.accuracy.showing.plots.canvas import require_matplotlib
 from winograd.arguments import LineParser, argument, integer, parse_words, positive
@@ -26,7 +28,12 @@ from winograd.conv.prediction import DEFAULT_TOLERANCE, default_tolerance
 
 if TYPE_CHECKING:
     from winograd.benching.layers import Suite
+    from winograd.benching.networks.result import NetworksBenchmark, NetworkTimes
     from winograd.benching.result import Benchmark, LayerMeasurement
+
+    _Shown = Benchmark | NetworksBenchmark
+
+_Measured = TypeVar("_Measured")
 
 _CONSOLE: Final = Console("python -m winograd.bench")
 
@@ -38,6 +45,8 @@ transformed beforehand, against the fastest of six variants of torch's convoluti
   {_CONSOLE.program} --suite c3d --batch 8 --tolerance 2e-6 --json c3d.json --plot c3d.png
   {_CONSOLE.program} --suite i3d_rgb --layer 'Mixed_3*' --layer 'Mixed_4*' --repeats 5
   {_CONSOLE.program} --suite r3d_18 --only stride1
+Whole networks run beside eager torch in both memory formats, with batch norm folded and not, and torch.compile:
+  {_CONSOLE.program} --network c3d --network r3d_18 --repeats 9 --json networks.json
 """
 
 
@@ -55,8 +64,13 @@ def _parser() -> LineParser:
         epilog=_EPILOG,
     )
     others = ", ".join((*SUITES, RANDOM))
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--suite", metavar="NAME", help=f"all convolutions of a network of that name, or {others}")
+    what.add_argument(
+        "--network", metavar="NAME", action="append", help="a whole network of that name; may come several times"
+    )
     parser.add_argument(
-        "--suite", required=True, metavar="NAME", help=f"all convolutions of a network of that name, or {others}"
+        "--without-compiled", action="store_true", help="leave torch.compile out of whole networks: it takes minutes"
     )
     parser.add_argument("--only", choices=[part.value for part in Part], help="layers of one kind")
     parser.add_argument("--batch", type=integer(1), default=1, metavar="N", help="images (default: 1)")
@@ -110,13 +124,19 @@ def _png(text: str) -> str:
 def _run(parser: LineParser, options: argparse.Namespace) -> int:
     checked_targets(options.json, options.plot)
     _require_extras(options)
-    suite = _suite(parser, options)
+    suite = None
+    if options.suite is None:
+        _check_networks(parser, options)
+    else:
+        suite = _suite(parser, options)
     import torch
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     _CONSOLE.warn_of_load()
-    return _measured(options, suite)
+    if suite is None:
+        return _measured(options, _networks(options), lambda found: _networks_benchmark(options, found))
+    return _measured(options, _layers(options, suite), lambda found: _benchmark(options, found))
 
 
 def _require_extras(options: argparse.Namespace) -> None:
@@ -126,7 +146,29 @@ def _require_extras(options: argparse.Namespace) -> None:
         require_matplotlib()
 
 
+_OF_LAYERS: Final = {
+    "only": None, "layer": None, "number": None, "live": False, "wide": False, "plot": None, "dtype": _DTYPES[0],
+}  # fmt: skip
+"""Options that ask for something of layers, and what they are where nothing was asked for."""
+
+
+def _check_networks(parser: LineParser, options: argparse.Namespace) -> None:
+    """End the command where a network is unknown, or an option is for layers."""
+    from winograd.networks import list_networks
+
+    known = list_networks()
+    for name in options.network:
+        if name not in known:
+            nearest = get_close_matches(name, known, n=3, cutoff=0.4)
+            parser.error(f"argument --network: {name[:40]!a} is unknown, must be one of {', '.join(nearest or known)}")
+    for option, unset in _OF_LAYERS.items():
+        if getattr(options, option) != unset:
+            parser.error(f"argument --{option}: is for --suite; --network measures whole networks in float32")
+
+
 def _suite(parser: LineParser, options: argparse.Namespace) -> Suite:
+    if options.without_compiled:
+        parser.error("argument --without-compiled: is for --network")
     if options.number is not None and options.suite != RANDOM:
         parser.error(f"argument --number: is for --suite {RANDOM}, got {options.suite[:40]!a}")
     suite = _checked(parser, "suite", lambda: _made(options))
@@ -154,33 +196,60 @@ def _tolerance(options: argparse.Namespace) -> float:
     return default_tolerance(options.dtype) if allowed is None else allowed
 
 
-def _measured(options: argparse.Namespace, suite: Suite) -> int:
-    """Measure layer by layer; what ends that early is said after the table of the layers before."""
-    from winograd.benching.measurement import measure_layer
+def _measured(
+    options: argparse.Namespace, measurements: Iterator[_Measured], benchmark: Callable[[Sequence[_Measured]], _Shown]
+) -> int:
+    """Measure one after the other; what ends that early is said after the table of what was measured before."""
     from winograd.benching.verification import AboveToleranceError
+
+    found: list[_Measured] = []
+    try:
+        for measured in measurements:
+            found.append(measured)
+    except KeyboardInterrupt:
+        why = "interrupted"
+    except (AboveToleranceError, MemoryError, RuntimeError) as error:  # a compiler may be missing, or memory
+        why = str(error).partition("\n")[0] or type(error).__name__
+    else:
+        return _deliver(options, benchmark(found))
+    if found:  # no file is written
+        _print(benchmark(found), options.wide)
+        why = f"{why}; the table is of what was measured until then"
+    return _CONSOLE.failed(why)
+
+
+def _layers(options: argparse.Namespace, suite: Suite) -> Iterator[LayerMeasurement]:
+    from winograd.benching.measurement import measure_layer
     from winograd.conv.selection import Filters
 
-    filters = Filters.LIVE if options.live else Filters.FROZEN
-    layers: list[LayerMeasurement] = []
-    try:
-        for number, layer in enumerate(suite.layers, start=1):
-            said = f"{layer.name} ({number} of {len(suite.layers)})"
-            layers.append(
-                measure_layer(
-                    layer,
-                    tolerance=_tolerance(options),
-                    repeats=options.repeats,
-                    seed=options.seed,
-                    filters=filters,
-                    progress=lambda step, said=said: _CONSOLE.tell(f"{said}: {step}"),  # type: ignore[misc]
-                )
-            )
-    except KeyboardInterrupt:
-        return _ended(options, layers, "interrupted")
-    except (AboveToleranceError, MemoryError, RuntimeError) as error:  # a compiler may be missing, or memory
-        first = str(error).partition("\n")[0] or type(error).__name__
-        return _ended(options, layers, first)
-    return _deliver(options, _benchmark(options, layers))
+    for number, layer in enumerate(suite.layers, start=1):
+        yield measure_layer(
+            layer,
+            tolerance=_tolerance(options),
+            repeats=options.repeats,
+            seed=options.seed,
+            filters=Filters.LIVE if options.live else Filters.FROZEN,
+            progress=_teller(layer.name, number, len(suite.layers)),
+        )
+
+
+def _networks(options: argparse.Namespace) -> Iterator[NetworkTimes]:
+    from winograd.benching.networks.measurement import measure_whole
+
+    for number, name in enumerate(options.network, start=1):
+        yield measure_whole(
+            name,
+            tolerance=_tolerance(options),
+            repeats=options.repeats,
+            seed=options.seed,
+            batch=options.batch,
+            compiled=not options.without_compiled,
+            progress=_teller(name, number, len(options.network)),
+        )
+
+
+def _teller(name: str, number: int, of: int) -> Callable[[str], None]:
+    return lambda step: _CONSOLE.tell(f"{name} ({number} of {of}): {step}")
 
 
 def _benchmark(options: argparse.Namespace, layers: Sequence[LayerMeasurement]) -> Benchmark:
@@ -205,18 +274,29 @@ def _benchmark(options: argparse.Namespace, layers: Sequence[LayerMeasurement]) 
     )
 
 
-def _ended(options: argparse.Namespace, layers: Sequence[LayerMeasurement], why: str) -> int:
-    """Print what was measured, if anything was, and fail; no file is written."""
-    if layers:
-        _print(_benchmark(options, layers), options.wide)
-        why = f"{why}; the table is of what was measured until then"
-    return _CONSOLE.failed(why)
+def _networks_benchmark(options: argparse.Namespace, networks: Sequence[NetworkTimes]) -> NetworksBenchmark:
+    import torch
+
+    from winograd.benching.networks.result import NetworksBenchmark
+    from winograd.benching.surroundings import speed_variables
+    from winograd.conv.timing import measured_on
+
+    return NetworksBenchmark(
+        networks=tuple(networks),
+        repeats=options.repeats,
+        seed=options.seed,
+        threads=torch.get_num_threads(),
+        tolerance=_tolerance(options),
+        machine=measured_on(),
+        environment=speed_variables(),
+    )
 
 
-def _deliver(options: argparse.Namespace, benchmark: Benchmark) -> int:
+def _deliver(options: argparse.Namespace, benchmark: _Shown) -> int:
     from winograd.benching.plot import benchmark_png
+    from winograd.benching.result import Benchmark
 
-    if benchmark.above_tolerance:
+    if isinstance(benchmark, Benchmark) and benchmark.above_tolerance:
         names = ", ".join(benchmark.above_tolerance)
         _CONSOLE.tell(f"warning: torch's own convolution is above the tolerance {benchmark.tolerance:g}: {names}")
     try:
@@ -225,14 +305,17 @@ def _deliver(options: argparse.Namespace, benchmark: Benchmark) -> int:
         if options.json is not None:
             text = json.dumps(benchmark.as_dict(), indent=2, allow_nan=False) + "\n"
             write_atomically(options.json, text.encode("ascii"))
-        if options.plot is not None:
+        if isinstance(benchmark, Benchmark) and options.plot is not None:
             write_atomically(options.plot, benchmark_png(benchmark))
 
 
-def _print(benchmark: Benchmark, wide: bool) -> int:
+def _print(benchmark: _Shown, wide: bool) -> int:
+    from winograd.benching.networks.showing import networks_text
+    from winograd.benching.result import Benchmark
     from winograd.benching.showing import benchmark_text
 
-    return _CONSOLE.print(f"{benchmark_text(benchmark, wide=wide)}\n".encode("ascii", "backslashreplace"))
+    text = benchmark_text(benchmark, wide=wide) if isinstance(benchmark, Benchmark) else networks_text(benchmark)
+    return _CONSOLE.print(f"{text}\n".encode("ascii", "backslashreplace"))
 
 
 if __name__ == "__main__":

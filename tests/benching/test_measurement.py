@@ -127,20 +127,26 @@ def test_steps_are_told() -> None:
     assert steps[3:] in ([], ["timing again"])
 
 
-def test_a_layer_that_falls_short_is_measured_again_with_more_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("milliseconds", "again"), [(2.0, 30), (10.0, 20), (100.0, 6)])
+def test_a_layer_that_falls_short_is_measured_again_with_more_rounds(
+    monkeypatch: pytest.MonkeyPatch, milliseconds: float, again: int
+) -> None:
     asked: list[int] = []
 
     def pretended(_: object, repeats: int) -> dict[str, dict[str, list[float]]]:
         asked.append(repeats)
-        ours = 2.2 if len(asked) == 1 else 2.0
-        return {"direct": {"default": [2.0] * repeats}, "ours": {"contiguous": [ours] * repeats}}
+        ours = 1.1 if len(asked) == 1 else 1.0
+        return {
+            "direct": {"default": [milliseconds] * repeats},
+            "ours": {"contiguous": [ours * milliseconds] * repeats},
+        }
 
     monkeypatch.setattr(measurement, "race", pretended)
     found = measure_layer(TINY, tolerance=1e-5, repeats=2)
-    assert asked == [2, 6]
-    assert found.rounds.ours_ms == (2.0,) * 6
+    assert asked == [2, again]
+    assert found.rounds.ours_ms == (milliseconds,) * again
     assert found.first_rounds is not None
-    assert found.first_rounds.ours_ms == (2.2,) * 2
+    assert found.first_rounds.ours_ms == (1.1 * milliseconds,) * 2
     asked.clear()
     asked.append(0)
     assert measure_layer(TINY, tolerance=1e-5, repeats=2).first_rounds is None

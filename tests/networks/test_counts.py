@@ -10,8 +10,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from winograd.networks import VideoNetwork, create, list_networks
+from winograd.networks import VideoNetwork, list_networks
 from winograd.networks.convolutions import convolutions_of
+from winograd.networks.description.describing import outline
+from winograd.networks.description.parameters import count_parameters
 
 COUNTED: dict[str, tuple[int, float]] = {
     "c3d": (79_634_576, 38.549),
@@ -71,6 +73,8 @@ OTHER_SIZES = [
         ("fr2d", 13.801), ("mc2", 14.273), ("mc3", 21.671), ("mc5", 19.950), ("rmc2", 19.876), ("rmc4", 14.546),
         ("rmc5", 15.393), ("r3d", 20.348), ("r2plus1d", 20.748),
     )],
+    ("mc4_18", (3, 8, 112, 112), 19.976),
+    ("rmc3_18", (3, 8, 112, 112), 12.478),
     ("r3d_34", (3, 8, 112, 112), 37.689),
     ("r2plus1d_34", (3, 8, 112, 112), 38.089),
     ("r2plus1d_34", (3, 32, 112, 112), 152.356),
@@ -82,16 +86,24 @@ OTHER_SIZES = [
 ]  # fmt: skip
 """GMACs at other sizes of clips."""
 
+CROPS: dict[str, tuple[str, str]] = {
+    "resnet3d_50": ("117.8", ""),
+    "resnet3d_101": ("179.0", ""),
+    "resnet3d_152": ("254.5", ""),
+    "ir_csn_50": ("42.31", "55.3"),
+    "ir_csn_101": ("56.47", "73.8"),
+    "ir_csn_152": ("74.05", "96.7"),
+    "ip_csn_50": ("47.65", "62.2"),
+    "ip_csn_101": ("63.56", "83.0"),
+    "ip_csn_152": ("83.29", "108.8"),  # 83.2948, which rounds to 83.30 only by way of 83.295
+}
+"""GMACs of 32 frames of 224 x 224 and of 256 x 256, as they are printed."""
+
 
 DEEP = ("34", "101", "131", "152", "199")
 """Ends of the names of networks that differ from others in their depth alone."""
 
 SHALLOW = [name for name in list_networks() if not name.endswith(DEEP)]
-
-
-def outline(name: str, **options: Any) -> VideoNetwork:
-    with torch.device("meta"):  # sizes only
-        return create(name, **options).eval()
 
 
 def parameters(model: nn.Module) -> int:
@@ -140,12 +152,36 @@ def test_multiplications_at_other_sizes_of_clips(name: str, input_shape: tuple[i
 
 
 def test_options_have_the_counted_figures() -> None:
-    assert figures(outline("r2plus1d_18", mid_channels="torchvision")) == (31_505_325, 40.519)
+    torchvision = outline("r2plus1d_18", mid_channels="torchvision")
+    assert figures(torchvision) == (31_505_325, 40.519)
+    assert giga(macs(torchvision, (3, 8, 112, 112))) == 20.260
     assert figures(outline("r2d_18", frames=8)) == (11_447_568, 1.932)
     for width, millions, gmacs in ((1.0, 4.297, 7.417), (0.5, 2.149, 3.708)):
         model = outline("lightweight_c3d", width=width)
         weights = sum(layer.weight.numel() for layer in model.modules() if isinstance(layer, nn.Conv3d))
         assert (round(weights / 1e6, 3), giga(macs(model) - linear_macs(model))) == (millions, gmacs)
+
+
+@pytest.mark.parametrize("name", CROPS)
+def test_multiplications_of_32_frames(name: str) -> None:
+    model = outline(name)
+    for size, printed in zip((224, 256), CROPS[name], strict=True):
+        digits = len(printed.partition(".")[2])
+        assert not printed or f"{macs(model, (3, 32, size, size)) / 1e9:.{digits}f}" == printed
+
+
+def test_parts_have_the_counted_parameters() -> None:
+    c3d = {classes: count_parameters(outline("c3d", num_classes=classes)) for classes in (101, 400, 487)}
+    assert {classes: one.total for classes, one in c3d.items()} == {101: 78_409_573, 400: 79_634_576, 487: 79_991_015}
+    assert c3d[400].convolutions == 27_653_184
+    i3d = outline("i3d_rgb")
+    assert parameters(i3d) - parameters(i3d.logits) == 12_287_264
+    p3d = outline("p3d_199")
+    assert (count_parameters(p3d).convolutions, parameters(p3d.fc)) == (65_500_352, 819_600)
+    frames = count_parameters(outline("eco_lite_conv3d").net2d)
+    assert (frames.convolutions, frames.total) == (860_000, 863_232)
+    millions = round(parameters(outline("i3d_two_stream")) / 1e6, 2)
+    assert millions == 25.37
 
 
 @pytest.mark.parametrize("name", ["c3d", "i3d_two_stream", "ip_csn_50", "p3d_63", "eco_lite_add", "lightweight_c3d"])

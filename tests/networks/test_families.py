@@ -14,7 +14,7 @@ from winograd.networks.builder import Builder
 from winograd.networks.convolutions import convolutions
 from winograd.networks.inception import SameMaxPool3d, Unit, inception_body, same_zeros
 from winograd.networks.lightweight import FullySeparable, TemporalGradient
-from winograd.networks.p3d_blocks import WIRINGS
+from winograd.networks.p3d_blocks import WIRINGS, Block
 
 
 @pytest.fixture(autouse=True)
@@ -170,6 +170,21 @@ def test_p3d_s_wirings_are_those_of_both_public_forms() -> None:
     assert not torch.allclose(expected["official"][1], expected["port"][1])
 
 
+@pytest.mark.parametrize("wiring", range(3))
+@pytest.mark.parametrize("form", WIRINGS)
+def test_p3d_s_blocks_add_alike_with_and_without_gradients(form: str, wiring: int) -> None:
+    block = Block(Builder(nn.Conv3d), WIRINGS[form][wiring], 8, 2, (1, 1, 1), shortcut=False).eval()
+    x = torch.randn(1, 8, 3, 4, 4)
+    before = x.clone()
+    without = block(x)
+    assert torch.equal(x, before)
+    with torch.enable_grad():
+        recorded = block(x.requires_grad_())
+        recorded.sum().backward()
+    assert torch.equal(recorded, without)
+    assert x.grad is not None
+
+
 def test_p3d_s_blocks_take_the_wirings_in_turn_and_its_forms_share_weights() -> None:
     official, port = built("p3d_63"), built("p3d_63", form="port")
     wirings = [block.wiring for layer in (1, 2, 3) for block in official.get_submodule(f"layer{layer}")]
@@ -210,6 +225,7 @@ def test_the_gradient_of_equal_frames_is_zero_but_for_their_mean() -> None:
         ("p3d_63", {"form": "other"}, "form is 'other', must be one of official, port"),
         ("p3d_63", {"wirings": "AD"}, "wirings is 'AD', must be of the letters A, B and C"),
         ("eco_lite_add", {"sampling": "x"}, "sampling is 'x', must be one of flat, grid"),
+        ("eco_lite_add", {"tensors": "3d"}, "tensors is '3d', must be one of 4d, 5d"),
         ("lightweight_c3d", {"width": 0.0}, "width is 0.0, must be above 0"),
         ("r3d_18", {"nonsense": 1}, "nonsense"),
     ],

@@ -40,8 +40,12 @@ Runs = Mapping[str, Callable[[], Tensor]]
 _BIAS_SCALE: Final = 0.1
 """Small beside the outputs, whose norm a large bias would raise and whose relative error it would lower."""
 
-_MORE: Final = 3
-"""How many times as many rounds the second measurement of a layer has."""
+_MORE, _MOST = 3, 15
+"""How many times as many rounds the second measurement of a layer has, at least and at most."""
+
+_MORE_MS: Final = 200.0
+"""Of direct convolution, which the second measurement has room for between the two: of a layer of a millisecond, the
+median of 21 rounds is off by more than what is asked for here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ def measure_layer(
     """Verify one layer in both memory formats against float64, then time it against direct convolution, interleaved.
 
     A layer that falls short of direct convolution is measured again, its better memory format against the best variant
-    alone, with three times as many rounds, and that counts.
+    alone, with at least three times as many rounds, and that counts.
 
     Parameters
     ----------
@@ -111,7 +115,8 @@ def measure_layer(
         first = timed = _timed(direct, ours, repeats)
         if first.rounds.falls_short:
             progress("timing again")
-            timed = _timed({timed.variant: direct[timed.variant]}, {timed.layout: ours[timed.layout]}, _MORE * repeats)
+            more = more_rounds(repeats, first.rounds)
+            timed = _timed({timed.variant: direct[timed.variant]}, {timed.layout: ours[timed.layout]}, more)
     return LayerMeasurement(
         layer=layer.name,
         part=part_of(layer.shape).value,
@@ -174,6 +179,17 @@ def planned_runs(
         layout: lambda tensor=tensor: run_plan(plan, tensor, weight, bias, packed=packed)  # type: ignore[misc]
         for layout, tensor in formats.items()
     }
+
+
+def more_rounds(repeats: int, first: Rounds) -> int:
+    """Return the rounds of the second measurement: three to fifteen times as many, the most for short layers.
+
+    Examples
+    --------
+    >>> [more_rounds(7, Rounds((milliseconds,), (milliseconds,))) for milliseconds in (0.5, 4.0, 50.0)]
+    [105, 50, 21]
+    """
+    return max(_MORE * repeats, min(_MOST * repeats, round(_MORE_MS / first.direct_median_ms)))
 
 
 def multiplications(plan: Plan) -> int:

@@ -17,19 +17,19 @@ Conv = Callable[..., nn.Module]
 Sizes = int | tuple[int, ...]
 """One integer for all axes, or one per axis."""
 
-_NORMS: Final = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_NORMS: Final = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Makes layers over two or three axes.
+    """Makes layers over one to three axes.
 
     Parameters
     ----------
     conv : callable
         Builds each convolution.
     axes : int
-        2 or 3.
+        1, 2 or 3.
     norm_eps : float
         What the normalisations add to variances.
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.shape import ConvShape
@@ -78,18 +79,18 @@ def convolutions(name: str, batch: int = 1) -> tuple[NetworkConvolution, ...]:
 
 
 def convolutions_of(
-    model: VideoNetwork, batch: int = 1, input_shape: Sequence[int] | None = None
+    model: nn.Module, batch: int = 1, input_shape: Sequence[int] | None = None
 ) -> tuple[NetworkConvolution, ...]:
     """Return the convolutions of a network that was built on the meta device, as `convolutions` does.
 
     Parameters
     ----------
-    model : VideoNetwork
+    model : Module
         On the meta device, so that the forward computes sizes only.
     batch : int
         Clips, at least 1.
     input_shape : sequence of int, optional
-        Channels, frames, height and width of a clip; those of the network for None.
+        Channels, frames, height and width of a clip; those of the network for None, which a `VideoNetwork` has.
     """
     seen: list[NetworkConvolution] = []
     zeros = _ZerosAround()
@@ -100,7 +101,8 @@ def convolutions_of(
                 cleanup.callback(hook.remove)
         cleanup.enter_context(torch.no_grad())
         cleanup.enter_context(zeros)
-        model(torch.empty(batch, *(model.input_shape if input_shape is None else input_shape), device="meta"))
+        sizes = cast("VideoNetwork", model).input_shape if input_shape is None else input_shape
+        model(torch.empty(batch, *sizes, device="meta"))
     return tuple(seen)
 
 
@@ -121,7 +123,7 @@ class _ZerosAround(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._padded: dict[int, tuple[Tensor, tuple[int, ...]]] = {}  # the tensors are kept, so that no id comes again
+        self._padded = WeakTensorKeyDictionary()  # tensors may go as they would without this
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -136,13 +138,13 @@ class _ZerosAround(TorchFunctionMode):
     ) -> None:
         around_axes = len(pad) <= 2 * (input.ndim - 2)  # neither channels nor batch
         if mode == "constant" and not value and around_axes and min(pad) >= 0:
-            self._padded[id(output)] = (output, tuple(pad))
+            self._padded[output] = tuple(pad)
 
     def as_padding(self, shape: ConvShape, input: Tensor) -> ConvShape:
         """Return the shape of the same convolution of the tensor without the zeros, if the input is one with them."""
-        if id(input) not in self._padded:
+        if input not in self._padded:
             return shape
-        _, pad = self._padded[id(input)]
+        pad = self._padded[input]
         pairs = list(zip(pad[::2], pad[1::2], strict=True))[::-1]  # torch begins with the last axis
         pairs = [(0, 0)] * (shape.ndim - len(pairs)) + pairs
         own = zip(shape.padding, pairs, strict=True)

@@ -2,7 +2,7 @@
 
 In: clips of shape (N, 3, 16, 243, 243), or of other sizes whose frames give 28 x 28. Out: one score per class.
 Names in the frame network are those of torchvision's Inception-v3, whose first layers it has.
-Refused: structures and samplings that are none.
+Refused: structures, tensors and samplings that are none.
 
 References: Hajimolahoseini, Ahmed, Wen, Liu, "Is 3D convolution with 5D tensors really necessary for video analysis?",
 table I; Zolfaghari, Singh, Brox, arXiv 1804.09066; Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, arXiv 1512.00567.
@@ -11,14 +11,16 @@ table I; Zolfaghari, Singh, Brox, arXiv 1804.09066; Szegedy, Vanhoucke, Ioffe, S
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from winograd.networks.builder import Builder, Conv, Sizes
+from winograd.networks.flat_structures import OVER_FOUR_AXES
 from winograd.networks.residual import ResidualBlock
-from winograd.networks.structures import STRUCTURES, Builders, Structure
+from winograd.networks.structures import OVER_FIVE_AXES, Builders, Structure
 from winograd.networks.video_network import VideoNetwork
 
 _FRAME_FEATURES: Final = 96
@@ -29,6 +31,12 @@ _FRAME_EPS: Final = 1e-3
 """Of the normalisations over frames, as the weights of Inception-v3 need."""
 
 _SAMPLINGS: Final = ("flat", "grid")
+
+STRUCTURES: Final[Mapping[str, Mapping[str, Structure]]] = {
+    "4d": {"conv3d": OVER_FIVE_AXES["conv3d"], **OVER_FOUR_AXES},
+    "5d": {**OVER_FOUR_AXES, **OVER_FIVE_AXES},
+}
+"""By the tensors that they are on: a 3x3x3 convolution needs five axes, and "add" and "cat" are made for four."""
 
 
 def _unit(
@@ -110,12 +118,16 @@ class ECOLite(VideoNetwork):
     ----------
     num_classes : int
         Number of scores, at least 1; the published counts have 101.
-    structure : str
-        One of `winograd.networks.structures.STRUCTURES`.
+    structure : {"conv3d", "r2plus1d", "p3d_a", "p3d_b", "p3d_c", "rank1", "add", "cat"}
+        What stands for a 3x3x3 convolution of the network over clips.
+    tensors : {"4d", "5d"}
+        Whether structures are on tensors of four axes ("rank1" of three), by convolutions over two axes and one, as
+        the paper means them; or on tensors of five, by convolutions over three, which gives the same results.
     sampling : {"flat", "grid"}
-        Which places the branch over time of the structures "add" and "cat" keeps where it has a step.
-    conv, conv2d : callable
-        Build the convolutions over three axes and over two.
+        Which places the branch over time of the structures "add", "cat" and, on four axes, "p3d_b" keeps where it has
+        a step: what the paper writes, or what it means; see `winograd.networks.flat_structures`.
+    conv, conv2d, conv1d : callable
+        Build the convolutions over three axes, two and one.
 
     Examples
     --------
@@ -134,24 +146,29 @@ class ECOLite(VideoNetwork):
         num_classes: int = 400,
         *,
         structure: str = "conv3d",
+        tensors: str = "4d",
         sampling: str = "flat",
         conv: Conv = nn.Conv3d,
         conv2d: Conv = nn.Conv2d,
+        conv1d: Conv = nn.Conv1d,
     ) -> None:
         super().__init__()
-        if structure not in STRUCTURES:
-            raise ValueError(f"structure is {structure!r}, must be one of {', '.join(STRUCTURES)}")
+        if tensors not in STRUCTURES:
+            raise ValueError(f"tensors is {tensors!r}, must be one of {', '.join(STRUCTURES)}")
+        structures = STRUCTURES[tensors]
+        if structure not in structures:
+            raise ValueError(f"structure is {structure!r}, must be one of {', '.join(structures)}")
         if sampling not in _SAMPLINGS:
             raise ValueError(f"sampling is {sampling!r}, must be one of {', '.join(_SAMPLINGS)}")
         self.net2d = _frame_network(Builder(conv2d, axes=2, norm_eps=_FRAME_EPS))
-        builders = Builders(Builder(conv), Builder(conv2d, axes=2), sampling)
+        builders = Builders(Builder(conv), Builder(conv2d, axes=2), Builder(conv1d, axes=1), sampling)
         self.net3d = nn.Sequential()
         channels = _FRAME_FEATURES
         for stage, width in enumerate(_WIDTHS):
             for number in range(2):
                 first = number == 0
                 step = 2 if first and stage else 1
-                block = _block(STRUCTURES[structure], builders, channels, width, step, first)
+                block = _block(structures[structure], builders, channels, width, step, first)
                 self.net3d.append(block)
                 channels = block.outputs
         self.avgpool = nn.AdaptiveAvgPool3d(1)

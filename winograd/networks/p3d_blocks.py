@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import torch
 from torch import Tensor, nn
 
 from winograd.networks.builder import Builder
@@ -23,21 +24,26 @@ def _one_after_the_other(space: Layer, time: Layer, relu: Layer, x: Tensor) -> T
 
 
 def _side_by_side(space: Layer, time: Layer, relu: Layer, x: Tensor) -> Tensor:
-    return relu(relu(space(x)) + time(x))
+    return relu(_added(time(x), relu(space(x))))
 
 
 def _both_ways(space: Layer, time: Layer, relu: Layer, x: Tensor) -> Tensor:
     first = relu(space(x))
-    return relu(0.5 * first + 0.5 * time(first))
+    return relu(0.5 * _added(time(first), first))  # the halves' sum, exactly
 
 
 def _port_side_by_side(space: Layer, time: Layer, relu: Layer, x: Tensor) -> Tensor:
-    return relu(space(x)) + relu(time(x))
+    return _added(relu(time(x)), relu(space(x)))
 
 
 def _port_both_ways(space: Layer, time: Layer, relu: Layer, x: Tensor) -> Tensor:
     first = relu(space(x))
-    return first + relu(time(first))
+    return _added(relu(time(first)), first)
+
+
+def _added(own: Tensor, other: Tensor) -> Tensor:
+    """Return the sum; in the memory of the first, which nobody else reads, where no gradient is recorded."""
+    return own + other if torch.is_grad_enabled() else own.add_(other)
 
 
 WIRINGS: Final[Mapping[str, tuple[Wiring, Wiring, Wiring]]] = {
@@ -86,7 +92,7 @@ class Block(nn.Module):
         """Return the sum of both ways after ReLU."""
         between = self.wiring(self._space, self._time, self.relu, self.relu(self.bn1(self.conv1(x))))
         shortcut = x if self.downsample is None else self.downsample(x)
-        activated: Tensor = self.relu(self.bn4(self.conv4(between)) + shortcut)
+        activated: Tensor = self.relu(_added(self.bn4(self.conv4(between)), shortcut))
         return activated
 
     def _space(self, x: Tensor) -> Tensor:
@@ -114,5 +120,5 @@ class PictureBlock(nn.Module):
         """Return the sum of both ways after ReLU."""
         between = self.relu(self.bn_normal(self.conv_normal(self.relu(self.bn1(self.conv1(x))))))
         shortcut = x if self.downsample is None else self.downsample(x)
-        activated: Tensor = self.relu(self.bn4(self.conv4(between)) + shortcut)
+        activated: Tensor = self.relu(_added(self.bn4(self.conv4(between)), shortcut))
         return activated

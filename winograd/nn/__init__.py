@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from winograd.nn.convert import convert_, freeze, revert_, thaw
 from winograd.nn.folding.plain import fold_norms
+from winograd.nn.formats import channels_last_
 from winograd.nn.lazy import (
     LazyConv1d,
     LazyConv2d,
@@ -30,6 +31,7 @@ __all__ = [
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
+    "channels_last_",
     "convert_",
     "fold_norms",
     "freeze",

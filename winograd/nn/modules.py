@@ -31,6 +31,7 @@ from winograd.conv.calls import (
 )
 from winograd.conv.direct import FUNCTIONS
 from winograd.conv.dispatch import OWN, Decisions, are_strided, are_tensors, as_tuples, needs_gradient, wanted_gradients
+from winograd.conv.epilogue import finish
 from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.layout import Layout, torchs_layout
 from winograd.conv.library.execution import Asked
@@ -201,11 +202,19 @@ class LayerState:
         if folding is None or folded is None:
             return self._convolve(layer, input, weight, bias, padding, frozen and is_watched(layer, weight))
         watched = frozen and (folded[0] is not weight or is_watched(layer, weight))
-        output = self._convolve(layer, input, *folded, padding, watched)
-        return folding.hand_on(output.relu_() if folding.relu is not None else output)
+        relu = folding.relu is not None
+        return folding.hand_on(self._convolve(layer, input, *folded, padding, watched, relu=relu))
 
     def _convolve(
-        self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any, watched: bool
+        self,
+        layer: Convolution,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        padding: Any,
+        watched: bool,
+        *,
+        relu: bool = False,
     ) -> Tensor:
         """Convolve by plan; a watched weight does not change unseen, and may be kept transformed."""
         geometry = as_tuples((layer.stride, padding, layer.dilation, layer.groups))
@@ -215,7 +224,7 @@ class LayerState:
         autocasts = torch.is_autocast_enabled("cpu")
         more = (autocasts, watched, watched and _are_contiguous(input, weight))
         if self._own.find(input, weight, bias, geometry, *more) is OWN:
-            return _torch_own(layer, input, weight, bias, padding)
+            return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)
         obstacle = operator_obstacle(input, weight, bias)
         wanted = wanted_gradients(input, weight) if needs_gradient(input, weight, bias) else None
         tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
@@ -224,21 +233,23 @@ class LayerState:
         try:
             use = self._uses.get(key)
         except TypeError:  # sizes are symbols
-            return self.record(layer, input, weight, bias, padding)
+            return finish(self.record(layer, input, weight, bias, padding), relu=relu)
         if use is None:
             try:
                 shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
             except UNREADABLE:
-                return _torch_own(layer, input, weight, bias, padding)
+                return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)
             use = self._settled(shape, weight, filters, obstacle, wanted)
             self._remember(key, use)
         if use.by_operator:
-            return call_operator(input, weight, bias, _arguments(layer, padding), self._asked(watched))
+            output = call_operator(input, weight, bias, _arguments(layer, padding), self._asked(watched))
+            return finish(output, relu=relu)
         is_own = bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts
         if is_own and (obstacle is None or (autocasts and wanted is not None)):
             self._own.keep(OWN, input, weight, bias, geometry, *more)
         packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
-        return run_plan(use.plan, input, weight, bias, packed=self._packed(use, weight) if packs else None)
+        packed = self._packed(use, weight) if packs else None
+        return run_plan(use.plan, input, weight, bias, packed=packed, relu=relu)
 
     def record(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve where a program is recorded: by the operator, by torch's own where Winograd cannot be worth it."""

@@ -32,8 +32,8 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: Co
     return "\n".join(line.rstrip() for line in (lines[0], rule, *lines[1:]))
 
 
-def html_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table in HTML, every text escaped, at most `MOST_ROWS` rows of it.
+def html_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, most: int = MOST_ROWS) -> str:
+    """Write a table in HTML, every text escaped, at most so many rows of it.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def html_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]
     '<table><caption>a &lt; b</caption><tr><th>name</th></tr><tr><td>x</td></tr></table>'
     """
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[:MOST_ROWS])
-    if len(rows) > MOST_ROWS:
-        body += f'<tr><td colspan="{len(header)}">and {len(rows) - MOST_ROWS} more</td></tr>'
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[:most])
+    if len(rows) > most:
+        body += f'<tr><td colspan="{len(header)}">and {len(rows) - most} more</td></tr>'
     return f"<table><caption>{escape(caption)}</caption><tr>{head}</tr>{body}</table>"

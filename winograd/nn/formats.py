@@ -1,0 +1,42 @@
+"""Memory formats of whole models: weights in channels last, so that all that convolutions give is, too.
+
+In: a model. Out: the same model, its weights lying otherwise in memory. Nothing else of it changes.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from winograd.conv.layout import FORMATS, as_channels_last
+
+_Model = TypeVar("_Model", bound=nn.Module)
+
+
+def channels_last_(model: _Model) -> _Model:
+    """Lay the weights of four and five axes in channels last, in place, and return the model.
+
+    A convolution gives channels last where its input or its weight lies so. After this, a network runs in channels last
+    from its first convolution on, whatever the format of its input; generated kernels, oneDNN and torch's poolings and
+    norms on the CPU are faster so. ``model.to(memory_format=...)`` does the same where all weights have as many axes,
+    and refuses a model that has 2D and 3D convolutions.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Values, names and the identity of its parameters stay. Call it before `winograd.freeze`, which would transform
+        the weights again.
+
+    Examples
+    --------
+    >>> layer = channels_last_(nn.Conv3d(2, 3, 3))
+    >>> layer(torch.zeros(1, 2, 4, 4, 4)).stride()
+    (24, 1, 12, 6, 3)
+    """
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim in FORMATS:
+                parameter.data = as_channels_last(parameter.data)
+    return model

@@ -10,8 +10,11 @@ from hypothesis import given, settings
 
 from tests.strategies import nested_algorithms
 from winograd import measure_error, nest, toom_cook
-from winograd.accuracy.gradients import predict_weight_gradient_relative_l2
-from winograd.accuracy.model import kappa
+from winograd.accuracy.gradients import (
+    predict_direct_weight_gradient_relative_l2,
+    predict_weight_gradient_relative_l2,
+)
+from winograd.accuracy.model import kappa, predict_direct_relative_l2
 from winograd.accuracy.protocol import Experiment
 from winograd.algebra.bilinear import fraction_rows
 from winograd.algebra.forms import transposed, transposed_nest
@@ -75,3 +78,15 @@ def test_more_digits_and_shorter_sums_have_less_error() -> None:
 def test_impossible_numbers_of_tiles_are_refused(tiles: object) -> None:
     with pytest.raises((TypeError, ValueError), match="channels is"):
         predict_weight_gradient_relative_l2(F43, tiles=tiles)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("products", [1, 2, 64, 3136])
+def test_one_running_sum_is_that_of_direct_convolution_in_closed_form(products: int, dtype: str) -> None:
+    predicted = predict_direct_weight_gradient_relative_l2(dtype, products=products)
+    assert isclose(predicted, predict_direct_relative_l2((1,), dtype=dtype, channels=products), rel_tol=1e-12)
+
+
+def test_a_running_sum_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="products"):
+        predict_direct_weight_gradient_relative_l2(products=0)

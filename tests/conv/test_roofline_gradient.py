@@ -9,11 +9,19 @@ import pytest
 
 from winograd import best, nest
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.gradient.plan import plan_weight_gradient
+from winograd.conv.gradient.plan import Gradient, plan_gradient
 from winograd.conv.gradient.selection import selection_of
 from winograd.conv.limits import MemoryLimits
 from winograd.conv.machine import NOMINAL
-from winograd.conv.roofline.gradient import GradientWork, held_bytes, sums_bytes, weight_gradient_ms
+from winograd.conv.plan_record import Backend
+from winograd.conv.roofline import direct_ms
+from winograd.conv.roofline.gradient import (
+    GradientWork,
+    direct_weight_gradient_ms,
+    held_bytes,
+    sums_bytes,
+    weight_gradient_ms,
+)
 from winograd.conv.shape import ConvShape
 
 NO_LIMITS = MemoryLimits()
@@ -33,8 +41,7 @@ MEASURED = {
 """Milliseconds of the gradient of a weight by native code, and by torch, on the nominal machine with two threads."""
 
 FACTOR = 1.35
-"""How far a prediction may be off, as `MEASURED` was when the model was made; the verdict of a plan allows for 1.2, and
-torch's gradient of a weight takes 7 to 50 % longer than the convolution that stands for it."""
+"""How far a prediction may be off, as `MEASURED` was when the model was made; the verdict of a plan allows for 1.2."""
 
 
 def shape_of(sizes: tuple[int, ...], outputs: int) -> ConvShape:
@@ -53,11 +60,21 @@ def test_the_model_is_near_what_was_measured(
 
 
 @pytest.mark.parametrize("layer", sorted({layer[:2] for layer in MEASURED}))
-def test_torchs_own_takes_at_least_what_a_plan_compares_with(layer: tuple[tuple[int, ...], int]) -> None:
+def test_what_a_plan_compares_with_is_near_torchs_own(layer: tuple[tuple[int, ...], int]) -> None:
     measured = next(times[1] for known, times in MEASURED.items() if known[:2] == layer)
-    plan = plan_weight_gradient(shape_of(*layer))
+    plan = plan_gradient(Gradient.WEIGHT, shape_of(*layer))
     assert plan.direct_ms is not None
-    assert plan.direct_ms <= measured
+    assert 1 / FACTOR <= plan.direct_ms / measured <= FACTOR
+
+
+def test_torchs_own_takes_longer_for_large_filters_and_with_a_stride() -> None:
+    # C3D's conv5 at batch 4: torch's own takes 56 ms, its convolution 7.8, the native gradient 14
+    large = plan_gradient(Gradient.WEIGHT, shape_of((4, 512, 2, 7, 7), 512))
+    assert large.direct_ms is not None
+    assert 2 * direct_ms(large.shape) < large.direct_ms <= 56
+    assert large.backend is Backend.NATIVE
+    strided = ConvArguments(stride=2, padding=1).shape((4, 64, 16, 56, 56), (128, 64, 3, 3, 3), dtype="float32")
+    assert 1 / FACTOR <= direct_weight_gradient_ms(strided) / 45.6 <= FACTOR
 
 
 def one(tiles: float = 784, rank: float = 216) -> GradientWork:

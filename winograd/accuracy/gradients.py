@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from math import prod
 
+from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.modelling.rounding import PHI
 from winograd.accuracy.modelling.variance import variances
@@ -69,3 +70,35 @@ def predict_weight_gradient_relative_l2(
     parts = variances(swapped, fmt, sums, Order.LOWERED)
     in_dtype = float((parts.by_output - parts.after).mean()) / prod(swapped.r)
     return math.sqrt(in_dtype + PHI / 3 * fmt.roundoff**2)
+
+
+def predict_direct_weight_gradient_relative_l2(dtype: object = "float32", *, products: int) -> float:
+    """Return the relative L2 error to expect of the gradient of a filter by one running sum of fused multiply-adds.
+
+    It is `winograd.accuracy.model.predict_direct_relative_l2` of as many products, in closed form: their numbers here
+    are those of all outputs of a batch.
+
+    Parameters
+    ----------
+    dtype : dtype
+        float16, bfloat16, float32 or float64.
+    products : int
+        Of one running sum, at least 1.
+
+    Returns
+    -------
+    float
+        u sqrt(PHI / 3 (products + 1) / 2).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For another dtype, and products that are no integer or below 1.
+
+    Examples
+    --------
+    >>> f"{predict_direct_weight_gradient_relative_l2(products=100_000):.1e}"
+    '5.7e-06'
+    """
+    steps = (checked_integer("products", products, 1) + 1) / 2
+    return float_format(dtype).roundoff * math.sqrt(PHI / 3 * steps)

@@ -234,8 +234,12 @@ def gradient_plans(
 
 
 def is_worth_an_operator(plan: Plan, gradients: tuple[GradientPlan, ...], *, forced: bool) -> bool:
-    """Return whether Winograd is predicted to save more of a training step than the operators take, or is forced."""
+    """Return whether Winograd is predicted to save more of a training step than the operators take, or has to run.
+
+    That is where an algorithm is forced, or where torch's own gradient is predicted to be too far from exact.
+    """
     plans: tuple[Plan | GradientPlan, ...] = (plan, *gradients)
     winograd = [one for one in plans if one.backend is not Backend.DIRECT]
+    forced = forced or any(one.is_needed for one in gradients)
     saved_ms = sum((one.direct_ms or 0.0) - (one.predicted_ms or 0.0) for one in winograd)
     return bool(winograd) and (forced or saved_ms > LEAST_SAVED_MS)

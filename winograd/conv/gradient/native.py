@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from types import MappingProxyType
 from typing import Final
@@ -21,6 +21,7 @@ from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.kernel_shape import GradientShape, Triple
 from winograd.codegen.targets.c.gradient import GRADIENT_DTYPES, emit_gradient
+from winograd.codegen.texts import kept_kernel
 from winograd.conv.forked import on_usable_threads
 from winograd.conv.layout import Layout, read_address
 from winograd.conv.native import readable
@@ -61,7 +62,8 @@ class NativeFilterGradient:
             raise ValueError(f"dtype {dtype!r}, the native gradient has {', '.join(DTYPES)}")
         self.algorithm = as_nested(algorithm)
         self.dtype = DTYPES[dtype]
-        self._library = _declared(load(emit_gradient(self.algorithm, dtype)))
+        emit = partial(emit_gradient, self.algorithm, dtype)
+        self._library = _declared(load(kept_kernel(emit, self.algorithm, "gradient", dtype)))
 
     @on_usable_threads
     def gradient(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.phases import Phases
 from winograd.conv.plan_record import Backend, Plan, label_of
 from winograd.conv.shape import ConvShape
 from winograd.conv.task import Terms
@@ -42,6 +43,8 @@ class GradientPlan:
         One line.
     predicted_error : float or None
         Relative L2 error predicted for independent zero-mean inputs; None for torch's own.
+    direct_error : float or None
+        That of torch's own gradient of the weight; None where it was not compared.
     filter_bytes, workspace_bytes : int
         Memory of the transformed filter, or of the gradient of it, and of what a call holds beside it, of the gradient
         of the weight V and M of a block of tiles; results apart.
@@ -52,6 +55,9 @@ class GradientPlan:
         Of the convolution that the gradient of the input is, where it is computed as one.
     block : int or None
         Tiles that native code of the gradient of the weight holds at a time.
+    phases : Phases or None
+        By which native code of the gradient of the weight takes stride, dilation and groups apart, in the dtype that is
+        computed with.
     terms : Terms or None
         What was asked for.
     """
@@ -62,12 +68,14 @@ class GradientPlan:
     algorithm: NestedAlgorithm | None
     reason: str
     predicted_error: float | None = None
+    direct_error: float | None = None
     filter_bytes: int = 0
     workspace_bytes: int = 0
     predicted_ms: float | None = None
     direct_ms: float | None = None
     convolution: Plan | None = None
     block: int | None = None
+    phases: Phases | None = None
     terms: Terms | None = None
 
     def __post_init__(self) -> None:
@@ -78,6 +86,13 @@ class GradientPlan:
     def label(self) -> str:
         """Backend and algorithm, such as "native F(4x4x4,3x3x3)"."""
         return self.backend.value if self.algorithm is None else f"{self.backend.value} {label_of(self.algorithm)}"
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether torch's own is predicted to have an error above the tolerance, and this has not."""
+        if self.backend is Backend.DIRECT or self.direct_error is None or self.terms is None:
+            return False
+        return self.direct_error > self.terms.tolerance
 
     @property
     def digest(self) -> str:
@@ -93,9 +108,9 @@ class GradientPlan:
         Examples
         --------
         >>> from winograd.conv.arguments import ConvArguments
-        >>> from winograd.conv.gradient.plan import plan_weight_gradient
+        >>> from winograd.conv.gradient.plan import plan_gradient
         >>> shape = ConvArguments().shape((1, 4, 8), (4, 4, 1), dtype="float32")
-        >>> print(plan_weight_gradient(shape).explain())
+        >>> print(plan_gradient(Gradient.WEIGHT, shape).explain())
         gradient of the weight of a convolution of (1, 4, 8) with (4, 4, 1), float32
         direct: taps (1,), algorithms are known for 2 to 7 (and 1 on some axes)
         """

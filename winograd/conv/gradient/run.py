@@ -16,13 +16,13 @@ from winograd.conv.composed import widened
 from winograd.conv.forked import on_usable_threads
 from winograd.conv.gradient.composed import cropped, input_gradient_composed, turned, weight_gradient_composed
 from winograd.conv.gradient.direct import input_gradient_direct, weight_gradient_direct
-from winograd.conv.gradient.plan import plan_input_gradient, plan_weight_gradient
+from winograd.conv.gradient.plan import plan_gradient
 from winograd.conv.gradient.record import Gradient, GradientPlan
-from winograd.conv.gradient.shapes import input_gradient_crops
+from winograd.conv.gradient.shapes import input_gradient_crops, transposed_shape
 from winograd.conv.layout import Layout, as_torch_would, torchs_layout
 from winograd.conv.operator import _try_compiling as try_compiling
 from winograd.conv.operator import lack_of_code, run_plan
-from winograd.conv.plan_record import Backend
+from winograd.conv.plan_record import Backend, Plan
 from winograd.conv.prediction import WORKING
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct
@@ -36,7 +36,7 @@ def input_gradient(plan: GradientPlan, grad_output: Tensor, weight: Tensor, layo
     Parameters
     ----------
     plan : GradientPlan
-        From `plan_input_gradient`, for these sizes.
+        From `plan_gradient`, for these sizes.
     grad_output : Tensor of shape (N, K, sizes...) or (K, sizes...)
     weight : Tensor of shape (K, C / groups, taps...)
         Of the same dtype and device.
@@ -57,7 +57,7 @@ def input_gradient(plan: GradientPlan, grad_output: Tensor, weight: Tensor, layo
     >>> from winograd.conv.arguments import ConvArguments
     >>> shape = ConvArguments().shape((1, 1, 5), (1, 1, 3), dtype="float32")
     >>> slope, taps = torch.tensor([[[1.0, 2.0, 0.0]]]), torch.tensor([[[1.0, 10.0, 100.0]]])
-    >>> input_gradient(plan_input_gradient(shape), slope, taps)
+    >>> input_gradient(plan_gradient(Gradient.INPUT, shape), slope, taps)
     tensor([[[  1.,  12., 120., 200.,   0.]]])
     """
     shape = plan.shape
@@ -68,6 +68,8 @@ def input_gradient(plan: GradientPlan, grad_output: Tensor, weight: Tensor, layo
     if plan.backend is Backend.DIRECT:
         return as_torch_would(input_gradient_direct(grad_output, weight, shape, wanted), wanted)
     assert plan.convolution is not None
+    if set(shape.stride) != {1}:
+        return as_torch_would(_strided_input_gradient(plan.convolution, shape, grad_output, weight), wanted)
     if plan.backend is Backend.COMPOSED:
         assert plan.algorithm is not None
         found = input_gradient_composed(grad_output, weight, algorithm=plan.algorithm, padding=shape.padding)
@@ -76,13 +78,21 @@ def input_gradient(plan: GradientPlan, grad_output: Tensor, weight: Tensor, layo
     return as_torch_would(run_plan(plan.convolution, source, turned(weight, shape.groups)), wanted)
 
 
+def _strided_input_gradient(plan: Plan, shape: ConvShape, grad_output: Tensor, weight: Tensor) -> Tensor:
+    from winograd.conv.transposed.run import run_transposed  # which calls this module, through the operators
+
+    transposed = transposed_shape(shape)
+    assert transposed is not None
+    return run_transposed(plan, transposed, grad_output, weight)
+
+
 def weight_gradient(plan: GradientPlan, input: Tensor, grad_output: Tensor, layout: Layout | None = None) -> Tensor:
     """Return the gradient of the weight of a convolution.
 
     Parameters
     ----------
     plan : GradientPlan
-        From `plan_weight_gradient`, for these sizes.
+        From `plan_gradient`, for these sizes.
     input : Tensor of shape (N, C, sizes...) or (C, sizes...)
     grad_output : Tensor of shape (N, K, sizes...) or (K, sizes...)
         Of the same dtype and device.
@@ -103,7 +113,7 @@ def weight_gradient(plan: GradientPlan, input: Tensor, grad_output: Tensor, layo
     >>> from winograd.conv.arguments import ConvArguments
     >>> shape = ConvArguments().shape((1, 1, 5), (1, 1, 3), dtype="float32")
     >>> line, slope = torch.arange(5.0).reshape(1, 1, 5), torch.tensor([[[1.0, 0.0, 10.0]]])
-    >>> weight_gradient(plan_weight_gradient(shape), line, slope)
+    >>> weight_gradient(plan_gradient(Gradient.WEIGHT, shape), line, slope)
     tensor([[[20., 31., 42.]]])
     """
     shape = plan.shape
@@ -127,11 +137,15 @@ def _native_weight_gradient(
     plan: GradientPlan, algorithm: NestedAlgorithm, input: Tensor, grad_output: Tensor
 ) -> Tensor:
     """Return what native code computes, 16 bits in float32 and rounded once."""
-    from winograd.conv.gradient.native import filter_gradient  # kernels are loaded only where a plan wants one
+    # kernels are loaded only where a plan wants one
+    from winograd.conv.gradient.native import filter_gradient
+    from winograd.conv.gradient.phased import phased_weight_gradient
 
     x, slope = (widened(tensor.detach().resolve_neg()) for tensor in (input, grad_output))
     native = filter_gradient(algorithm, WORKING[plan.shape.dtype])
-    return native.gradient(x, slope, plan.shape.padding, plan.block).to(input.dtype)
+    if plan.phases is None:
+        return native.gradient(x, slope, plan.shape.padding, plan.block).to(input.dtype)
+    return phased_weight_gradient(native, plan.phases, x, slope, plan.block).to(input.dtype)
 
 
 def runnable_gradient_plan(
@@ -151,14 +165,14 @@ def runnable_gradient_plan(
     ----------
     wanted : Gradient
     shape, tolerance, algorithm, obstacle, workspace_cap, filter_cap
-        As in `winograd.conv.gradient.plan.plan_input_gradient`.
+        As in `winograd.conv.gradient.plan.plan_gradient`.
     threads : int, optional
         None takes what torch uses now.
     """
-    make = plan_input_gradient if wanted is Gradient.INPUT else plan_weight_gradient
     used = torch.get_num_threads() if threads is None else threads
     plan = partial(
-        make,
+        plan_gradient,
+        wanted,
         shape,
         tolerance=tolerance,
         algorithm=algorithm,

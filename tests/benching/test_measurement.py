@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import FunctionType
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +18,7 @@ from winograd.benching.verification import AboveToleranceError
 from winograd.conv import roofline
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.operator import pack_for_plan
-from winograd.conv.plan import Filters, make_plan
+from winograd.conv.plan import Filters, Plan, make_plan
 
 WIDE = layer("wide", 64, 64, 8, 32, 32)
 """Large enough that plans take a generated kernel."""
@@ -98,6 +100,26 @@ def test_all_variants_take_part_and_ours_in_both_memory_formats(monkeypatch: pyt
     assert (found.rounds.direct_ms, found.rounds.ours_ms) == ((2.0,), (0.5,))
 
 
+def test_where_the_plan_is_direct_both_sides_read_one_copy_of_the_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Mapping[str, Any]] = {}
+    packed: list[Any] = []
+
+    def pretended(rivals: Mapping[str, Mapping[str, Any]], repeats: int) -> dict[str, dict[str, list[float]]]:
+        seen.update(rivals)
+        return {"direct": {"default": [3.0]}, "ours": {"contiguous": [2.0]}}
+
+    def noted(plan: Plan, weight: Tensor) -> Any:
+        packed.append(pack_for_plan(plan, weight))
+        return packed[-1]
+
+    monkeypatch.setattr(measurement, "race", pretended)
+    monkeypatch.setattr(measurement, "pack_for_plan", noted)
+    measure_layer(STRIDED, tolerance=1e-12, repeats=1)
+    assert seen["direct"]["onednn_prepacked_channels_last"].func is packed[0].run
+    measure_layer(WIDE, tolerance=2e-6, repeats=1)  # generated code reads another
+    assert isinstance(seen["direct"]["onednn_prepacked_channels_last"].func, FunctionType)
+
+
 def test_steps_are_told() -> None:
     steps: list[str] = []
     measure_layer(TINY, tolerance=1e-5, repeats=1, progress=steps.append)
@@ -105,20 +127,26 @@ def test_steps_are_told() -> None:
     assert steps[3:] in ([], ["timing again"])
 
 
-def test_a_layer_that_falls_short_is_measured_again_with_more_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("milliseconds", "again"), [(2.0, 30), (10.0, 20), (100.0, 6)])
+def test_a_layer_that_falls_short_is_measured_again_with_more_rounds(
+    monkeypatch: pytest.MonkeyPatch, milliseconds: float, again: int
+) -> None:
     asked: list[int] = []
 
     def pretended(_: object, repeats: int) -> dict[str, dict[str, list[float]]]:
         asked.append(repeats)
-        ours = 2.2 if len(asked) == 1 else 2.0
-        return {"direct": {"default": [2.0] * repeats}, "ours": {"contiguous": [ours] * repeats}}
+        ours = 1.1 if len(asked) == 1 else 1.0
+        return {
+            "direct": {"default": [milliseconds] * repeats},
+            "ours": {"contiguous": [ours * milliseconds] * repeats},
+        }
 
     monkeypatch.setattr(measurement, "race", pretended)
     found = measure_layer(TINY, tolerance=1e-5, repeats=2)
-    assert asked == [2, 6]
-    assert found.rounds.ours_ms == (2.0,) * 6
+    assert asked == [2, again]
+    assert found.rounds.ours_ms == (milliseconds,) * again
     assert found.first_rounds is not None
-    assert found.first_rounds.ours_ms == (2.2,) * 2
+    assert found.first_rounds.ours_ms == (1.1 * milliseconds,) * 2
     asked.clear()
     asked.append(0)
     assert measure_layer(TINY, tolerance=1e-5, repeats=2).first_rounds is None

@@ -15,7 +15,7 @@ from winograd.conv.direct import (
     is_slow_in_torch,
     is_worth_packing,
 )
-from winograd.conv.layout import torchs_layout
+from winograd.conv.layout import Layout, torchs_layout
 from winograd.conv.packed import convolve_packed, pack_direct, torchs_own
 from winograd.conv.shape import ConvShape
 from winograd.conv.variants import direct_variants
@@ -77,6 +77,22 @@ def test_variants_that_do_not_exist_are_left_out() -> None:
     shape = ConvArguments().shape(image.shape, weight.shape, dtype="float64")
     assert list(direct_variants(image, weight, None, shape)) == ["default", "channels_last"]
     assert pack_direct(weight, shape) is None
+
+
+def test_variants_read_the_copies_that_there_are() -> None:
+    input_, weight, bias, arguments = operands("3D")
+    shape = arguments.shape(input_.shape, weight.shape, dtype="float32")
+    packed = pack_direct(weight, shape)
+    assert packed is not None
+    variants: dict[str, Any] = direct_variants(input_, weight, bias, shape, packed=packed)
+    assert variants["onednn_prepacked"].func is variants["onednn_prepacked_channels_last"].func is packed.run
+    variants = direct_variants(input_, weight, bias, shape)
+    assert variants["onednn_prepacked"].func is not packed.run
+    input_, weight, shape = empties(2, 2, 4, (4, 4, 4), (2, 2, 2))
+    own = torchs_own(weight, shape)
+    assert own is not None
+    variants = direct_variants(input_, weight, None, shape, packed=own)
+    assert variants["channels_last"].args[1] is own.kept
 
 
 def empties(
@@ -174,14 +190,12 @@ def test_a_packed_weight_is_read_where_copying_the_output_costs_less_than_reorde
     assert is_faster_packed(shape, layout) == expected
 
 
-@pytest.mark.parametrize(("channels", "size", "expected"), [(3, 243, False), (5, 243, True), (3, 16, True)])
-def test_a_packed_weight_is_not_read_for_large_images_of_few_channels(channels: int, size: int, expected: bool) -> None:
-    input_, weight, shape = empties(2, channels, 32, (size, size), (3, 3), stride=2)
-    layout = torchs_layout(input_.contiguous(memory_format=torch.channels_last), weight)
-    assert is_faster_packed(shape, layout) == expected
+@pytest.mark.parametrize(("channels", "size"), [(2, 243), (5, 243), (3, 16)])
+def test_a_packed_weight_is_read_for_all_inputs_in_channels_last(channels: int, size: int) -> None:
+    _, weight, shape = empties(2, channels, 32, (size, size), (3, 3), stride=2)
     packed = pack_direct(weight, shape)
     assert packed is not None
-    assert (layout in packed.layouts) == expected
+    assert Layout.CHANNELS_LAST in packed.layouts
 
 
 def test_writing_an_unfolded_input_is_worth_packing_too() -> None:

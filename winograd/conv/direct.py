@@ -50,9 +50,6 @@ _LEAST_PACKED_POINTWISE_MACS = 1_000_000
 _LEAST_PLACES = 48
 """Outputs of a channel below which reordering the weight takes longer than the convolution."""
 
-_FEW_CHANNELS, _MANY_OUTPUTS = 4, 100
-"""Input channels, and outputs for each number of the weight, with which a packed weight makes oneDNN slower in 2D."""
-
 _FEW_OUTPUTS, _MANY_TAPS = 16, 64
 """Outputs up to which, and taps from which on, oneDNN is faster channels first than channels last."""
 
@@ -88,11 +85,10 @@ def is_faster_packed(shape: ConvShape, layout: Layout) -> bool:
     With a packed weight it writes channels last; where the output is to be contiguous, copying it may cost more than
     reordering the weight does, and does so for one tap.
     """
+    if layout is Layout.CHANNELS_LAST:
+        return True
     outputs = shape.batch * shape.outputs * math.prod(shape.output)
     weights = math.prod(shape.weight_sizes)
-    if layout is Layout.CHANNELS_LAST:
-        few = shape.ndim == 2 and shape.channels <= _FEW_CHANNELS and not is_unfolded(shape)
-        return not (few and outputs > _MANY_OUTPUTS * weights)
     large = shape.outputs <= _FEW_OUTPUTS and _taps(shape) >= _MANY_TAPS
     return _taps(shape) > 1 and not large and (outputs <= _CHEAPLY_COPIED or weights >= 2 * outputs)
 

@@ -12,14 +12,19 @@ import torch
 
 from winograd.conv.direct import convolve_direct, convolve_onednn
 from winograd.conv.layout import as_channels_last
-from winograd.conv.packed import pack_direct
+from winograd.conv.packed import PackedDirect, TorchsOwn, pack_direct
 from winograd.conv.shape import ConvShape
 
 Tensor = torch.Tensor
 
 
 def direct_variants(
-    input: Tensor, weight: Tensor, bias: Tensor | None, shape: ConvShape, last: Tensor | None = None
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    shape: ConvShape,
+    last: Tensor | None = None,
+    packed: PackedDirect | TorchsOwn | None = None,
 ) -> dict[str, Callable[[], Tensor]]:
     """Return the variants of direct convolution that exist for these tensors, ready to be timed.
 
@@ -33,6 +38,8 @@ def direct_variants(
     shape : ConvShape
     last : Tensor, optional
         The input in channels last, where there is such a copy already.
+    packed : PackedDirect or TorchsOwn, optional
+        The weight as it was made ready for this shape, likewise.
 
     Returns
     -------
@@ -43,9 +50,11 @@ def direct_variants(
     variants: dict[str, Callable[[], Tensor]] = {"default": partial(convolve_direct, input, weight, bias, shape)}
     if shape.ndim == 1:
         return variants
-    last, weight_last = as_channels_last(input) if last is None else last, as_channels_last(weight)
+    last = as_channels_last(input) if last is None else last
+    own = packed.own if isinstance(packed, PackedDirect) else packed
+    weight_last = as_channels_last(weight) if own is None or own.kept is None else own.kept
     variants["channels_last"] = partial(convolve_direct, last, weight_last, bias, shape)
-    packed = pack_direct(weight, shape)
+    packed = packed if isinstance(packed, PackedDirect) else pack_direct(weight, shape)
     if packed is not None and input.dtype == torch.float32 and input.device.type == "cpu":
         variants["onednn"] = partial(convolve_onednn, input, weight, bias, shape)
         variants["onednn_channels_last"] = partial(convolve_onednn, last, weight_last, bias, shape)

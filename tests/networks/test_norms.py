@@ -7,7 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from winograd.networks import create, initialise_he
-from winograd.networks.norms import initialise_norms
+from winograd.networks.builder import Builder
+from winograd.networks.kinds import DENSE
+from winograd.networks.norms import damp_residuals, initialise_norms
+from winograd.networks.residual import bottleneck
 
 
 def clips(*shape: int) -> Tensor:
@@ -67,9 +70,40 @@ def test_16_bits_are_summed_up_in_32() -> None:
     assert float(model[0].running_var) == 0
 
 
+def test_long_ways_are_damped_and_shortcuts_are_not() -> None:
+    model = damp_residuals(create("p3d_63"))  # 16 blocks
+    scales = {
+        name: layer.weight
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm)
+    }
+    damped = {name for name, scale in scales.items() if bool((scale == 0.25).all())}
+    assert {name for name in scales if name not in damped} == {
+        "bn1",
+        *(f"layer{layer}.0.downsample.1" for layer in range(1, 5)),
+    }
+    assert len(damped) == 13 * 4 + 3 * 3
+
+
+def test_damped_networks_do_not_make_more_of_rounding() -> None:
+    clip = clips(1, 32, 4, 8, 8)
+    errors = {}
+    for prepare in (damp_residuals, lambda model: model):
+        blocks = (bottleneck(Builder(nn.Conv3d), DENSE, 32, 8, 1) for _ in range(40))
+        model = initialise_norms(prepare(initialise_he(nn.Sequential(*blocks), seed=0)).eval(), clip)
+        with torch.inference_mode():
+            rounded = model(clip)
+            exact = model.double()(clip.double())
+        errors[prepare] = float((rounded - exact).norm() / exact.norm())
+    damped, plain = errors.values()
+    # 120 convolutions, each with a few roundings of 2**-24, which add up and do not grow.
+    assert damped < 120 * 4 * 2**-24
+    assert plain > 3 * damped
+
+
 @pytest.mark.parametrize("name", ["r3d_10", "p3d_63"])
 def test_scores_of_a_deep_untrained_network_depend_on_the_clip(name: str) -> None:
-    model = initialise_he(create(name, num_classes=50), seed=0).eval()
+    model = damp_residuals(initialise_he(create(name, num_classes=50), seed=0)).eval()
     looked = clips(2, 3, 16, 40, 40)
     with torch.inference_mode():
         initialise_norms(model, looked[:1])

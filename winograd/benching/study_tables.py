@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
+from winograd.benching.network_tables import ALL_NETWORKS, all_networks_table
 from winograd.benching.tables import markdown
 
 Figures = Mapping[str, Any]
@@ -31,6 +32,8 @@ def study_tables(file: str, figures: Figures) -> dict[str, str]:
         from winograd.benching.training.tables import TRAINING, training_table  # loads torch
 
         return {TRAINING: training_table(figures)}
+    if file == "all_networks.json":
+        return {ALL_NETWORKS: all_networks_table(figures)}
     return {CHOSEN: study_table(figures)} if file == "roofline_study.json" else {}
 
 

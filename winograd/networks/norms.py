@@ -1,19 +1,21 @@
-"""Statistics of normalisations from a clip, so that an untrained network's scores depend on what it sees.
+"""Normalisations of an untrained network, so that its scores depend on what it sees and rounding stays rounding.
 
-In: a network with batch normalisations, and clips. Out: the same network with their means and variances, in place.
+In: a network with batch normalisations, and clips. Out: the same network with other means, variances and scales.
 Refused: clips that the network refuses.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 _Model = TypeVar("_Model", bound=nn.Module)
+
+_SHORTCUT: Final = "downsample"
 
 
 def initialise_norms(model: _Model, clips: Tensor) -> _Model:
@@ -50,6 +52,44 @@ def initialise_norms(model: _Model, clips: Tensor) -> _Model:
                 cleanup.callback(module.register_forward_pre_hook(_measure).remove)
         cleanup.enter_context(torch.no_grad())
         model.eval()(clips)
+    return model
+
+
+def damp_residuals(model: _Model) -> _Model:
+    """Scale the normalisations on the long way through each of n residual blocks by 1 / sqrt(n).
+
+    With scales of 1 an untrained network of 50 blocks is chaotic: what float32 rounds in the first layers grows to 1e-3
+    of the scores of P3D-199, whatever algorithm convolves, and to 2e-6 with these. Where one normalisation follows
+    another, it undoes the scale of the one before.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Changed in place. Its residual blocks are the modules that have a shortcut named ``downsample``, or None there.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same model.
+
+    References
+    ----------
+    De, Smith, "Batch normalization biases residual blocks towards the identity function in deep networks",
+    arXiv 2002.10444: the factor 1 / sqrt(n).
+
+    Examples
+    --------
+    >>> from winograd.networks import create
+    >>> model = damp_residuals(create("r3d_10"))  # four blocks
+    >>> [float(norm.weight[0].detach()) for norm in (model.layer1[0].conv2[1], model.stem[1])]
+    [0.5, 1.0]
+    """
+    blocks = [module for module in model.modules() if hasattr(module, _SHORTCUT)]
+    with torch.no_grad():
+        for block in blocks:
+            for name, module in block.named_modules():
+                if isinstance(module, _BatchNorm) and module.affine and name.split(".")[0] != _SHORTCUT:
+                    module.weight.fill_(len(blocks) ** -0.5)
     return model
 
 

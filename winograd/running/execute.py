@@ -16,7 +16,7 @@ from winograd.conv.prediction import default_tolerance
 from winograd.conv.timing import measured_on
 from winograd.networks import create, initialise_he
 from winograd.networks.checkpoints import pretrained
-from winograd.networks.norms import initialise_norms
+from winograd.networks.norms import damp_residuals, initialise_norms
 from winograd.networks.streams import read_inputs
 from winograd.networks.video_network import VideoNetwork
 from winograd.nn.compare import compare
@@ -44,7 +44,7 @@ def run_network(settings: RunSettings, progress: Progress = lambda _: None) -> N
     ValueError
         If a file is no clip or no checkpoint that fits, the network cannot take the size, or outputs are not finite.
     """
-    options = dict(settings.options)
+    options: dict[str, Any] = dict(settings.options)
     outline = outlined(settings.network, **options)
     shape = input_shape(outline, settings.frames, settings.size)
     check_shape(outline, settings.network, shape)
@@ -120,11 +120,11 @@ def spelled(shape: Sequence[int]) -> str:
 
 def _weighted(settings: RunSettings, outline: VideoNetwork, clips: Tensor) -> tuple[nn.Module, str]:
     """Return the network and a line on where its weights are from; the outputs of a checkpoint decide on its size."""
-    options = dict(settings.options)
+    options: dict[str, Any] = dict(settings.options)
     if settings.weights is not None:
         return pretrained(settings.network, settings.weights, **options), f"weights from {settings.weights}"
     model = initialise_he(create(settings.network, **options), settings.seed).eval()
     line = f"He-initialised weights, seed {settings.seed}, not trained"
     if not any(name.endswith("running_mean") for name, _ in outline.named_buffers()):
         return model, line
-    return initialise_norms(model, clips[:1]), f"{line}; normalisations from the first clip"
+    return initialise_norms(damp_residuals(model), clips[:1]), f"{line}; normalisations from the first clip"

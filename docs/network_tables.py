@@ -97,7 +97,7 @@ TOUCHED: list[tuple[str, dict[str, Any], str]] = [
     ("r2plus1d_18", {}, ""), ("r2plus1d_34", {}, ""),
     *((f"{name}_{depth}", {}, "") for name in ("resnet3d", "ip_csn", "ir_csn") for depth in (50, 101, 152)),
     ("p3d_63", {}, ""), ("p3d_131", {}, ""), ("p3d_199", {}, ""),
-    *((f"eco_lite_{end}", {"num_classes": 101}, "clips")
+    *((f"eco_lite_{end}", {"num_classes": 101, **({"tensors": "5d"} if end == "rank1" else {})}, "clips")
       for end in ("conv3d", "r2plus1d", "p3d_a", "p3d_b", "p3d_c", "rank1", "add", "cat")),
     ("lightweight_c3d", {}, ""),
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from winograd.conv.direct import (
     convolve_direct,
     is_faster_packed,
     is_slow_in_torch,
+    is_unfolded,
     is_worth_packing,
 )
 from winograd.conv.layout import Layout, torchs_layout
@@ -163,6 +164,20 @@ def test_a_weight_is_not_reordered_in_a_call_for_few_places() -> None:
         _, weight, shape = empties(1, 256, 256, (1, size, size), (3, 3, 3), padding=1)
         assert is_slow_in_torch(weight, shape) == expected
         assert is_worth_packing(shape)
+
+
+@pytest.mark.parametrize(("channels", "outputs", "expected"), [(2, 512, False), (24, 48, True), (2, 2048, True)])
+def test_torchs_way_is_not_slow_where_little_is_unfolded(channels: int, outputs: int, expected: bool) -> None:
+    _, weight, shape = empties(1, channels, outputs, (26, 14, 21), (6, 1, 1), stride=3)
+    assert is_unfolded(shape)
+    assert is_slow_in_torch(weight, shape) == expected
+
+
+@pytest.mark.parametrize(("channels", "outputs", "expected"), [(384, 512, True), (64, 128, False)])
+def test_one_tap_is_packed_where_its_weight_is_large(channels: int, outputs: int, expected: bool) -> None:
+    *_, shape = empties(1, channels, outputs, (2, 1, 2), (1, 1, 1))
+    assert shape.macs < 1_000_000
+    assert is_worth_packing(shape) == expected
 
 
 def test_one_axis_has_no_packed_weight() -> None:

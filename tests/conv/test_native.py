@@ -7,6 +7,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,9 +20,9 @@ from winograd import nest, toom_cook  # noqa: E402
 from winograd.accuracy.model import predict_relative_l2  # noqa: E402
 from winograd.algebra.tiling import tile_axes  # noqa: E402
 from winograd.codegen.targets.c import CHANNEL_BLOCK  # noqa: E402
-from winograd.conv import scratch  # noqa: E402
+from winograd.conv import native, scratch  # noqa: E402
 from winograd.conv.layout import Layout  # noqa: E402
-from winograd.conv.native import native_convolution  # noqa: E402
+from winograd.conv.native import NativeConvolution, native_convolution  # noqa: E402
 from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
 
 F2, F3, F4 = (toom_cook(m, 3) for m in (2, 3, 4))
@@ -255,3 +256,12 @@ def test_a_kernel_that_may_choose_chooses_as_plans_say_it_does(sizes, batch: int
     said = floats(ctypes.byref(shape), threads)
     shape.schedule = shape.block = 0
     assert floats(ctypes.byref(shape), threads) == said
+
+
+def test_a_later_process_reads_what_the_first_one_emitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WINOGRAD_CACHE_DIR", str(tmp_path / "kernels"))
+    NativeConvolution(nest(F2))
+    monkeypatch.setattr(native, "emit", lambda *_, **__: pytest.fail("emitted"))
+    NativeConvolution(nest(F2))
+    with pytest.raises(pytest.fail.Exception, match="emitted"):
+        NativeConvolution(nest(F2), "float64")

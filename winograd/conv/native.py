@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from types import MappingProxyType
 from typing import Final
@@ -23,6 +23,7 @@ from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.emit import emit
 from winograd.codegen.kernel_shape import KernelShape, Triple
+from winograd.codegen.texts import kept_kernel
 from winograd.conv.forked import on_usable_threads
 from winograd.conv.layout import Layout, dense_layout, in_layout, is_channels_last, is_dense_in, read_address
 from winograd.conv.schedule import Schedule, choose_schedule
@@ -93,7 +94,8 @@ class NativeConvolution:
         self.dtype = DTYPES[dtype]
         self.working = torch.float64 if dtype == "float64" else torch.float32
         self._digest = self.algorithm.digest  # made once: it spells every matrix
-        self._library = _declared(load(emit(self.algorithm, "c", dtype=dtype)))
+        emission = partial(emit, self.algorithm, "c", dtype=dtype)
+        self._library = _declared(load(kept_kernel(emission, self.algorithm, "convolution", dtype)))
         self._panel = int(self._library.winograd_panel())
 
     @on_usable_threads

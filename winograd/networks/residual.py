@@ -47,7 +47,7 @@ class ResidualBlock(nn.Module):
         shortcut = x if self.downsample is None else self.downsample(x)
         for name in self.names:
             x = getattr(self, name)(x)
-        activated: Tensor = self.relu(x + shortcut)
+        activated: Tensor = self.relu(x.add_(shortcut))  # in place: a norm keeps its input for the gradient, not this
         return activated
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from winograd.networks.builder import Builder, Conv
 from winograd.networks.kinds import DENSE, SPACE_THEN_TIME, SPACE_THEN_TIME_BY_BLOCK, SPATIAL, ConvKind
+from winograd.networks.r2plus1d_mmaction2 import r2plus1d_mmaction2
 from winograd.networks.residual import STEM_CHANNELS, VideoResNet, basic_block
 
 _DEPTHS: Final[Mapping[int, tuple[int, int, int, int]]] = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
@@ -103,15 +104,19 @@ def r2plus1d(
         Number of scores, at least 1.
     depth : int
         10, 18 or 34.
-    mid_channels : {"paper", "torchvision"}
-        Rule for the channels in between: of each convolution, or once for both convolutions of a block.
+    mid_channels : {"paper", "torchvision", "mmaction2"}
+        Rule for the channels in between: of each convolution, once for both convolutions of a block, or of the stem
+        and the shortcuts, too, with what else is different there, see `winograd.networks.r2plus1d_mmaction2`.
     conv : callable
         Builds each convolution.
     norm_eps : float, optional
-        Of the normalisations; for None 1e-3 by the paper's rule and 1e-5 by torchvision's, as the public weights need.
+        Of the normalisations; for None 1e-5 by torchvision's rule and 1e-3 by the others, as the public weights need.
     """
+    if mid_channels == "mmaction2":
+        eps = 1e-3 if norm_eps is None else norm_eps
+        return r2plus1d_mmaction2(_blocks(depth), num_classes, conv=conv, norm_eps=eps)
     if mid_channels not in _RULES:
-        raise ValueError(f"mid_channels is {mid_channels!r}, must be one of {', '.join(_RULES)}")
+        raise ValueError(f"mid_channels is {mid_channels!r}, must be one of {', '.join(_RULES)}, mmaction2")
     kind, usual_eps = _RULES[mid_channels]
     builder = Builder(conv, norm_eps=usual_eps if norm_eps is None else norm_eps)
     stem = nn.Sequential(
@@ -130,15 +135,19 @@ def _mixed(kinds: Sequence[ConvKind], depth: int, num_classes: int, builder: Bui
 def _trunk(
     stem: nn.Module, kinds: Sequence[ConvKind], depth: int, num_classes: int, builder: Builder, frames: int = 16
 ) -> VideoResNet:
-    if depth not in _DEPTHS:
-        raise ValueError(f"depth is {depth}, must be one of {', '.join(map(str, _DEPTHS))}")
     return VideoResNet(
         stem,
-        _DEPTHS[depth],
+        _blocks(depth),
         lambda layer, channels, width, step: basic_block(builder, kinds[layer - 1], channels, width, step),
         num_classes=num_classes,
         input_shape=(3, frames, 112, 112),
     )
+
+
+def _blocks(depth: int) -> tuple[int, int, int, int]:
+    if depth not in _DEPTHS:
+        raise ValueError(f"depth is {depth}, must be one of {', '.join(map(str, _DEPTHS))}")
+    return _DEPTHS[depth]
 
 
 def _check_split(split: int) -> None:

@@ -18,10 +18,11 @@ _Model = TypeVar("_Model", bound=nn.Module)
 def channels_last_(model: _Model) -> _Model:
     """Lay the weights of four and five axes in channels last, in place, and return the model.
 
-    A convolution gives channels last where its input or its weight lies so. After this, a network runs in channels last
-    from its first convolution on, whatever the format of its input; generated kernels, oneDNN and torch's poolings and
-    norms on the CPU are faster so. ``model.to(memory_format=...)`` does the same where all weights have as many axes,
-    and refuses a model that has 2D and 3D convolutions.
+    A frozen convolution gives channels last where its input or its weight lies so, and torch's own does where oneDNN
+    computes it. After this, a network runs in channels last from its first convolution on, whatever the format of its
+    input: generated kernels, oneDNN and torch's poolings and norms on the CPU are faster so. What
+    ``model.to(memory_format=...)`` does for models whose weights all have as many axes, and refuses for those with 2D
+    and 3D convolutions.
 
     Parameters
     ----------
@@ -31,9 +32,9 @@ def channels_last_(model: _Model) -> _Model:
 
     Examples
     --------
-    >>> layer = channels_last_(nn.Conv3d(2, 3, 3))
-    >>> layer(torch.zeros(1, 2, 4, 4, 4)).stride()
-    (24, 1, 12, 6, 3)
+    >>> model = channels_last_(nn.Sequential(nn.Conv2d(2, 3, 1), nn.Conv3d(2, 3, (3, 1, 1))))
+    >>> model[1].weight.stride()
+    (6, 1, 2, 2, 2)
     """
     with torch.no_grad():
         for parameter in model.parameters():

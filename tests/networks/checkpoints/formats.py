@@ -70,6 +70,20 @@ mmaction2_ip_csn = _mmaction2_residual(
     "13",
 )
 
+mmaction2_r2plus1d = named(
+    [
+        (r"stem\.0\.weight", "backbone.conv1.conv.conv_s.weight"),
+        (r"stem\.1\.(\w+)", r"backbone.conv1.conv.bn_s.\1"),
+        (r"stem\.3\.weight", "backbone.conv1.conv.conv_t.weight"),
+        (r"stem\.4\.(\w+)", r"backbone.conv1.bn.\1"),
+        (r"(layer\d\.\d+\.(?:conv\d|downsample))\.0\.0\.weight", r"backbone.\1.conv.conv_s.weight"),
+        (r"(layer\d\.\d+\.(?:conv\d|downsample))\.0\.1\.(\w+)", r"backbone.\1.conv.bn_s.\2"),
+        (r"(layer\d\.\d+\.(?:conv\d|downsample))\.0\.3\.weight", r"backbone.\1.conv.conv_t.weight"),
+        (r"(layer\d\.\d+\.(?:conv\d|downsample))\.1\.(\w+)", r"backbone.\1.bn.\2"),
+        (r"fc\.(\w+)", r"cls_head.fc_cls.\1"),
+    ]
+)
+
 pytorchvideo = named(
     [
         (r"stem\.0\.weight", "blocks.0.conv.weight"),

@@ -133,3 +133,12 @@ def test_counters_of_batches_may_be_missing_and_scales_only_where_the_program_ha
     load_state(model, state)
     del state["1.weight"]
     assert "1 missing: 1.weight" in refusal(model, state)
+
+
+def test_the_frame_network_of_eco_lite_takes_the_first_layers_of_inception_v3() -> None:
+    model = on_meta("eco_lite_add").get_submodule("net2d").to_empty(device="cpu")
+    state = {name: torch.ones(()).expand(value.shape) for name, value in model.state_dict().items()}
+    more = ["Mixed_5d.branch1x1.conv.weight", "Mixed_5d.branch_pool.bn.bias", "Mixed_6a.branch3x3.conv.weight"]
+    skip = ["Mixed_5d.branch1x1*", "Mixed_5d.branch_pool*", "Mixed_6*"]
+    load_state(model, state | {name: torch.zeros(1) for name in more}, skip=skip)
+    assert all((value == 1).all() for value in model.state_dict().values())

@@ -217,6 +217,37 @@ def test_r2plus1d_has_caffe2_s_names(tmp_path: Path) -> None:
     assert all(torch.equal(loaded[key], value) for key, value in formats.old(state).items())
 
 
+def test_r2plus1d_of_mmaction2_is_built_in_its_own_form(tmp_path: Path) -> None:
+    model = built("r2plus1d_18", mid_channels="mmaction2")
+    state = drawn(model)
+    model.load_state_dict(state)
+    torch.save({"meta": {}, "state_dict": formats.mmaction2_r2plus1d(state)}, tmp_path / "r2plus1d.pth")
+    loaded = pretrained("r2plus1d_18", tmp_path / "r2plus1d.pth")
+    clip = torch.rand(1, 3, 2, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(loaded(clip), model(clip))
+    with torch.device("meta"):
+        paper = create("r2plus1d_18", num_classes=CLASSES)
+    with pytest.raises(
+        ValueError, match=r"by mmaction2's names .* stem.0.weight \(83, 3, 1, 7, 7\) for \(45, 3, 1, 7, 7\)"
+    ):
+        load_weights(paper, tmp_path / "r2plus1d.pth")
+
+
+def test_r2plus1d_of_mmaction2_has_its_sizes_and_epsilons() -> None:
+    with torch.device("meta"):
+        model = create("r2plus1d_34", mid_channels="mmaction2")
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    assert shapes["stem.0.weight"] == (83, 3, 1, 7, 7)
+    assert shapes["layer2.0.conv1.0.0.weight"] == (230, 64, 1, 3, 3)
+    assert shapes["layer2.0.downsample.0.0.weight"] == (54, 64, 1, 1, 1)
+    assert shapes["layer2.0.downsample.0.3.weight"] == (128, 54, 1, 1, 1)
+    eps = {name.rpartition(".")[0] or name: layer.eps for name, layer in model.named_modules() if hasattr(layer, "eps")}
+    assert eps["layer1.0.conv1.0"] == 1e-5
+    assert eps["layer1.0.conv1"] == 1e-3
+    assert model(torch.empty(1, *model.input_shape, device="meta")).shape == (1, 400)
+
+
 def test_both_streams_of_i3d_come_from_arrays_in_one_dict() -> None:
     streams = {"RGB": built("i3d_rgb"), "Flow": built("i3d_flow")}
     states = {name: drawn(model, seed) for seed, (name, model) in enumerate(streams.items())}

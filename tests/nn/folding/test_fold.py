@@ -117,6 +117,8 @@ def test_a_layer_by_winograd_keeps_its_folded_weight_transformed() -> None:
         assert [use.packed for use in state._uses.values()] == kept  # the same objects: nothing was made again
         # The norm moves and stretches what the convolution gives: twice leaves room for a mean that cancels some of it.
         assert relative_l2(got, exact(image.double())) <= 2 * plan.predicted_error
+        winograd.freeze(model, fold="norms")
+        assert torch.equal(model[1](model[0](image)).relu(), got)
         assert (got == 0).any()
 
 

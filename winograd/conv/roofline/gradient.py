@@ -187,5 +187,5 @@ def _filter_ms(shape: ConvShape, rank: Array, threads: int, machine: Machine) ->
     """Return the time of the last transform: every sum is read once, and the gradient is fresh memory."""
     sums = rank * shape.channels * padded_outputs(shape)
     computed = 1e-6 * sums * _SUM_INSTRUCTIONS / _DOUBLES * machine.instruction_ns / threads
-    written = milliseconds_of(weight_bytes(shape), machine.output_gbs)
+    written = milliseconds_of(weight_bytes(shape), machine.fresh_gbs)
     return np.asarray(computed + sums_bytes(shape, rank) / (machine.stream_gbs * 1e6) + written)

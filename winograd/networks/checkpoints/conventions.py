@@ -37,6 +37,8 @@ class Convention:
         Whether scales of normalisations that the file does not hold are one.
     norm_eps : float or None
         Epsilon of the normalisations that the weights were trained with, where the program fixes it.
+    mid_channels : str or None
+        Form of R(2+1)D, where the program has its own.
     """
 
     program: str
@@ -44,6 +46,7 @@ class Convention:
     reshape: Callable[[str, Tensor], Tensor] = _as_it_is
     unit_scales: bool = False
     norm_eps: float | None = None
+    mid_channels: str | None = None
 
 
 def by_rules(rules: Sequence[tuple[str, str]]) -> Rename:
@@ -147,7 +150,7 @@ NAMED: Final = (
                 *_MMACTION2_STEM,
             ]
         ),
-        norm_eps=1e-3,
+        mid_channels="mmaction2",
     ),
     Convention(
         "pytorchvideo",

@@ -34,8 +34,8 @@ def pretrained(name: str, path: str | Path, **options: Any) -> VideoNetwork:
     path : str or Path
         See `load_weights`.
     **options
-        Of the network. The number of classes, and the epsilon of normalisations where the names of the checkpoint tell
-        whose it is, are those of the checkpoint unless they are given.
+        Of the network. The number of classes, and where the names of the checkpoint tell whose it is, the epsilon of
+        normalisations and the form of R(2+1)D, are those of the checkpoint unless they are given.
 
     Returns
     -------
@@ -66,6 +66,8 @@ def pretrained(name: str, path: str | Path, **options: Any) -> VideoNetwork:
         options.setdefault("num_classes", len(classifier))
     if fitted.convention.norm_eps is not None and _epsilons(model) - {fitted.convention.norm_eps}:
         options.setdefault("norm_eps", fitted.convention.norm_eps)
+    if fitted.convention.mid_channels is not None:
+        options.setdefault("mid_channels", fitted.convention.mid_channels)
     return load_state(create(name, **options), state, source=path).eval()
 
 

@@ -19,7 +19,7 @@ class LayerKind(Enum):
     CUBE = "3x3x3"
     PICTURE = "1x3x3"
     TIME = "3x1x1"
-    LINE = "1x3x1, 1x1x3"
+    LINE = "1x3x1, 1x1x3, 3"
     OTHER_TAPS = "other taps"
     STRIDED = "strided"
     DEPTHWISE = "depthwise"
@@ -38,6 +38,7 @@ _BY_TAPS: Final[Mapping[tuple[int, ...], LayerKind]] = {
     (3, 1, 1): LayerKind.TIME,
     (1, 3, 1): LayerKind.LINE,
     (1, 1, 3): LayerKind.LINE,
+    (3,): LayerKind.LINE,
 }
 
 
@@ -46,7 +47,7 @@ def kind_of(shape: ConvShape) -> LayerKind:
 
     Groups come first: a depthwise convolution with a stride is depthwise, and one of 1x1x1 with a stride is 1x1x1.
     "Strided" have more taps than one. Over two axes, axes are height and width, unless the second has one tap: then
-    they are time and the places of a flat frame. One axis is time.
+    they are time and the places of a flat frame. What one axis is, its shape does not say.
 
     Examples
     --------
@@ -65,6 +66,6 @@ def kind_of(shape: ConvShape) -> LayerKind:
 
 
 def _three(taps: tuple[int, ...]) -> tuple[int, ...]:
-    if len(taps) == 2 and taps[1] > 1:
-        return (1, *taps)
-    return taps + (1,) * (3 - len(taps))
+    if len(taps) == 2:
+        return (1, *taps) if taps[1] > 1 else (*taps, 1)
+    return taps

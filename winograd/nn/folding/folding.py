@@ -22,7 +22,7 @@ class _Kept(NamedTuple):
     """What was folded, if that could be, and the stamps of the tensors it was made of."""
 
     folded: Folded | None
-    stamps: tuple[Stamp | None, ...]
+    stamps: tuple[Stamp, ...]
 
 
 class Folding:
@@ -62,11 +62,15 @@ class Folding:
         if norm is None:
             return weight, bias
         given = _given(layer, norm)
-        if given is None or norm.training or not all(map(_may_be_kept, given)):
+        if given is None or norm.training or any(map(hides_writes, given)):
+            return None
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given):
             return None
         kept = self._kept
-        if kept is None or not all(map(_is_of, kept.stamps, given)):
-            stamps = tuple(None if tensor is None else Stamp(tensor) for tensor in given)  # before they are read
+        if kept is None or len(kept.stamps) != len(given) or not all(map(Stamp.is_of, kept.stamps, given)):
+            if not all(map(_is_plain, given)):
+                return None
+            stamps = tuple(map(Stamp, given))  # before the tensors are read: a write meanwhile shows
             kept = self._kept = _Kept(fold_weights(weight, bias, norm), stamps)
         return kept.folded
 
@@ -75,27 +79,20 @@ class Folding:
         return mark(output, self)
 
 
-def _given(layer: nn.Module, norm: Norm) -> tuple[Tensor | None, ...] | None:
+def _given(layer: nn.Module, norm: Norm) -> tuple[Tensor, ...] | None:
     """Return the tensors that are folded, or None where one is no parameter or buffer any more.
 
     With them the number of batches: torch counts no write to statistics while a norm trains, but those to this.
     """
     try:
         parameters = [module._parameters[name] for module in (layer, norm) for name in ("weight", "bias")]
-        return *parameters, *(norm._buffers[name] for name in ("running_mean", "running_var", "num_batches_tracked"))
+        buffers = [norm._buffers[name] for name in ("running_mean", "running_var", "num_batches_tracked")]
     except KeyError:
         return None
+    return tuple(tensor for tensor in (*parameters, *buffers) if tensor is not None)
 
 
-def _may_be_kept(tensor: Tensor | None) -> bool:
-    """Return whether torch counts the writes to a tensor, and no gradient of it is asked for."""
-    if tensor is None:
-        return True
-    if tensor.requires_grad and torch.is_grad_enabled():
-        return False
+def _is_plain(tensor: Tensor) -> bool:
+    """Return whether a tensor holds its numbers itself."""
     is_wrapped: bool = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    return type(tensor) in (Tensor, nn.Parameter) and not is_wrapped and not hides_writes(tensor)
-
-
-def _is_of(stamp: Stamp | None, tensor: Tensor | None) -> bool:
-    return stamp is None if tensor is None else stamp is not None and stamp.is_of(tensor)
+    return type(tensor) in (Tensor, nn.Parameter) and not is_wrapped

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from winograd.benching.networks.tables import NETWORKS, networks_table
 from winograd.benching.study_tables import study_tables
 from winograd.benching.tables import COVERAGE, layer_cells, layers_table, suites_table, with_layers, with_table
 
@@ -80,7 +81,9 @@ def test_making_the_tables_anew_changes_no_page(page: Path) -> None:
         made = with_layers(made, name, figures)
     whole = [figures for name, figures in results.items() if name.startswith("bench_whole_")]
     made = with_table(made, COVERAGE, suites_table(whole)) if whole else made
-    studies = [RESULTS / file for file in ("fft_or_winograd.json", "roofline_study.json", "training.json")]
+    networks = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("networks_*.json"))]
+    made = with_table(made, NETWORKS, networks_table(networks))
+    studies = [RESULTS / f"{name}.json" for name in ("all_networks", "fft_or_winograd", "roofline_study", "training")]
     for file in (path.name for path in studies if path.exists()):
         for name, table in study_tables(file, json.loads((RESULTS / file).read_text(encoding="utf-8"))).items():
             made = with_table(made, name, table)

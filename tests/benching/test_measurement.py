@@ -133,17 +133,20 @@ def test_a_layer_that_falls_short_is_measured_again_with_more_rounds(
 ) -> None:
     asked: list[int] = []
 
-    def pretended(_: object, repeats: int) -> dict[str, dict[str, list[float]]]:
+    def pretended(rivals: Mapping[str, Mapping[str, Any]], repeats: int) -> dict[str, dict[str, list[float]]]:
         asked.append(repeats)
-        ours = 1.1 if len(asked) == 1 else 1.0
+        ours = 1.1 if len(asked) == 1 else 1.0  # the better format was disturbed at first
+        layout = "contiguous" if len(asked) == 1 else "channels_last"
+        assert layout in rivals["ours"]
         return {
             "direct": {"default": [milliseconds] * repeats},
-            "ours": {"contiguous": [ours * milliseconds] * repeats},
+            "ours": {layout: [ours * milliseconds] * repeats},
         }
 
     monkeypatch.setattr(measurement, "race", pretended)
     found = measure_layer(TINY, tolerance=1e-5, repeats=2)
-    assert asked == [2, again]
+    assert asked == [2, 2, again]
+    assert found.layout == "channels_last"
     assert found.rounds.ours_ms == (milliseconds,) * again
     assert found.first_rounds is not None
     assert found.first_rounds.ours_ms == (1.1 * milliseconds,) * 2

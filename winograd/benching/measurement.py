@@ -148,7 +148,7 @@ def measure_layer(
 
 
 def _timed_again(direct: Runs, ours: Runs, repeats: int, first: Rounds) -> _Timed:
-    """Time the best of both sides alone, chosen anew: what disturbed the first choice may have thrown out the better."""
+    """Time the best of both sides alone, chosen anew: the first choice may have been disturbed."""
     chosen = _timed(direct, ours, repeats)
     pair = {chosen.variant: direct[chosen.variant]}, {chosen.layout: ours[chosen.layout]}
     return _timed(*pair, more_rounds(repeats, first))

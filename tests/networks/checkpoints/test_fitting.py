@@ -81,6 +81,13 @@ def test_values_that_cannot_be_copied_as_they_are_are_refused_before_any_is(valu
     assert torch.equal(model[0].bias, state["0.bias"])
 
 
+def test_a_model_of_complex_numbers_takes_complex_numbers() -> None:
+    model = nn.Linear(2, 2, dtype=torch.complex64)
+    state = {name: value + 1j for name, value in model.state_dict().items()}
+    load_state(model, state)
+    assert torch.equal(model.weight, state["weight"])
+
+
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_nested_tensors_are_refused() -> None:
     nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])

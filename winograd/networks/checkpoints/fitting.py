@@ -160,7 +160,7 @@ def _oddity(value: Tensor, expected: Tensor | None = None) -> str:
     """Return what keeps the values from being copied as they are, empty if nothing does."""
     if value.layout is not torch.strided:
         return str(value.layout)
-    if value.dtype not in _DTYPES:
+    if value.dtype not in _DTYPES and (expected is None or value.dtype != expected.dtype):
         return str(value.dtype)
     return "on the device meta" if expected is not None and value.is_meta and not expected.is_meta else ""
 

@@ -95,17 +95,8 @@ def test_a_pickle_of_arrays_cannot_run_code(tmp_path: Path) -> None:
 def test_objects_in_arrays_are_refused(tmp_path: Path) -> None:
     with (tmp_path / "weights").open("wb") as file:
         np.savez(file, weight=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(ValueError, match=r"weights '.*weights' are not a checkpoint .*allow_pickle=False"):
         read_weights(tmp_path / "weights")
-    (tmp_path / "weights.pkl").write_bytes(pickle.dumps({"blobs": {"weight": np.array(["text"])}}, protocol=2))
-    with pytest.raises(ValueError, match="hold no tensors by name"):
-        read_weights(tmp_path / "weights.pkl")
-
-
-def test_arrays_of_python_2_are_read(tmp_path: Path) -> None:
-    content = pickle.dumps({"blobs": {"weight": np.arange(3.0, dtype=np.float32)}}, protocol=2)
-    (tmp_path / "weights.pkl").write_bytes(content)
-    assert read_weights(tmp_path / "weights.pkl")["weight"].tolist() == [0, 1, 2]
 
 
 def test_a_cut_file_of_safetensors_is_refused(tmp_path: Path) -> None:
@@ -113,13 +104,13 @@ def test_a_cut_file_of_safetensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "whole").write_bytes(content)
     assert torch.equal(read_weights(tmp_path / "whole")["weight"], torch.ones(8))
     (tmp_path / "cut").write_bytes(content[:-4])
-    with pytest.raises(ValueError, match="not a checkpoint of safetensors") as caught:
+    with pytest.raises(ValueError, match=r"cut' are not a checkpoint .*deserializing") as caught:
         read_weights(tmp_path / "cut")
     assert "\n" not in str(caught.value)
 
 
 def test_safetensors_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "whole").write_bytes(save({"weight": torch.ones(8)}))
-    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
     with pytest.raises(ImportError, match=r'safetensors is not installed; pip install "winograd\[checkpoints\]"'):
         read_weights(tmp_path / "whole")

@@ -58,6 +58,61 @@ def test_the_nearest_has_the_same_shape_if_there_is_one() -> None:
     assert "conv2.weight (nearest there: conv1_1.weight)" in message
 
 
+@pytest.mark.parametrize(
+    ("value", "oddity"),
+    [
+        (torch.zeros(64).to_sparse(), "torch.sparse_coo"),
+        (torch.zeros(64, dtype=torch.complex64), "torch.complex64"),
+        (torch.zeros(64, dtype=torch.float4_e2m1fn_x2), "torch.float4_e2m1fn_x2"),
+        (torch.empty(64, device="meta"), "on the device meta"),
+    ],
+)
+def test_values_that_cannot_be_copied_as_they_are_are_refused_before_any_is(value: Tensor, oddity: str) -> None:
+    model = small()
+    state = {name: there + 1 for name, there in model.state_dict().items()} | {"1.weight": value}
+    before = {name: there.clone() for name, there in model.state_dict().items()}
+    with pytest.raises(ValueError, match="do not fit") as caught:
+        load_state(model, state)
+    assert str(caught.value) == (
+        f"weights 'state' do not fit the model: 1 no strided tensors of real numbers: 1.weight ({oddity})"
+    )
+    assert all(torch.equal(there, before[name]) for name, there in model.state_dict().items())
+    load_state(model, state, skip=["1.weight"])  # what is left out may be anything
+    assert torch.equal(model[0].bias, state["0.bias"])
+
+
+def test_a_model_of_complex_numbers_takes_complex_numbers() -> None:
+    model = nn.Linear(2, 2, dtype=torch.complex64)
+    state = {name: value + 1j for name, value in model.state_dict().items()}
+    load_state(model, state)
+    assert torch.equal(model.weight, state["weight"])
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_refused() -> None:
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+    with pytest.raises(ValueError, match=r"weights '1.weight' is a nested tensor; strided"):
+        load_state(small(), small().state_dict() | {"1.weight": nested})
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex values")
+def test_without_the_refusal_a_sparse_tensor_leaves_half_of_a_state_and_a_complex_one_half_of_its_values() -> None:
+    model = nn.ModuleDict({"first": nn.Linear(2, 2), "second": nn.Linear(2, 2)})
+    state = {name: torch.full_like(value, 9) for name, value in model.state_dict().items()}
+    with pytest.raises(RuntimeError):
+        model.load_state_dict(state | {"second.weight": state["second.weight"].to_sparse()})
+    assert (model["first"].weight == 9).all()  # changed, in spite of the error
+    model.load_state_dict(state | {"second.weight": torch.full((2, 2), 1 + 2j)})
+    assert (model["second"].weight == 1).all()
+
+
+def test_arrays_may_have_their_bytes_in_the_other_order() -> None:
+    model = small()
+    state = {name: value + 1 for name, value in model.state_dict().items()}
+    load_state(model, {name: value.numpy().astype(value.numpy().dtype.newbyteorder()) for name, value in state.items()})
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in state.items())
+
+
 def test_five_names_of_each_kind_are_shown() -> None:
     model, state = on_meta("c3d"), on_meta("i3d_rgb").state_dict()
     message = refusal(model, state)

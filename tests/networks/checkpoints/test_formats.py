@@ -290,6 +290,14 @@ def test_another_epsilon_than_that_of_the_program_is_warned_of(tmp_path: Path) -
         load_weights(built("ir_csn_50"), path)
 
 
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d])
+def test_normalisations_of_any_number_of_axes_are_warned_of(kind: type[nn.Module]) -> None:
+    model = nn.ModuleDict({"stem": nn.Sequential(nn.Identity(), kind(4, eps=1e-3))})
+    state = {f"blocks.0.norm.{name}": value for name, value in kind(4).state_dict().items()}
+    with pytest.warns(UserWarning, match=r"trained with norm_eps 1e-05, the model has 0.001"):
+        load_state(model, state)
+
+
 def test_a_last_layer_for_other_classes_can_be_kept(tmp_path: Path) -> None:
     _, path = written("mmaction2, R3D", tmp_path)
     model = create("r3d_10", num_classes=3)

@@ -7,15 +7,17 @@ Refused: files that hold anything but tensors and plain containers; reading runs
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from winograd.networks.checkpoints.pickled_arrays import PickledArray, unpickled_arrays
 
 _WRAPPERS: Final = ("state_dict", "model_state", "model_state_dict", "model", "blobs")
 """Keys under which training programs store the state of the model, next to the state of the optimiser."""
@@ -26,13 +28,8 @@ _PREFIXES: Final = ("module.", "_orig_mod.", "model.")
 _BODY: Final = "base_model."
 """What ECO and TSN put before every name but those of a new last layer."""
 
-_ARRAYS: Final[Mapping[str, Any]] = {
-    "_reconstruct": np.empty(0).__reduce__()[0],  # its module differs between versions
-    "ndarray": np.ndarray,
-    "dtype": np.dtype,
-}
-
-_UNREADABLE: Final = (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, IndexError)
+_TORCH_REASON: Final = "WeightsUnpickler error: "
+"""Before it, torch tells how to read the file in spite of the danger."""
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -56,35 +53,52 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     ImportError
         If the file is of safetensors, and that is not installed.
     OSError
-        If the file cannot be read.
+        If the file cannot be opened.
     ValueError
-        If it is not a checkpoint, or holds no named tensors.
+        Naming the file, if it is not a checkpoint, is damaged, or holds no named tensors.
     """
-    state = _unwrapped(_loaded(Path(path)))
-    if not state or not all(isinstance(key, str) for key in state):
-        raise ValueError(f"weights {str(path)!r} hold no tensors by name; a state_dict is expected")
-    tensors = {key: torch.from_numpy(value) if _is_array(value) else value for key, value in state.items()}
-    if not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise ValueError(f"weights {str(path)!r} hold no tensors by name; a state_dict is expected")
-    return _without_prefixes(tensors)
-
-
-def _loaded(path: Path) -> Any:
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         start = file.read(9)
-        if start[8:] == b"{":  # behind the length of the header
-            return _load_safetensors(path)
-        if start[:2] == b"PK" and zipfile.is_zipfile(path) and _holds_arrays(path):
-            with np.load(path) as arrays:
-                return dict(arrays)
+    try:
+        state = {key: _as_tensor(value) for key, value in _unwrapped(_loaded(Path(path), start)).items()}
+    except ImportError:
+        raise
+    except Exception as error:  # four readers, and what they raise for damaged files is not documented
+        raise ValueError(f"weights {str(path)!r} are not a checkpoint of plain tensors: {_reason(error)}") from None
+    if not state or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()):
+        raise ValueError(f"weights {str(path)!r} hold no tensors by name; a state_dict is expected")
+    return _without_prefixes(state)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    return (text.partition(_TORCH_REASON)[2] or text).strip().partition("\n")[0] or type(error).__name__
+
+
+def tensor_of(array: NDArray[Any]) -> Tensor:
+    """Return a copy with the bytes in the order of this machine, the only one that torch has."""
+    return torch.from_numpy(np.array(array, array.dtype.newbyteorder("=")))
+
+
+def _as_tensor(value: Any) -> Any:
+    if isinstance(value, PickledArray):
+        value = value.array()
+    return tensor_of(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else value
+
+
+def _loaded(path: Path, start: bytes) -> Any:
+    if start[8:] == b"{":  # behind the length of the header
+        return _load_safetensors(path)
+    if start[:2] == b"PK" and zipfile.is_zipfile(path) and _holds_arrays(path):
+        with np.load(path) as arrays:
+            return dict(arrays)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
+    except Exception:
         arrays = _pickled_arrays(path)
-        if arrays is not None:
-            return arrays
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"weights {str(path)!r} are not a checkpoint of plain tensors: {reason}") from None
+        if arrays is None:
+            raise
+        return arrays
 
 
 def _holds_arrays(path: Path) -> bool:
@@ -94,43 +108,21 @@ def _holds_arrays(path: Path) -> bool:
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError:
         message = 'safetensors is not installed; pip install "winograd[checkpoints]"'
         raise ImportError(message, name="safetensors") from None
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"weights {str(path)!r} are not a checkpoint of safetensors: {error}") from None
+    tensors: dict[str, Tensor] = load_file(path)
     return tensors
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Makes arrays, and nothing else that has a class."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.partition(".")[0] == "numpy" and name in _ARRAYS:
-            return _ARRAYS[name]
-        if (module, name) == ("_codecs", "encode"):  # arrays that Python 2 wrote
-            return lambda text, _: text.encode("latin1")
-        raise pickle.UnpicklingError(f"{module}.{name} is no array")
-
-
-def _pickled_arrays(path: Path) -> Any | None:
+def _pickled_arrays(path: Path) -> Mapping[Any, Any] | None:
     with path.open("rb") as file:
-        return _unpickled(file)
-
-
-def _unpickled(file: IO[bytes]) -> Any | None:
-    try:
-        return _ArrayUnpickler(file, encoding="latin1").load()
-    except (*_UNREADABLE, AttributeError, UnicodeError, MemoryError):  # whatever bytes that are no pickle lead to
-        return None
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+        try:
+            loaded = unpickled_arrays(file)
+        except Exception:
+            return None
+    return loaded if isinstance(loaded, Mapping) else None  # old files of torch begin with the pickle of a number
 
 
 def _unwrapped(loaded: Any) -> dict[Any, Any]:

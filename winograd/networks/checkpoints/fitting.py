@@ -2,7 +2,8 @@
 
 In: tensors by the names of a file, and those of a model. Out: tensors by the model's names; or an error in one line
 with the names that are missing and the nearest that are there.
-Refused: files that do not fit, and patterns of names to be left out that nothing has.
+Refused: files that do not fit, tensors that are sparse, complex or quantized, and patterns of names to be left out that
+nothing has.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ _CONVENTIONS: Final = (OWN, *NAMED, KINETICS_I3D, CAFFE2)
 
 _SHOWN: Final = 5
 """Names listed in an error; a wrong checkpoint has hundreds."""
+
+_DTYPES: Final = frozenset(
+    {torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64, torch.int8, torch.int16, torch.int32}
+    | {torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64}
+)
+"""A number per element, that torch can round to any other of them."""
 
 _COUNTER: Final = ".num_batches_tracked"
 """Not in older checkpoints, and nothing depends on it where the momentum is a number."""
@@ -54,8 +61,11 @@ def fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Fitted:
     Raises
     ------
     ValueError
-        If two names of the file stand for one of the model.
+        If two names of the file stand for one of the model, or a tensor is nested: it has no shape.
     """
+    nested = [name for name, value in state.items() if value.is_nested]
+    if nested:
+        raise ValueError(f"weights {nested[0]!r} is a nested tensor; strided tensors of real numbers are expected")
     renamings = [convention.rename(state.keys(), expected.keys()) for convention in _CONVENTIONS]
     known = [len(expected.keys() & set(renaming.values())) for renaming in renamings]
     best = known.index(max(known))
@@ -66,7 +76,10 @@ def fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Fitted:
         if ours in names_there:
             raise ValueError(f"weights {names_there[ours]!r} and {name!r} both stand for {ours}")
         names_there[ours] = name
-    tensors = {ours: convention.reshape(name, state[name]) for ours, name in names_there.items()}
+    tensors = {
+        ours: state[name] if _oddity(state[name]) else convention.reshape(name, state[name])
+        for ours, name in names_there.items()
+    }
     return Fitted(convention, tensors, names_there)
 
 
@@ -91,8 +104,9 @@ def complete(
     Raises
     ------
     ValueError
-        Naming what is missing with the nearest that is there, what is unexpected, and what has another shape; or a
-        pattern that nothing has.
+        Naming what is missing with the nearest that is there, what is unexpected, what has another shape, and what
+        could not be copied as it is: sparse, complex, quantized or without values. Or a pattern that nothing
+        has.
     """
     left = _matching(skip, [*expected, *fitted.names_there, *fitted.names_there.values()])
     there = {name: value for name, value in fitted.tensors.items() if not left & {name, fitted.names_there[name]}}
@@ -126,17 +140,29 @@ def _problems(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], names
     unexpected = {name: found[name] for name in found if name not in expected}
     absent = [name for name in expected if name not in found]
     missing = [name + _nearest(name, expected[name], unexpected, names_there) for name in absent[:_SHOWN]]
+    both = [name for name in expected if name in found]
+    odd = {name: oddity for name in both if (oddity := _oddity(found[name], expected[name]))}
     reshaped = [
         f"{name} {tuple(found[name].shape)} for {tuple(expected[name].shape)}"
-        for name in expected
-        if name in found and found[name].shape != expected[name].shape
+        for name in both
+        if name not in odd and found[name].shape != expected[name].shape
     ]
     listed = (
         _listed("missing", missing + absent[_SHOWN:]),
         _listed("unexpected", [names_there[name] for name in unexpected]),
         _listed("of another shape", reshaped),
+        _listed("no strided tensors of real numbers", [f"{name} ({oddity})" for name, oddity in odd.items()]),
     )
     return [problem for problem in listed if problem]
+
+
+def _oddity(value: Tensor, expected: Tensor | None = None) -> str:
+    """Return what keeps the values from being copied as they are, empty if nothing does."""
+    if value.layout is not torch.strided:
+        return str(value.layout)
+    if value.dtype not in _DTYPES and (expected is None or value.dtype != expected.dtype):
+        return str(value.dtype)
+    return "on the device meta" if expected is not None and value.is_meta and not expected.is_meta else ""
 
 
 def _nearest(name: str, value: Tensor, unexpected: Mapping[str, Tensor], names_there: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from winograd.networks.checkpoints.files import read_weights
+from winograd.networks.checkpoints.files import read_weights, tensor_of
 from winograd.networks.checkpoints.fitting import Fitted, complete, fit
 from winograd.networks.registry import create
 from winograd.networks.video_network import VideoNetwork
@@ -93,8 +93,8 @@ def load_weights(model: _Model, path: str | Path, *, skip: Sequence[str] = ()) -
     Raises
     ------
     ImportError, OSError, ValueError
-        As `read_weights`; ValueError naming what is missing with the nearest that is there, what is unexpected, and
-        what has another shape.
+        As `read_weights`; ValueError naming what is missing with the nearest that is there, what is unexpected, what
+        has another shape, and what is sparse, complex or quantized.
 
     Warns
     -----
@@ -112,10 +112,7 @@ def load_state(
     skip: Sequence[str] = (),
 ) -> _Model:
     """Load tensors or arrays by name, as `load_weights` does; ``source`` is where they came from, for the error."""
-    tensors = {
-        name: torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
-        for name, value in state.items()
-    }
+    tensors = {name: tensor_of(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
     expected = model.state_dict()
     fitted = fit(tensors, expected)
     classifier = getattr(model, "classifier", None)
@@ -132,7 +129,8 @@ def load_state(
 
 
 def _epsilons(model: nn.Module) -> set[float]:
-    return {layer.eps for layer in model.modules() if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d)}
+    norms = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+    return {layer.eps for layer in model.modules() if isinstance(layer, norms)}
 
 
 def _warn_of_epsilon(model: nn.Module, fitted: Fitted) -> None:

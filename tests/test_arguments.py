@@ -157,7 +157,7 @@ def test_points_may_be_direct(option: str) -> None:
     ("text", "value"),
     [
         ("7", 7), ("-7", -7), ("+7", 7), ("0.5", 0.5), (".5", 0.5), ("5.", 5.0), ("1e-3", 1e-3), ("2E5", 2e5),
-        ("port", "port"), ("3x3", "3x3"), ("1_000", None), ("nan", "nan"), ("inf", "inf"), ("1e999", "1e999"),
+        ("port", "port"), ("3x3", "3x3"), ("1_000", "1_000"), ("nan", "nan"), ("inf", "inf"), ("1e999", "1e999"),
         ("", None), ("a b", None), ("a=b", None), ("__import__('os')", None), ("9" * 19, "9" * 19),
     ],
 )  # fmt: skip

@@ -107,7 +107,7 @@ def rounding_of_a_block(channels: int, width: int) -> float:
 
     A rounding is off by u = 2^-24 at most, by u / sqrt(3) in the mean square. In a chain of K products of mean zero,
     the mean square of the k-th partial sum is k / K of the last one's: u^2 (K + 1) / 6 together. Behind it are three
-    more roundings at most, for scale, shift and shortcut: u^2. The three convolutions are taken to be off to the same side.
+    more roundings at most, for scale, shift and shortcut: u^2. The three convolutions are taken to be off to one side.
     """
     products = (channels, width * 27, width)
     return 2**-24 * sum(((count + 1) / 6 + 1) ** 0.5 for count in products)

@@ -36,5 +36,7 @@ for network in c3d r3d_18 mc3_18 r2plus1d_18 i3d_rgb eco_lite_conv3d p3d_63 p3d_
 done
 "$python" benchmarks/training.py --layer conv2 --layer conv3b --network r3d_18 --parts --json "$results/training.json" ||
     failed="$failed training"
+"$python" benchmarks/all_networks.py --clip examples/clips/bigbuckbunny.mp4 --json "$results/all_networks.json" ||
+    failed="$failed all_networks"
 
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +19,11 @@ from winograd.arguments import (
     add_moduli,
     add_points,
     add_sizes,
+    cores,
     integer,
+    parse_option,
     parse_words,
+    png,
     recipe_algorithm,
     sizes_per_axis,
 )
@@ -146,3 +151,33 @@ def test_recipes_that_do_not_fit_are_refused(text: str) -> None:
 @pytest.mark.parametrize("option", ["--points=direct", "--points= direct "])
 def test_points_may_be_direct(option: str) -> None:
     assert parse_words(parser(), ["--m", "1", "--r", "3", option]).points == [()]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("7", 7), ("-7", -7), ("+7", 7), ("0.5", 0.5), (".5", 0.5), ("5.", 5.0), ("1e-3", 1e-3), ("2E5", 2e5),
+        ("port", "port"), ("3x3", "3x3"), ("1_000", "1_000"), ("nan", "nan"), ("inf", "inf"), ("1e999", "1e999"),
+        ("", None), ("a b", None), ("a=b", None), ("__import__('os')", None), ("9" * 19, "9" * 19),
+    ],
+)  # fmt: skip
+def test_options_of_networks_are_integers_decimals_and_words(text: str, value: float | str | None) -> None:
+    if value is None:
+        with pytest.raises(ValueError, match="must be NAME=VALUE"):
+            parse_option(f"name={text}")
+        return
+    name, read = parse_option(f"name={text}")
+    assert (name, read, type(read)) == ("name", value, type(value))
+
+
+@pytest.mark.parametrize("text", ["", "name", "=1", "Name=1", "1a=1", "na-me=1", f"{'a' * 42}=1"])
+def test_options_of_networks_have_names(text: str) -> None:
+    with pytest.raises(ValueError, match="must be NAME=VALUE"):
+        parse_option(text)
+
+
+def test_pictures_end_in_png_and_there_is_a_core() -> None:
+    assert png("a.PNG") == "a.PNG"
+    with pytest.raises(argparse.ArgumentTypeError, match=r"'a\.jpg' must end in \.png"):
+        png("a.jpg")
+    assert cores() >= 1

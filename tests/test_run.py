@@ -25,13 +25,16 @@ class Small(VideoNetwork):
     classifier = "head"
     stack = ("conv2",)
 
-    def __init__(self, num_classes: int = 9) -> None:
+    def __init__(self, num_classes: int = 9, needs: int = 1) -> None:
         super().__init__()
+        self.needs = needs
         self.conv1 = nn.Conv3d(3, 64, 3, padding=1)
         self.conv2 = nn.Conv3d(64, 64, 3, padding=1)
         self.head = nn.Linear(64, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] < self.needs:
+            raise ValueError("too small")
         return self.head(self.conv2(self.conv1(x).relu()).relu().mean(dim=(2, 3, 4)))
 
 
@@ -52,7 +55,7 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     errors = [line for line in captured.err.splitlines() if line]
     assert captured.out == ""
     assert len(errors) == 1
-    assert errors[0].startswith("python -m winograd.run: ")
+    assert errors[0].startswith("python -m winograd.run: error: ")
     return errors[0]
 
 
@@ -129,7 +132,7 @@ def test_a_layer_above_the_tolerance_ends_with_exit_1_after_the_table(
         monkeypatch.setattr(execute, "compare", lambda *_, found=found, **__: found)
         assert run.main(["small", "--clip", video]) == status
         captured = capsys.readouterr()
-        line = "python -m winograd.run: measured errors above the tolerance 1.0e-05: conv2 2.0e-05\n"
+        line = "python -m winograd.run: error: measured errors above the tolerance 1.0e-05: conv2 2.0e-05\n"
         assert captured.err == line * status
         assert "whole network" in captured.out
         assert json.loads(Path("winograd-small.json").read_text())["layers"][1]["measured_error"] == error
@@ -152,7 +155,9 @@ def test_outputs_that_are_not_finite_end_in_one_line(video: str, capsys: pytest.
     assert run.main(["small", "--clip", video, "--weights", "infinite.pth", "--repeats", "1"]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.splitlines()[-1].startswith("python -m winograd.run: outputs of the network are not finite")
+    assert captured.err.splitlines()[-1].startswith(
+        "python -m winograd.run: error: outputs of the network are not finite"
+    )
     assert not list(Path().glob("*.json"))
 
 
@@ -190,13 +195,13 @@ def test_without_a_working_compiler_layers_run_directly_and_a_warning_says_so(
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["smal", "--clip", "clip.mp4"], 2, "network 'smal' is unknown; nearest: small"),
-        (["small", "--clip", "missing.mp4"], 1, "missing.mp4: No such file"),
-        (["small", "--clip", "."], 1, ".: Is a directory"),
+        (["smal", "--clip", "clip.mp4"], 2, "argument NAME: network 'smal' is unknown; nearest: small"),
+        (["small", "--clip", "missing.mp4"], 1, "'missing.mp4': No such file"),
+        (["small", "--clip", "."], 1, "'.': Is a directory"),
         (["small", "--clip", "text.mp4"], 1, "clip 'text.mp4' cannot be decoded"),
         (["small", "--clip", "short.mp4"], 1, "has 9 frames; two clips of 8 need 16"),
-        (["small", "--clip", "clip.mp4", "--other-clip", "missing.mp4"], 1, "missing.mp4: No such file"),
-        (["small", "--clip", "clip.mp4", "--weights", "missing.pth"], 1, "missing.pth: No such file"),
+        (["small", "--clip", "clip.mp4", "--other-clip", "missing.mp4"], 1, "'missing.mp4': No such file"),
+        (["small", "--clip", "clip.mp4", "--weights", "missing.pth"], 1, "'missing.pth': No such file"),
         (["small", "--clip", "clip.mp4", "--weights", "text.mp4"], 1, "are not a checkpoint"),
         (["small", "--clip", "clip.mp4", "--weights", "wrong.pth"], 1, "do not fit the model: 4 missing"),
         (
@@ -204,12 +209,25 @@ def test_without_a_working_compiler_layers_run_directly_and_a_warning_says_so(
             1,
             "nowhere/a.json: its directory does not exist",
         ),
-        (["small", "--clip", "clip.mp4", "--plot", "."], 1, ".: is a directory"),
+        (["small", "--clip", "clip.mp4", "--plot", "folder.png"], 1, "folder.png: is a directory"),
         (["r3d_10", "--clip", "clip.mp4", "--frames", "9"], 1, "has 16 frames; two clips of 9 need 18"),
-        (["c3d", "--clip", "clip.mp4", "--size", "64"], 1, "c3d cannot take clips of 3x16x64x64"),
-        (["small", "--clip", "a", "--other-clip", "b", "--batch", "3"], 1, "batch is 3, must be 1 or 2"),
-        (["p3d_63", "--clip", "clip.mp4", "--option", "form=none"], 1, "form is 'none', must be one of official, port"),
-        (["small", "--clip", "clip.mp4", "--option", "width=2.5"], 1, "unexpected keyword argument 'width'"),
+        (["c3d", "--clip", "clip.mp4", "--size", "64"], 2, "c3d cannot take clips of 3x16x64x64"),
+        (["c3d", "--clip", "clip.mp4", "--size", "9" * 18], 2, "c3d cannot take clips of 3x16x99999"),
+        (
+            ["small", "--clip", "clip.mp4", "--weights", "wide.pth", "--option", "needs=9", "--size", "8"],
+            2,
+            "small cannot take clips of 3x8x8x8",
+        ),
+        (["small", "--clip", "a", "--other-clip", "b", "--batch", "3"], 2, "batch is 3, must be 1 or 2"),
+        (["small", "--clip", "a", "--weights", "wide.pth", "--undamped"], 2, "undamped is for initial values"),
+        (["p3d_63", "--clip", "clip.mp4", "--option", "form=none"], 2, "form is 'none', must be one of official, port"),
+        (["small", "--clip", "clip.mp4", "--option", "width=2.5"], 2, "unexpected keyword argument 'width'"),
+        (["small", "--clip", "clip.mp4", "--option", "num_classes=abc"], 2, "small: num_classes is 'abc', must be an"),
+        (["r3d_10", "--clip", "clip.mp4", "--option", "norm_eps=abc"], 2, "r3d_10 cannot take clips"),
+        (["lightweight_c3d", "--clip", "a", "--option", "width=-1"], 2, "lightweight_c3d: "),
+        (["small", "--clip", "clip.mp4", "--option", "form"], 2, "argument --option: 'form' must be NAME=VALUE"),
+        (["c3d", "--clip", "clip.mp4", "--plot", "out.jpg"], 2, "argument --plot: 'out.jpg' must end in .png"),
+        (["c3d", "--clip", "clip.mp4", "--threads", "99999"], 2, "argument --threads: '99999' must be an integer"),
     ],
 )
 def test_what_cannot_be_run_ends_in_one_line(
@@ -218,6 +236,8 @@ def test_what_cannot_be_run_ends_in_one_line(
     Path("text.mp4").write_text("not a video")
     write_video(Path("short.mp4"), greys([9] * 9))
     torch.save({"head.weight": torch.zeros(9, 64), "head.bias": torch.zeros(9)}, "wrong.pth")
+    torch.save(Small(num_classes=4).state_dict(), "wide.pth")
+    Path("folder.png").mkdir()
     assert Path(video).is_file()
     assert run.main(arguments) == status
     assert words in one_line(capsys)
@@ -227,7 +247,6 @@ def test_what_cannot_be_run_ends_in_one_line(
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["small"],
         ["--clip", "clip.mp4"],
         ["small", "--clip", "clip.mp4", "--tolerance", "0"],
@@ -235,7 +254,6 @@ def test_what_cannot_be_run_ends_in_one_line(
         ["small", "--clip", "clip.mp4", "--tolerance", "small"],
         ["small", "--clip", "clip.mp4", "--repeats", "-1"],
         ["small", "--clip", "clip.mp4", "--batch", "0"],
-        ["small", "--clip", "clip.mp4", "--option", "form"],
         ["small", "--clip", "clip.mp4", "--frames", "0"],
         ["small", "--clip", "clip.mp4", "--dtype", "int8"],
         ["small", "--clip", "clip.mp4", "--threads", "0"],
@@ -246,31 +264,37 @@ def test_what_cannot_be_run_ends_in_one_line(
 )
 def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(arguments) == 2
+    assert one_line(capsys)
+
+
+def test_without_words_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main([]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "error: " in captured.err.splitlines()[-1]
+    assert "--clip FILE" in captured.err
 
 
 @pytest.mark.parametrize(
     ("module", "extra", "options"),
-    [("torch", "torch", []), ("av", "video", []), ("matplotlib", "plot", ["--plot", "a"])],
+    [("torch", "torch", []), ("av", "video", []), ("matplotlib", "plot", ["--plot", "a.png"])],
 )
 def test_a_missing_extra_is_named(
     module: str, extra: str, options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "_installed", lambda name: name != module)
+    monkeypatch.setattr(run, "find_spec", lambda name: name != module or None)
     assert run.main(["small", "--clip", "clip.mp4", *options]) == 1
-    assert one_line(capsys).endswith(f'{module} is not installed; pip install "winograd[{extra}]"')
+    assert one_line(capsys).endswith(f"{module} is not installed: pip install 'winograd[{extra}]'")
 
 
 def test_without_matplotlib_there_is_a_table_and_no_plot(
     video: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "_installed", lambda name: name != "matplotlib")
+    monkeypatch.setattr(run, "find_spec", lambda name: name != "matplotlib" or None)
     assert run.main(["small", "--clip", video, "--repeats", "1"]) == 0
     captured = capsys.readouterr()
     assert "whole network" in captured.out
-    assert 'no plot: matplotlib is not installed; pip install "winograd[plot]"' in captured.err
+    assert "no plot: matplotlib is not installed: pip install 'winograd[plot]'" in captured.err
+    assert "plot: " not in captured.out
     assert not Path("winograd-small.png").exists()
 
 
@@ -283,13 +307,24 @@ def test_help_needs_no_torch() -> None:
     assert "--clip FILE" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "message"),
-    [("--plot", "out.jpg", "argument --plot: out.jpg, must end in .png"), ("--threads", "100000", "must be at most")],
-)
-def test_what_cannot_be_meant_is_refused_before_anything_runs(
-    option: str, value: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_the_table_is_kept_where_nobody_reads_it(
+    comparison: Comparison, video: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execute, "compare", lambda *_, **__: pytest.fail("it ran"))
-    assert run.main(["c3d", "--clip", "examples/clips/bigbuckbunny.mp4", option, value]) == 1
-    assert message in capsys.readouterr().err
+    def closed(_: object) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(execute, "compare", lambda *_, **__: comparison)
+    monkeypatch.setattr(run, "_print", closed)
+    assert run.main(["small", "--clip", video]) == 1
+    assert json.loads(Path("winograd-small.json").read_text())["undamped"] is False
+    assert Path("winograd-small.png").is_file()
+
+
+def test_a_line_names_the_first_layers_only(
+    comparison: Comparison, video: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = replace(comparison.layers[1], measured_error=1.0)
+    many = tuple(replace(wrong, layer=f"conv{number}") for number in range(200))
+    monkeypatch.setattr(execute, "compare", lambda *_, **__: replace(comparison, layers=many))
+    assert run.main(["small", "--clip", video]) == 1
+    assert capsys.readouterr().err.endswith("conv0 1.0e+00, conv1 1.0e+00, conv2 1.0e+00 and 197 more\n")

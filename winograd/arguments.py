@@ -1,13 +1,14 @@
-"""Arguments that several commands read: sizes, points, moduli and recipes, each for all axes or once per axis.
+"""Arguments that several commands read: sizes, points, moduli, recipes, for all axes or once per axis; and others.
 
-In: words of a command line. Out: numbers, points, moduli and algorithms, parsed by grammars of our own; text is never
-evaluated. Refused: everything else, in one line on stderr and with exit status 2.
+In: words of a command line. Out: numbers, points, moduli, options and algorithms, parsed by grammars of our own; text
+is never evaluated. Refused: everything else, in one line on stderr and with exit status 2.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import sys
 import warnings
@@ -32,6 +33,9 @@ sign where the list begins with a minus.\
 
 _SIZES = re.compile(r"[0-9]{1,9}(,[0-9]{1,9}){0,2}", re.ASCII)
 _INTEGER = re.compile(r"[0-9]{1,18}", re.ASCII)
+_OPTION = re.compile(r"([a-z_][a-z0-9_]{0,40})=([A-Za-z0-9_.+-]{1,40})", re.ASCII)
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})(e[+-]?[0-9]{1,2})?", re.ASCII | re.IGNORECASE)
 
 
 class LineParser(argparse.ArgumentParser):
@@ -90,6 +94,52 @@ def positive(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text[:40]!a} must be a number above 0, such as 1e-5")
     return value
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def png(text: str) -> str:
+    """Return a path that ends in .png, for argparse."""
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"{text[:40]!a} must end in .png")
+    return text
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--option``, which may be given several times: options of a network, as pairs of name and value."""
+    parser.add_argument(
+        "--option",
+        type=argument(parse_option),
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the network, such as mid_channels=torchvision; may come several times",
+    )
+
+
+def parse_option(text: str) -> tuple[str, int | float | str]:
+    """Return name and value of an option of a network: an integer, a decimal number, or a word.
+
+    Raises
+    ------
+    ValueError
+        For everything else.
+
+    Examples
+    --------
+    >>> [parse_option(text) for text in ("num_classes=7", "norm_eps=1e-3", "form=port")]
+    [('num_classes', 7), ('norm_eps', 0.001), ('form', 'port')]
+    """
+    found = _OPTION.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:40]!a} must be NAME=VALUE such as mid_channels=torchvision")
+    name, value = found.groups()
+    if _WHOLE.fullmatch(value):
+        return name, int(value)
+    return name, float(value) if _DECIMAL.fullmatch(value) else value
 
 
 def add_sizes(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
@@ -18,7 +17,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from winograd.accuracy.showing.plots.canvas import require_matplotlib
-from winograd.arguments import LineParser, argument, integer, parse_words, positive
+from winograd.arguments import LineParser, cores, integer, parse_words, png, positive
 from winograd.artefact import checked_targets, write_atomically
 from winograd.benching.layers import Part
 from winograd.benching.random_layers import RANDOM_LAYERS
@@ -100,25 +99,15 @@ def _parser() -> LineParser:
     parser.add_argument("--repeats", type=integer(1), default=15, metavar="N", help="rounds of timing (default: 15)")
     parser.add_argument(
         "--threads",
-        type=integer(1, _cores()),
+        type=integer(1, cores()),
         metavar="N",
         help="threads, at most one per core (default: what torch uses)",
     )
     parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="of inputs and weights (default: 0)")
     parser.add_argument("--wide", action="store_true", help="all figures of every layer in the table")
     parser.add_argument("--json", metavar="FILE", help="all figures, with the time of every round, as JSON")
-    parser.add_argument("--plot", type=argument(_png), metavar="FILE", help="ratios and errors as PNG")
+    parser.add_argument("--plot", type=png, metavar="FILE", help="ratios and errors as PNG")
     return parser
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _png(text: str) -> str:
-    if not text.lower().endswith(".png"):
-        raise ValueError(f"{text[:40]!a} must end in .png")
-    return text
 
 
 def _run(parser: LineParser, options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from winograd.accuracy.showing.table import text_table
-from winograd.arguments import LineParser, argument, integer, parse_words
+from winograd.arguments import LineParser, add_options, argument, integer, parse_words
 from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
 
@@ -32,8 +32,6 @@ Examples:
   {_CONSOLE.program} '*csn*' --frames 32
   {_CONSOLE.program} p3d_63 --option form=port --picture p3d.svg --plot p3d.png --json p3d.json
 """
-
-_OPTION: Final = re.compile(r"([a-z_][a-z0-9_]{0,40})=([A-Za-z0-9_.+-]{1,40})", re.ASCII)
 
 _TILES: Final = re.compile(r"[0-9]{1,2}(,[0-9]{1,2}){0,5}", re.ASCII)
 
@@ -61,14 +59,7 @@ def _parser() -> LineParser:
     parser.add_argument("--frames", type=integer(1), metavar="N", help="of a clip (default: the network's own)")
     parser.add_argument("--size", type=integer(1), metavar="N", help="height and width (default: the network's own)")
     parser.add_argument("--classes", type=integer(1), metavar="N", help="scores (default: 400)")
-    parser.add_argument(
-        "--option",
-        type=argument(_parse_option),
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="of the network, such as mid_channels=torchvision; may come several times",
-    )
+    add_options(parser)
     parser.add_argument(
         "--tiles", type=argument(_parse_tiles), metavar="LIST", help="outputs per axis of the tiles (default: 2,4,6)"
     )
@@ -77,19 +68,6 @@ def _parser() -> LineParser:
     parser.add_argument("--picture", metavar="FILE", help="the network drawn, as SVG")
     parser.add_argument("--plot", metavar="FILE", help="multiplications and memory of the layers, as PNG")
     return parser
-
-
-def _parse_option(text: str) -> tuple[str, int | float | str]:
-    found = _OPTION.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text[:40]!a} must be NAME=VALUE such as mid_channels=torchvision")
-    name, value = found.groups()
-    for read in (int, float):
-        try:
-            return name, read(value)
-        except ValueError:
-            continue
-    return name, value
 
 
 def _parse_tiles(text: str) -> tuple[int, ...]:

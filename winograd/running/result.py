@@ -5,7 +5,7 @@ In: settings, machine and `Comparison`. Out: text, figures for JSON, and what is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, Final
@@ -18,6 +18,9 @@ _ROUNDOFF: Final = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 _NO_KERNEL: Final = "no native kernel"
 """How the reason of a plan begins that lacks a compiler only."""
+
+_NAMED: Final = 3
+"""Layers that are named on a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +101,15 @@ class NetworkRun:
         layers = self.comparison.layers
         reasons = dict.fromkeys(layer.reason for layer in layers if layer.reason.startswith(_NO_KERNEL))
         return [
-            f"{', '.join(layer.layer for layer in layers if layer.reason == reason)} run directly: {reason}"
+            f"{_listed([layer.layer for layer in layers if layer.reason == reason])} run directly: {reason}"
             for reason in reasons
         ]
 
     @property
-    def not_finite(self) -> list[str]:
-        """Names of the layers of which an error is no number."""
-        return [layer.layer for layer in self.comparison.layers if not isfinite(layer.measured_error)]
+    def not_finite(self) -> str | None:
+        """One line on the layers of which an error is no number, or None."""
+        layers = [layer.layer for layer in self.comparison.layers if not isfinite(layer.measured_error)]
+        return f"outputs of {_listed(layers)} are not finite; check the weights and the clip" if layers else None
 
     @property
     def excess(self) -> str | None:
@@ -115,5 +119,11 @@ class NetworkRun:
         above = [layer for layer in converted if layer.measured_error > allowed]
         if not above:
             return None
-        listed = ", ".join(f"{layer.layer} {layer.measured_error:.1e}" for layer in above)
+        listed = _listed([f"{layer.layer} {layer.measured_error:.1e}" for layer in above])
         return f"measured errors above the tolerance {self.tolerance:.1e}: {listed}"
+
+
+def _listed(layers: Sequence[str]) -> str:
+    """Return the first layers and how many more there are: 200 would leave no room on a line for the reason."""
+    more = len(layers) - _NAMED
+    return ", ".join(layers[:_NAMED]) + (f" and {more} more" if more > 0 else "")

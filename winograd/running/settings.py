@@ -27,6 +27,8 @@ class RunSettings:
         A checkpoint. None initialises by the seed, and normalisations from the first clip.
     seed : int
         Of the initial values.
+    undamped : bool
+        Whether initial values leave residual branches as they are, see `winograd.networks.norms.damp_residuals`.
     batch : int
         Clips that run at once. There are two clips at least, so that outputs can differ.
     frames, size : int, optional
@@ -55,6 +57,7 @@ class RunSettings:
     other_clip: str | None = None
     weights: str | None = None
     seed: int = 0
+    undamped: bool = False
     batch: int = 1
     frames: int | None = None
     size: int | None = None
@@ -70,6 +73,8 @@ class RunSettings:
                 raise ValueError(f"{name} is {value}, must be at least {least}")
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype is {self.dtype!r}, must be one of {', '.join(DTYPES)}")
+        if self.undamped and self.weights is not None:
+            raise ValueError("undamped is for initial values, weights are from a file")
         if self.other_clip is not None and self.batch > 2:
             raise ValueError(f"batch is {self.batch}, must be 1 or 2 where clips are from two files")
 

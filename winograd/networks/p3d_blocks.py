@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from winograd.networks.builder import Builder
+from winograd.networks.sums import can_add_in_place
 
 Layer = Callable[[Tensor], Tensor]
 Wiring = Callable[[Layer, Layer, Layer, Tensor], Tensor]
@@ -43,7 +44,7 @@ def _port_both_ways(space: Layer, time: Layer, relu: Layer, x: Tensor) -> Tensor
 
 def _added(own: Tensor, other: Tensor) -> Tensor:
     """Return the sum; in the memory of the first, which nobody else reads, where no gradient is recorded."""
-    return own + other if torch.is_grad_enabled() else own.add_(other)
+    return own + other if torch.is_grad_enabled() or not can_add_in_place() else own.add_(other)
 
 
 WIRINGS: Final[Mapping[str, tuple[Wiring, Wiring, Wiring]]] = {

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from winograd.networks.builder import Builder
 from winograd.networks.kinds import ConvKind
+from winograd.networks.sums import can_add_in_place
 from winograd.networks.video_network import VideoNetwork
 
 STEM_CHANNELS: Final = 64
@@ -47,7 +48,8 @@ class ResidualBlock(nn.Module):
         shortcut = x if self.downsample is None else self.downsample(x)
         for name in self.names:
             x = getattr(self, name)(x)
-        activated: Tensor = self.relu(x.add_(shortcut))  # in place: a norm keeps its input for the gradient, not this
+        # In place where that can be: a norm keeps its input for the gradient, not this.
+        activated: Tensor = self.relu(x.add_(shortcut) if can_add_in_place() else x + shortcut)
         return activated
 
 

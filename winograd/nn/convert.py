@@ -148,7 +148,16 @@ def freeze(model: _Model, *, fold: FoldName | None = None, example: Any = None) 
     a move to other memory or another dtype, or a forward that requires a gradient of the weight, the weight is
     transformed again. While it has a gradient (``zero_grad`` removes it), and always if it was made under
     ``torch.inference_mode()``, it is transformed in every call. Not seen are writes through ``.data`` or from NumPy,
-    and those of a fused optimiser with gradients that neither came from this layer nor are still there.
+    those of a fused optimiser with gradients that neither came from this layer nor are still there, and those of
+    ``F.batch_norm`` called by itself with the running statistics of a norm that is folded.
+
+    What is folded is right for the forward as it was looked at: the path that it takes with default arguments, or with
+    the example, and with the attributes that modules had. If another argument or a flag makes it use what a convolution
+    gives in another way, call `freeze` again with it set, or fold nothing. Do not cut a model into pieces while it is
+    folded, ``model[:2]`` for example, nor call a convolution by itself: it gives what the norm and the ReLU after it
+    would, even if they are not called. `thaw` it first. A norm or ReLU that is exchanged, patched, hooked or compiled
+    is seen; then all compute themselves. A folded convolution under ``torch.compiler.disable`` inside of a compiled
+    model is not: its norm would be applied twice.
 
     Parameters
     ----------
@@ -160,7 +169,7 @@ def freeze(model: _Model, *, fold: FoldName | None = None, example: Any = None) 
         folds, or says why it is nothing. Weights are folded in float64 and rounded once, anew when parameters change,
         and kept beside the others. Norms and ReLUs stay where they are and pass on what was computed for them; in
         training mode, where weights are differentiated, where hooks look on, and in compiled and exported programs they
-        compute themselves. A convolution that is called by itself gives what its norm would. None folds nothing.
+        compute themselves. None folds nothing.
     example : Tensor or tuple, optional
         Arguments of the model, for one forward that shows who takes what whom gave: for models that torch.fx cannot
         trace, because their forward reads sizes, for example.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -72,6 +73,26 @@ def twice(m: Model, x: Tensor) -> Tensor:
     return m.relu(m.norm(m.conv(m.relu(m.norm(m.conv(x))))))
 
 
+@dataclass
+class Outputs:
+    """What a model may give."""
+
+    raw: Tensor
+    normed: Tensor
+
+
+class Box:
+    """Something that nobody knows."""
+
+    def __init__(self, *content: Tensor) -> None:
+        self.content = content
+
+
+def puts_away(m: Model, x: Tensor) -> Tensor:
+    m.seen = [m.conv(x)]
+    return m.norm(m.seen[0])
+
+
 CASES: dict[str, tuple[Callable[[], Model], str]] = {
     "all three": (lambda: Model(all_three), "norm, relu"),
     "another constructor": (lambda: Model(all_three, conv=Positional(4)), "norm, relu"),
@@ -115,6 +136,15 @@ CASES: dict[str, tuple[Callable[[], Model], str]] = {
         lambda: Model(lambda m, x: [y := m.conv(x), m.norm(y)]),
         "nothing: its output goes to norm and the output",
     ),
+    "given in a dataclass": (
+        lambda: Model(lambda m, x: {"all": Outputs(y := m.conv(x), m.norm(y))}),
+        "nothing: its output goes to norm and .*(output|Outputs).*",
+    ),
+    "put away": (lambda: Model(puts_away), "nothing: its output goes to norm and an attribute"),
+    "given in something unknown": (
+        lambda: Model(lambda m, x: Box(y := m.conv(x), m.norm(y))),
+        "nothing: the model cannot be traced .*",
+    ),
     "not called": (lambda: Model(lambda m, x: m.norm(x)), "nothing: the forward does not call it"),
     "a forward of its own": (
         lambda: Model(all_three, conv=Doubled(4, 4, 3)),
@@ -153,3 +183,36 @@ def test_what_is_folded_and_why_not(case: str, example: Tensor | None) -> None:
         winograd.freeze(model, fold="all", example=example)
     row = next(row for row in report.rows if row.layer == "conv")
     assert re.fullmatch(expected, row.folds), row.folds
+
+
+def test_tracing_leaves_attributes_as_they_were() -> None:
+    model = Model(puts_away)
+    model.seen = before = []
+    report = winograd.convert_(model)
+    with pytest.warns(UserWarning, match="nothing was folded"):
+        winograd.freeze(model, fold="all")
+    assert model.seen is before
+    del model.seen
+    with pytest.warns(UserWarning, match="nothing was folded"):
+        winograd.freeze(model, fold="all")
+    assert not hasattr(model, "seen")
+    assert {row.folds for row in report.rows if row.layer == "other"} == {"nothing: the forward does not call it"}
+
+
+def test_an_unknown_output_is_named() -> None:
+    model = Model(lambda m, x: [m.norm(m.conv(x)), Box()])
+    report = winograd.convert_(model)
+    with pytest.warns(UserWarning, match="nothing was folded"):
+        winograd.freeze(model, fold="all", example=torch.zeros(1, 4, 4, 5, 5))
+    reason = "nothing: the model cannot be traced (its output holds a Box, in which no tensor is seen)"
+    assert report.rows[0].folds == reason
+
+
+def test_containers_that_hold_themselves_end() -> None:
+    model = Model(all_three)
+    model.loop = {"self": []}
+    model.loop["self"].append(model.loop)
+    report = winograd.convert_(model)
+    for example in (None, torch.zeros(1, 4, 4, 5, 5)):
+        winograd.freeze(model, fold="all", example=example)
+        assert report.rows[0].folds == "norm, relu"

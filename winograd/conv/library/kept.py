@@ -47,7 +47,13 @@ class Stamp:
         self._tensor = weakref.ref(weight)
 
     def is_of(self, weight: Tensor) -> bool:
-        """Whether the weight is in the same memory and was not written since."""
+        """Whether it is the same tensor, in the same memory, and was not written since.
+
+        Two tensors may share memory, each with its own count of writes.
+        """
+        # The same tensor first: what stands for it in a transform, as under vmap, has no memory to look at.
+        if self._tensor() is not weight:
+            return False
         return self._storage.cdata == weight.untyped_storage()._cdata and self._facts == _facts(weight)
 
     @property
@@ -57,9 +63,8 @@ class Stamp:
 
 
 def _facts(weight: Tensor) -> tuple[Any, ...]:
-    # Two parameters may share memory, each with its own count of writes: hence the id.
     content = weight._version, read_address(weight), weight.dtype, weight.is_neg()
-    return id(weight), *content, weight.shape, weight.stride()
+    return *content, weight.shape, weight.stride()
 
 
 def hides_writes(weight: Tensor) -> bool:

@@ -1,19 +1,22 @@
 """The flow of a model: which call of a convolution, a norm or a ReLU takes what which other one gave.
 
-In: a model, traced by torch.fx, or recorded while it runs on an example. Out: a `Flow`. Both see tensors that go from
-call to call, not those that are put away in attributes. Refused: models that cannot be traced, with the reason.
+In: a model, traced by torch.fx, or recorded while it runs on an example. Out: a `Flow` of this one path through the
+forward: of default arguments, or of the example, with the attributes as they are. Both see tensors that go from call to
+call, and those that lie in attributes of a module at the end. Refused: models that cannot be traced, with the reason.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from winograd.nn.folding.weights import Norm
@@ -24,12 +27,18 @@ End = nn.Module | str
 
 OUTPUT: Final = "the output"
 
+ATTRIBUTE: Final = "an attribute"
+
 _FOLLOWED: Final = (Convolution, Norm, nn.ReLU)
 
 _WRAPPERS: Final = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 _FACTS: Final = frozenset({"size", "dim", "numel", "shape", "ndim", "dtype", "device", "layout", "requires_grad"})
 """What can be asked of a tensor without taking its numbers."""
+
+
+_PLAIN: Final = (str, bytes, int, float, complex, type(None), Enum, torch.dtype, torch.device)
+"""What holds no tensors, and may be given beside them."""
 
 
 class UntraceableError(Exception):
@@ -68,6 +77,7 @@ def traced_flow(model: nn.Module) -> Flow:
         If the forward depends on what only a tensor has, such as its sizes.
     """
     root, tracer = unwrapped(model), _Tracer()
+    before = {module: dict(vars(module)) for module in root.modules()}
     given = inspect.signature(root.forward).parameters.values()
     defaults = {one.name: one.default for one in given if one.default is not one.empty}
     try:
@@ -75,11 +85,18 @@ def traced_flow(model: nn.Module) -> Flow:
     except Exception as error:  # the forward of a model may raise anything when it gets no tensor
         line = str(error).partition("\n")[0].partition(". ")[0]
         raise UntraceableError(f"{type(error).__name__}: {line}") from error
+    finally:
+        put_away = {one.node for module in root.modules() for one in _leaves(vars(module)) if isinstance(one, Proxy)}
+        for module, attributes in before.items():
+            vars(module).update(attributes)
+            for name in vars(module).keys() - attributes.keys():
+                del vars(module)[name]
     modules, flow = dict(root.named_modules(remove_duplicate=False)), Flow()
     for node in graph.nodes:
         module = _end(node, modules)
         if isinstance(module, nn.Module):
-            flow.takers.setdefault(module, []).append([_end(user, modules) for user in node.users if not _asks(user)])
+            takers = [_end(user, modules) for user in node.users if not _asks(user)]
+            flow.takers.setdefault(module, []).append([*takers, ATTRIBUTE] if node in put_away else takers)
             flow.givers.setdefault(module, []).extend(_end(giver, modules) for giver in node.all_input_nodes)
     return flow
 
@@ -111,6 +128,11 @@ def recorded_flow(model: nn.Module, *example: Any) -> Flow:
     model : torch.nn.Module
     *example
         Arguments of the forward.
+
+    Raises
+    ------
+    UntraceableError
+        If the output holds something in which no tensor can be seen.
     """
     recorder = _Recorder()
     with ExitStack() as cleanup:
@@ -122,7 +144,12 @@ def recorded_flow(model: nn.Module, *example: Any) -> Flow:
         cleanup.enter_context(torch.no_grad())
         cleanup.enter_context(recorder)
         output = model(*example)
+    unknown = next((one for one in _leaves(output) if not isinstance(one, (Tensor, *_PLAIN))), None)
+    if unknown is not None:
+        raise UntraceableError(f"its output holds a {type(unknown).__name__}, in which no tensor is seen")
     recorder.take(output, OUTPUT)
+    for module in model.modules():
+        recorder.take(vars(module), ATTRIBUTE)
     return recorder.flow
 
 
@@ -175,11 +202,28 @@ def _name(func: Any) -> str:
 
 
 def _tensors(what: Any) -> Iterator[Tensor]:
-    if isinstance(what, Tensor):
-        yield what
-    elif isinstance(what, Mapping):
-        for one in what.values():
-            yield from _tensors(one)
-    elif isinstance(what, (list, tuple)):
-        for one in what:
-            yield from _tensors(one)
+    return (one for one in _leaves(what) if isinstance(one, Tensor))
+
+
+def _leaves(what: Any) -> Iterator[Any]:
+    """Yield what lies in containers, however deep; each container is opened once."""
+    waiting, opened = [what], {}
+    while waiting:
+        one = waiting.pop()
+        within = _within(one)
+        if within is None:
+            yield one
+        elif id(one) not in opened:
+            opened[id(one)] = one  # stays, so that no id comes again
+            waiting.extend(within)
+
+
+def _within(what: Any) -> list[Any] | None:
+    """Return what a container holds, or None for what is none."""
+    if isinstance(what, Mapping):
+        return list(what.values())
+    if isinstance(what, (list, tuple, Set)):
+        return list(what)
+    if is_dataclass(what) and not isinstance(what, (type, nn.Module)):
+        return [getattr(what, one.name, None) for one in fields(what)]
+    return None

@@ -15,6 +15,7 @@ from winograd.nn.folding.flow import UntraceableError, recorded_flow, traced_flo
 from winograd.nn.folding.folding import Folding
 from winograd.nn.folding.pairs import Fold, Pair, find_pairs
 from winograd.nn.folding.passing import begin_passing, end_passing, is_passing
+from winograd.nn.folding.places import places_of
 from winograd.nn.folding.weights import Norm
 from winograd.nn.modules import Convolution, PlannedConvolution
 
@@ -45,8 +46,8 @@ def pairs_of(
     try:
         flow = traced_flow(model) if example is None else recorded_flow(model, *_arguments(example))
     except UntraceableError as error:
-        reason = f"the model cannot be traced ({error}), give an example input"
-        return dict.fromkeys(layers, reason)
+        advice = ", give an example input" if example is None else ""
+        return dict.fromkeys(layers, f"the model cannot be traced ({error}){advice}")
     names = {module: name for name, module in model.named_modules()}
     return find_pairs(flow, layers, names, fold)
 
@@ -58,14 +59,14 @@ def _arguments(example: Any) -> tuple[Any, ...]:
 def fold_(model: nn.Module, layers: Sequence[PlannedConvolution], fold: Fold, example: Any) -> None:
     """Fold norms, and ReLUs if asked for, into the planned convolutions of a model."""
     pairs = pairs_of(model, layers, fold, example)
-    names = {module: name for name, module in model.named_modules()}
+    names, places = {module: name for name, module in model.named_modules()}, places_of(model)
     unfold_(layers)
     for layer in layers:
         found, state = pairs[layer], layer._winograd
         if isinstance(found, str):
             state.folds = _NOTHING + found
             continue
-        state.folding = Folding(found.norm, found.relu)
+        state.folding = Folding(found.norm, found.relu, places)
         state.folds = ", ".join(names[module] for module in state.folding.modules)
         for module in state.folding.modules:
             begin_passing(module, state.folding)

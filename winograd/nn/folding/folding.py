@@ -1,12 +1,13 @@
 """`Folding`: one convolution with the norm and the ReLU that it computes, and its folded weight.
 
 In: the tensors of a call. Out: the weight and bias to compute with, or None where this call is computed as it came:
-while it trains or is differentiated, and where hooks look on. Weights are folded anew after every write that torch
-counts.
+while it trains or is differentiated, where hooks look on, and where norm or ReLU were exchanged, patched or compiled.
+Weights are folded anew after every write that torch counts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -15,14 +16,20 @@ from torch import Tensor, nn
 from winograd.conv.library.kept import Stamp, hides_writes
 from winograd.nn.folding.hooks import has_global_hooks, has_hooks
 from winograd.nn.folding.passing import mark
+from winograd.nn.folding.places import Place
 from winograd.nn.folding.weights import Folded, Norm, fold_weights
 
 
 class _Kept(NamedTuple):
-    """What was folded, if that could be, and the stamps of the tensors it was made of."""
+    """What was folded, if that could be, and of what: the stamps of the tensors, and the eps of the norm."""
 
     folded: Folded | None
     stamps: tuple[Stamp, ...]
+    eps: float
+
+    def is_of(self, given: tuple[Tensor, ...], eps: float) -> bool:
+        """Return whether it was made of these tensors as they are."""
+        return self.eps == eps and len(self.stamps) == len(given) and all(map(Stamp.is_of, self.stamps, given))
 
 
 class Folding:
@@ -33,11 +40,14 @@ class Folding:
     norm : BatchNorm1d, BatchNorm2d or BatchNorm3d, optional
     relu : ReLU, optional
         At least one of them is there.
+    places : dict from module to tuple of Place
+        Where both are in the model; nothing is computed beside the convolution once one is not there any more.
     """
 
-    def __init__(self, norm: Norm | None, relu: nn.ReLU | None) -> None:
+    def __init__(self, norm: Norm | None, relu: nn.ReLU | None, places: Mapping[nn.Module, tuple[Place, ...]]) -> None:
         self.norm = norm
         self.relu = relu
+        self._places = tuple((module, place) for module in self.modules for place in places[module])
         self._kept: _Kept | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -56,7 +66,7 @@ class Folding:
 
     def find(self, layer: nn.Module, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None] | None:
         """Return what the layer computes with now, or None if norm and ReLU are to compute themselves."""
-        if has_global_hooks() or has_hooks(layer) or any(map(has_hooks, self.modules)):
+        if has_global_hooks() or has_hooks(layer) or not self._are_as_they_were():
             return None
         norm = self.norm
         if norm is None:
@@ -67,12 +77,22 @@ class Folding:
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given):
             return None
         kept = self._kept
-        if kept is None or len(kept.stamps) != len(given) or not all(map(Stamp.is_of, kept.stamps, given)):
+        if kept is None or not kept.is_of(given, norm.eps):
             if not all(map(_is_plain, given)):
                 return None
             stamps = tuple(map(Stamp, given))  # before the tensors are read: a write meanwhile shows
-            kept = self._kept = _Kept(fold_weights(weight, bias, norm), stamps)
+            eps = norm.eps
+            kept = self._kept = _Kept(fold_weights(weight, bias, norm), stamps, eps)
         return kept.folded
+
+    def _are_as_they_were(self) -> bool:
+        """Return whether norm and ReLU are where they were, and compute what they did, unseen."""
+        for module, place in self._places:
+            if not place.holds(module) or "forward" in module.__dict__ or module._compiled_call_impl is not None:
+                return False
+            if has_hooks(module):
+                return False
+        return True
 
     def hand_on(self, output: Tensor) -> Tensor:
         """Return the output, marked so that norm and ReLU pass it on."""
@@ -93,6 +113,6 @@ def _given(layer: nn.Module, norm: Norm) -> tuple[Tensor, ...] | None:
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """Return whether a tensor holds its numbers itself."""
+    """Return whether a tensor holds its numbers itself, and has any."""
     is_wrapped: bool = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    return type(tensor) in (Tensor, nn.Parameter) and not is_wrapped
+    return type(tensor) in (Tensor, nn.Parameter) and not is_wrapped and not tensor.is_meta

@@ -7,24 +7,37 @@ The convolution decides at each call, and marks what it gives; the last module t
 from __future__ import annotations
 
 import types
+import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, SupportsIndex
 
+import torch
 from torch import Tensor, nn
 
-from winograd.conv.calls import is_recorded
 from winograd.nn.folding.pairs import plain_class
 from winograd.nn.folding.weights import Norm
 
 if TYPE_CHECKING:
     from winograd.nn.folding.folding import Folding
 
-_MARK: Final = "_winograd_folded"
+_marks: Final[dict[int, tuple[weakref.ref[Tensor], Folding]]] = {}
+"""By the id of a tensor: what computed it. The marks are beside the tensors, so that none is saved with one."""
 
 
 def mark(output: Tensor, folding: Folding) -> Tensor:
-    """Mark what a folded convolution gives."""
-    output.__dict__[_MARK] = folding
+    """Mark what a folded convolution gives; the mark goes with the tensor, if nothing takes it off before."""
+    number = id(output)
+    # The callback's argument, the reference, is what `pop` would return if there were no mark any more.
+    _marks[number] = weakref.ref(output, partial(_marks.pop, number)), folding
     return output
+
+
+def _find_mark(input: Tensor) -> Folding | None:
+    """Return what computed a tensor; compilers see no marks, and what they record marks nothing."""
+    if torch.compiler.is_compiling():
+        return None
+    marked = _marks.get(id(input))
+    return None if marked is None or marked[0]() is not input else marked[1]
 
 
 class Passing(nn.Module):
@@ -43,11 +56,12 @@ class PassingNorm(Passing, Norm):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the input if it is normalised already."""
-        if is_recorded() or (folding := input.__dict__.get(_MARK)) is None or folding.norm is not self:
+        folding = _find_mark(input)
+        if folding is None or folding.norm is not self:
             return super().forward(input)
         self._check_input_dim(input)
         if folding.relu is None:
-            del input.__dict__[_MARK]
+            del _marks[id(input)]
         return input
 
 
@@ -56,9 +70,10 @@ class PassingReLU(Passing, nn.ReLU):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the input if it has no negative number any more."""
-        if is_recorded() or (folding := input.__dict__.get(_MARK)) is None or folding.relu is not self:
+        folding = _find_mark(input)
+        if folding is None or folding.relu is not self:
             return super().forward(input)
-        del input.__dict__[_MARK]
+        del _marks[id(input)]
         return input
 
 

@@ -1,7 +1,7 @@
 """The weight and bias of a convolution that does what convolution and batch norm do, one after the other.
 
 In: a weight, perhaps a bias, and a batch norm with running statistics. Out: both in the dtype of the weight, computed
-in float64 and rounded once. Refused: what the dtype cannot hold.
+in float64 and rounded once. Refused: what the dtype cannot hold, and norms of batch statistics.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def fold_weights(weight: Tensor, bias: Tensor | None, norm: Norm) -> Folded | No
     ----------
     weight : Tensor of shape (K, C / groups, taps...)
     bias : Tensor of shape (K,), optional
-    norm : BatchNorm1d, BatchNorm2d or BatchNorm3d of K features, with running statistics
+    norm : BatchNorm1d, BatchNorm2d or BatchNorm3d of K features
 
     Returns
     -------
     Folded or None
         New tensors without a gradient, the weight in the memory format of the given one; None where a number is not
-        finite in the dtype of the weight.
+        finite in the dtype of the weight, and where the norm has no running statistics.
 
     Examples
     --------
@@ -48,8 +48,8 @@ def fold_weights(weight: Tensor, bias: Tensor | None, norm: Norm) -> Folded | No
     >>> fold_weights(torch.ones(2, 1, 1), None, norm).bias
     tensor([-0.5000, -0.5000])
     """
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
+    if norm.running_mean is None or norm.running_var is None:
+        return None
     with torch.inference_mode(False), torch.no_grad():
         scale = (norm.running_var.double() + norm.eps).rsqrt()
         if norm.weight is not None:

@@ -1,0 +1,59 @@
+"""Places of modules in a model: the module that holds another, and the name under which it does.
+
+In: a model. Out: the places of each module in it. A place refers to the holder weakly; a copy or pickle of a place that
+goes without its holder holds nothing.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from torch import nn
+
+
+class Place:
+    """Where a module is found in a model.
+
+    Parameters
+    ----------
+    holder : torch.nn.Module or None
+        None if it is no more.
+    name : str
+        Of the attribute.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.ReLU())
+    >>> place, relu = Place(model, "0"), model[0]
+    >>> model[0] = nn.Identity()
+    >>> place.holds(relu), place.holds(model[0])
+    (False, True)
+    """
+
+    __slots__ = ("_holder", "_name")
+
+    def __init__(self, holder: nn.Module | None, name: str) -> None:
+        self._holder = None if holder is None else weakref.ref(holder)
+        self._name = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Place, (self._find_holder(), self._name)
+
+    def holds(self, module: nn.Module) -> bool:
+        """Return whether this very module is there."""
+        holder = self._find_holder()
+        return holder is not None and holder._modules.get(self._name) is module
+
+    def _find_holder(self) -> nn.Module | None:
+        return None if self._holder is None else self._holder()
+
+
+def places_of(model: nn.Module) -> dict[nn.Module, tuple[Place, ...]]:
+    """Return where in a model each of its modules is, all of its places."""
+    places: dict[nn.Module, tuple[Place, ...]] = {}
+    for holder in model.modules():
+        for name, module in holder._modules.items():
+            if module is not None:
+                places[module] = (*places.get(module, ()), Place(holder, name))
+    return places

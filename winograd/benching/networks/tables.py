@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from winograd.benching.tables import markdown
 
-NETWORKS: Final = "networks"
+NETWORKS: Final = "whole_networks"
 """Name of the table."""
 
 _HEADER: Final = (

@@ -207,7 +207,8 @@ def _tensors(what: Any) -> Iterator[Tensor]:
 
 def _leaves(what: Any) -> Iterator[Any]:
     """Yield what lies in containers, however deep; each container is opened once."""
-    waiting, opened = [what], {}
+    waiting: list[Any] = [what]
+    opened: dict[int, Any] = {}
     while waiting:
         one = waiting.pop()
         within = _within(one)

@@ -166,3 +166,33 @@ def test_a_model_on_meta_has_nothing_to_fold() -> None:
     with torch.no_grad():
         model(clip())
         assert model.to("meta")(clip().to("meta")).shape == clip().shape
+
+
+class Apart(nn.Module):
+    """Convolutions and norms in lists of their own, so that a copy meets a convolution before the list of its norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv3d(4, 4, 1) for _ in range(2))
+        self.norms, self.relu = nn.ModuleList(nn.BatchNorm3d(4) for _ in range(2)), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = self.relu(norm(conv(x)))
+        return x
+
+
+@pytest.mark.parametrize("way", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_copies_have_places_of_their_own(way: Callable[[nn.Module], nn.Module]) -> None:
+    model = Apart().double().eval()
+    winograd.convert_(model)
+    winograd.freeze(model, fold="all")
+    with torch.no_grad():
+        expected, other = model(clip()), way(model)
+        del model
+        gc.collect()
+        assert torch.equal(other(clip()), expected)
+        layer = other.convs[0]
+        assert layer._winograd.folding.find(layer, layer.weight, layer.bias) is not None
+        other.norms[0] = nn.Identity()
+        assert layer._winograd.folding.find(layer, layer.weight, layer.bias) is None

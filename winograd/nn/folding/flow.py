@@ -86,11 +86,11 @@ def traced_flow(model: nn.Module) -> Flow:
         line = str(error).partition("\n")[0].partition(". ")[0]
         raise UntraceableError(f"{type(error).__name__}: {line}") from error
     finally:
-        put_away = {one.node for module in root.modules() for one in _leaves(vars(module)) if isinstance(one, Proxy)}
-        for module, attributes in before.items():
-            vars(module).update(attributes)
-            for name in vars(module).keys() - attributes.keys():
-                del vars(module)[name]
+        put_away = {leaf.node for one in before for leaf in _leaves(vars(one)) if isinstance(leaf, Proxy)}
+        for one, attributes in before.items():
+            vars(one).update(attributes)
+            for name in vars(one).keys() - attributes.keys():
+                del vars(one)[name]
     modules, flow = dict(root.named_modules(remove_duplicate=False)), Flow()
     for node in graph.nodes:
         module = _end(node, modules)
@@ -207,7 +207,8 @@ def _tensors(what: Any) -> Iterator[Tensor]:
 
 def _leaves(what: Any) -> Iterator[Any]:
     """Yield what lies in containers, however deep; each container is opened once."""
-    waiting, opened = [what], {}
+    waiting: list[Any] = [what]
+    opened: dict[int, Any] = {}
     while waiting:
         one = waiting.pop()
         within = _within(one)

@@ -189,7 +189,7 @@ def test_an_interruption_prints_what_was_measured_and_writes_no_file(
     ("arguments", "words"),
     [
         (["--batch", "1"], "one of the arguments --suite --network is required"),
-        (["--suite", "c4d"], "argument --suite: 'c4d' is unknown, must be one of c3d"),
+        (["--suite", "c4d"], "argument --suite: 'c4d' is unknown; nearest: c3d"),
         (["--suite", "small", "--only", "grouped"], "argument --only: grouped is no layer of small, which has stride1"),
         (["--suite", "small", "--only", "big"], "argument --only: invalid choice: 'big'"),
         (["--suite", "small", "--number", "3"], "argument --number: is for --suite random, got 'small'"),

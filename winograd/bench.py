@@ -149,7 +149,8 @@ def _check_networks(parser: LineParser, options: argparse.Namespace) -> None:
     for name in options.network:
         if name not in known:
             nearest = get_close_matches(name, known, n=3, cutoff=0.4)
-            parser.error(f"argument --network: {name[:40]!a} is unknown, must be one of {', '.join(nearest or known)}")
+            near = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(known)}"
+            parser.error(f"argument --network: {name[:40]!a} is unknown; {near}")
     for option, unset in _OF_LAYERS.items():
         if getattr(options, option) != unset:
             parser.error(f"argument --{option}: is for --suite; --network measures whole networks in float32")

@@ -76,7 +76,7 @@ def test_names_are_those_of_the_networks_and_a_few_more() -> None:
 
 
 def test_unknown_names_and_batches_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^'r3d_17' is unknown, must be one of r3d_1"):
+    with pytest.raises(ValueError, match=r"^'r3d_17' is unknown; nearest: r3d_1"):
         make_suite("r3d_17")
     with pytest.raises(ValueError, match="batch is 0, must be at least 1"):
         make_suite("r3d_18", 0)

@@ -82,7 +82,8 @@ def _known(name: str) -> str:
     names = suite_names()
     if name not in names:
         nearest = get_close_matches(name, names, n=3, cutoff=0.4)
-        raise ValueError(f"{name[:40]!a} is unknown, must be one of {', '.join(nearest or names)}")
+        near = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(names)}"
+        raise ValueError(f"{name[:40]!a} is unknown; {near}")
     return name
 
 

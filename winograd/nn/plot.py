@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
+from textwrap import fill
 from typing import Any, Final
 
 from winograd.nn.comparison import Comparison
@@ -15,6 +16,12 @@ _LABELS: Final = 45
 """Names of layers that fit below a picture; of more layers, every second, third ... is named."""
 
 _WIDEST: Final = 20.0
+
+_LETTERS: Final = 9
+"""Letters of the title that fit into an inch of the picture."""
+
+_CONVERTED, _PREDICTED, _DIRECT = "tab:blue", "tab:green", "tab:orange"
+"""Colours: one for each of them in all panels."""
 
 _AXIS = "relative L2 error against float64"
 
@@ -45,7 +52,7 @@ def draw_comparison(comparison: Comparison, title: str) -> bytes:
     last = panels[-1]
     last.set_xticks(range(0, len(layers), step), [layer.layer for layer in layers[::step]], rotation=60, ha="right")
     last.set_xlim(-0.6, len(layers) - 0.4)
-    figure.suptitle(title)
+    figure.suptitle(fill(title, int(_LETTERS * width)))
     target = BytesIO()
     figure.savefig(target, format="png", dpi=120)
     return target.getvalue()
@@ -54,8 +61,9 @@ def draw_comparison(comparison: Comparison, title: str) -> bytes:
 def _draw_depth(panel: Any, comparison: Comparison) -> None:
     layers = comparison.layers
     panel.set_title("at the output of each layer, errors of all layers before it included", fontsize="small")
-    _draw_errors(panel, "converted network", [layer.error_so_far for layer in layers], "o-")
-    _draw_errors(panel, f"direct network, {comparison.dtype}", [layer.direct_error_so_far for layer in layers], ".-")
+    _draw_errors(panel, "converted network", [layer.error_so_far for layer in layers], "o-", _CONVERTED)
+    label, errors = f"direct network, {comparison.dtype}", [layer.direct_error_so_far for layer in layers]
+    _draw_errors(panel, label, errors, ".-", _DIRECT)
     panel.axhline(comparison.error, color="grey", linewidth=0.8, linestyle="--", label="outputs, converted")
     _finish_errors(panel)
 
@@ -63,15 +71,17 @@ def _draw_depth(panel: Any, comparison: Comparison) -> None:
 def _draw_layers(panel: Any, comparison: Comparison) -> None:
     layers = comparison.layers
     panel.set_title("each layer by itself, on the activations that it sees", fontsize="small")
-    _draw_errors(panel, "converted, measured", [layer.measured_error for layer in layers], "o")
-    _draw_errors(panel, "converted, predicted", [layer.predicted_error for layer in layers], "x")
-    _draw_errors(panel, "direct, measured", [layer.direct_error for layer in layers], ".")
+    _draw_errors(panel, "converted, measured", [layer.measured_error for layer in layers], "o", _CONVERTED)
+    _draw_errors(panel, "converted, predicted", [layer.predicted_error for layer in layers], "x", _PREDICTED)
+    _draw_errors(panel, "direct, measured", [layer.direct_error for layer in layers], ".", _DIRECT)
     _finish_errors(panel)
 
 
-def _draw_errors(panel: Any, label: str, errors: Sequence[float | None], marker: str) -> None:
+def _draw_errors(panel: Any, label: str, errors: Sequence[float | None], marker: str, color: str) -> None:
     shown = [(number, error) for number, error in enumerate(errors) if error]
-    panel.plot([number for number, _ in shown], [error for _, error in shown], marker, markersize=4, label=label)
+    if shown:
+        numbers, values = zip(*shown, strict=True)
+        panel.plot(numbers, values, marker, markersize=4, label=label, color=color)
 
 
 def _finish_errors(panel: Any) -> None:

@@ -169,3 +169,16 @@ def test_npz_of_the_other_byte_order_is_read_and_long_doubles_are_refused() -> N
     assert read_bytes(npz(weight=np.arange(3, dtype=">f4")))["weight"].tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match=r"not a checkpoint of plain tensors: .*longdouble"):
         read_bytes(npz(weight=np.zeros(3, np.longdouble)))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"<!DOCTYPE html><html>", "a page of HTML"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer of Git LFS"),
+    ],
+)
+def test_what_is_there_in_the_place_of_a_checkpoint_is_named(content: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=f"are not a checkpoint: .*{words}"):
+        read_bytes(content)

@@ -28,6 +28,13 @@ _PREFIXES: Final = ("module.", "_orig_mod.", "model.")
 _BODY: Final = "base_model."
 """What ECO and TSN put before every name but those of a new last layer."""
 
+_FOREIGN: Final = {
+    b"": "the file is empty",
+    b"<": "it is a page of HTML, perhaps what a server says in the place of the file",
+    b"version ": "it is a pointer of Git LFS, not the file itself; git lfs pull fetches that",
+}
+"""What is often there in the place of a checkpoint, by its first bytes, all eight of them or one."""
+
 _TORCH_REASON: Final = "WeightsUnpickler error: "
 """Before it, torch tells how to read the file in spite of the danger."""
 
@@ -59,6 +66,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     with Path(path).open("rb") as file:
         start = file.read(9)
+    foreign = _FOREIGN.get(start[:8], _FOREIGN.get(start[:1]))
+    if foreign is not None and start[8:] != b"{":  # a header of safetensors, of that length
+        raise ValueError(f"weights {str(path)!r} are not a checkpoint: {foreign}")
     try:
         state = {key: _as_tensor(value) for key, value in _unwrapped(_loaded(Path(path), start)).items()}
     except ImportError:

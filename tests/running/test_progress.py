@@ -36,7 +36,8 @@ def test_a_log_gets_a_line_every_few_seconds(monkeypatch: pytest.MonkeyPatch) ->
     assert stream.getvalue() == "run: b\nrun: d\n"
 
 
-def test_without_a_stream_nothing_is_said() -> None:
+def test_without_a_stream_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     progress = ProgressLines(None, "run")
     progress("one")
     progress.end()
+    assert capsys.readouterr() == ("", "")

@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from winograd.nn import lazy, modules, transposed
-from winograd.nn.modules import Convolution, PlannedConvolution
+from winograd.nn.modules import PlannedConvolution, PlannedDense
+from winograd.nn.state import Convolution
 from winograd.nn.transposed import PlannedTransposed
 
 PLANNED: Final[dict[type[Convolution], type[PlannedConvolution]]] = {
@@ -73,7 +74,7 @@ def _becomes(base: Any) -> type[Convolution]:
 
 
 def _make_planned(base: type[Convolution]) -> type[PlannedConvolution]:
-    mixin = PlannedTransposed if issubclass(base, nn.modules.conv._ConvTransposeNd) else PlannedConvolution
+    mixin = PlannedTransposed if issubclass(base, nn.modules.conv._ConvTransposeNd) else PlannedDense
     body: dict[str, Any] = {"__reduce_ex__": _reduce_converted, "__doc__": base.__doc__, "__module__": base.__module__}
     if issubclass(base, LazyModuleMixin):
         body["cls_to_become"] = planned_class(_becomes(base))

@@ -467,7 +467,7 @@ def test_a_transformed_weight_is_not_shared_between_unlike_phases() -> None:
 def test_a_weight_dropped_by_another_thread_meanwhile_is_transformed_anew() -> None:
     _, layer = frozen_pair()
     state = layer._winograd
-    (use,) = (use for use in state._uses.values() if use.packed is not None)
+    (use,) = (use for use in state._uses if use.packed is not None)
     kept = use.kept
     state._drop_packed()
     assert (use.kept, use.packed) == (None, None)  # at once: no stamp is left that vouches for nothing
@@ -506,9 +506,9 @@ def test_a_frozen_weight_that_needs_no_gradient_stays_transformed_in_training() 
     with torch.no_grad():
         layer(volume())
     kept = layer._winograd._uses
-    packed = [use.packed for use in kept.values() if use.packed is not None]
+    packed = [use.packed for use in kept if use.packed is not None]
     layer(volume().requires_grad_()).sum().backward()
-    assert [use.packed for use in kept.values() if use.packed is not None] == packed != []
+    assert [use.packed for use in kept if use.packed is not None] == packed != []
 
 
 def test_an_input_that_is_no_tensor_is_refused_by_torch() -> None:

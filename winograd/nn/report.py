@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.plan import Plan
@@ -105,9 +106,12 @@ class ConversionReport:
     ----------
     layers : tuple of LayerEntry
         In the order of the model, shared modules once.
+    budget : OutputBudget, optional
+        How the tolerances were chosen, if that was for an error of the output.
     """
 
     layers: tuple[LayerEntry, ...]
+    budget: Any = None
 
     @property
     def converted(self) -> int:
@@ -147,8 +151,13 @@ class ConversionReport:
 
 
 def _rows(layer: LayerEntry) -> Iterator[ReportRow]:
+    if layer.state is not None and layer.state.reverted:
+        yield ReportRow(layer.name, layer.kind, (), "output", "reverted", "", None, 0, 0, "", "it has its class back")
+        return
     if not layer.plans:
-        what = ("not converted", layer.reason) if layer.state is None else ("no forward yet", "no input shape is known")
+        what = ("not converted", layer.reason)
+        if layer.state is not None:
+            what = ("no forward yet", layer.reason or "no input shape is known")
         yield ReportRow(layer.name, layer.kind, (), "output", what[0], "", None, 0, 0, layer.folds, what[1])
     for plan in layer.plans:
         yield ReportRow(

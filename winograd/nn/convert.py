@@ -35,7 +35,7 @@ _CONVOLUTIONS = tuple(PLANNED)
 def convert_(
     model: nn.Module,
     tolerance: float | None = None,
-    filter_fn: Callable[[str, nn.Module], bool] | None = None,
+    filter_fn: Callable[[nn.Module, str], bool] | None = None,
     *,
     workspace_cap: int | None = None,
     filter_cap: int | None = None,
@@ -54,7 +54,7 @@ def convert_(
         Largest predicted relative L2 error of one layer, positive; see `winograd.conv3d`. None takes that of the dtype
         that a layer runs with: 1e-5, and 1.9e-14 for float64.
     filter_fn : callable, optional
-        Called with the name and the module of each convolution; those for which it returns False stay as they are.
+        Called with the module and the name of each convolution; those for which it returns False stay as they are.
     workspace_cap, filter_cap : int, optional
         Bytes that a layer may take at most: for the workspace of a call, and for a transformed weight that is kept (see
         `freeze`). Beyond, tiles are taken in smaller blocks, and the weight is transformed by a smaller algorithm or in
@@ -270,9 +270,9 @@ def _planned(model: nn.Module) -> Iterator[tuple[str, PlannedConvolution]]:
     return ((name, module) for name, module in model.named_modules() if isinstance(module, PlannedConvolution))
 
 
-def _refusal(name: str, module: Convolution, filter_fn: Callable[[str, nn.Module], bool] | None) -> str | None:
+def _refusal(name: str, module: Convolution, filter_fn: Callable[[nn.Module, str], bool] | None) -> str | None:
     """Return why the layer stays as it is, or None."""
-    if filter_fn is not None and not filter_fn(name, module):
+    if filter_fn is not None and not filter_fn(module, name):
         return "excluded by filter_fn"
     if isinstance(module, PlannedConvolution):
         return None

@@ -24,7 +24,7 @@ from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
 from winograd.nn.folding.fold import fold_, unfold_
 from winograd.nn.folding.pairs import FoldName, checked_fold
 from winograd.nn.modules import Convolution, LayerState, PlannedConvolution
-from winograd.nn.planned import PLANNED, overridden, planned_class, settled_class
+from winograd.nn.planned import PLANNED, obstacle, planned_class, settled_class
 from winograd.nn.report import ConversionReport, LayerEntry
 
 _Model = TypeVar("_Model", bound=nn.Module)
@@ -278,8 +278,7 @@ def _refusal(name: str, module: Convolution, filter_fn: Callable[[nn.Module, str
         return None
     if parametrize.is_parametrized(module):
         return "parametrized: its weight is computed anew at each access"
-    method = overridden(module)
-    return None if method is None else f"its class computes the convolution itself: it overrides {method}"
+    return obstacle(module)
 
 
 def _convert_all(
@@ -313,11 +312,11 @@ def _convert(layer: Convolution, tolerance: float | None) -> None:
     original = type(layer)
     planned = planned_class(original)
     vars(layer)["_winograd"] = planned._state_class(tolerance, original=original)
-    layer.__class__ = planned
+    object.__setattr__(layer, "__class__", planned)  # a class may look at what is set
 
 
 def _restore(layer: Convolution) -> None:
     original = settled_class(layer) if isinstance(layer, PlannedConvolution) else type(layer)
     if original is not None:
         vars(layer).pop("_winograd", None)
-        layer.__class__ = original
+        object.__setattr__(layer, "__class__", original)

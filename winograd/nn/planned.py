@@ -5,14 +5,16 @@ In: a class of torch's convolutions or a subclass of one. Out: the class that do
 
 from __future__ import annotations
 
+import functools
 import types
-from typing import Any, Final, SupportsIndex
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, SupportsIndex, cast
 
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from winograd.nn import lazy, modules, transposed
-from winograd.nn.modules import Convolution, PlannedConvolution
+from winograd.nn.modules import Convolution, LayerState, PlannedConvolution
 from winograd.nn.transposed import PlannedTransposed
 
 PLANNED: Final[dict[type[Convolution], type[PlannedConvolution]]] = {
@@ -33,6 +35,9 @@ _LAZY: Final[dict[type[Convolution], type[PlannedConvolution]]] = {
     nn.LazyConvTranspose2d: lazy.LazyConvTranspose2d,
     nn.LazyConvTranspose3d: lazy.LazyConvTranspose3d,
 }
+
+_OURS: Final = tuple(name for name, one in vars(PlannedConvolution).items() if isinstance(one, property))
+"""The attributes that a planned convolution has beyond torch's."""
 
 _made: Final[dict[type[Convolution], type[PlannedConvolution]]] = {**PLANNED, **_LAZY}
 
@@ -67,25 +72,86 @@ def overridden(layer: Convolution) -> str | None:
     return name if is_own else None
 
 
+def obstacle(layer: Convolution) -> str | None:
+    """Return why a layer cannot be converted, or None."""
+    attribute = hidden(layer)
+    if attribute is not None:
+        return f"it has an attribute {attribute!r} of its own, which that of a planned convolution would hide"
+    method = overridden(layer)
+    if method is not None:
+        return f"its class computes the convolution itself: it overrides {method}"
+    try:
+        planned_class(type(layer))
+    except Exception as error:  # a metaclass may refuse a subclass in any way
+        return f"no subclass can be made of its class: {type(error).__name__}: {error}"
+    return None
+
+
+def hidden(layer: Convolution) -> str | None:
+    """Return the name of an attribute that a planned convolution would hide, its own having the same name, or None."""
+    return next((name for name in _OURS if hasattr(layer, name)), None)
+
+
 def _becomes(base: Any) -> type[Convolution]:
     cls: type[Convolution] = base.cls_to_become
     return cls
 
 
+class Converted(PlannedConvolution):
+    """Mixed in first into a class that is made here: how it is derived and copied."""
+
+    _winograd_base: ClassVar[Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # What the base does with its subclasses, keep a table of them for example, is not for those of ours.
+        if "_winograd_base" not in vars(cls):
+            super().__init_subclass__(**kwargs)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        original = cast("type[Convolution]", settled_class(self))
+        if original.__reduce__ is object.__reduce__ and original.__reduce_ex__ is object.__reduce_ex__:
+            return _blank, (original,), object.__reduce_ex__(self, 2)[2]
+        made: Any = original.__reduce_ex__(self, protocol)
+        if isinstance(made, str):
+            return made
+        make, arguments, *state = (_plain(original, part) for part in made)
+        return _convert_again, (self._winograd, make, arguments), *state
+
+
+def _plain(original: type[Convolution], part: Any) -> Any:
+    """Return a part of a recipe with the class before the conversion, which is found by its name."""
+    if isinstance(part, tuple):
+        return tuple(_plain(original, one) for one in part)
+    return original if part is planned_class(original) else part
+
+
+def _convert_again(state: LayerState, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Make a layer by the recipe of its own class, and convert it."""
+    layer = make(*arguments)
+    if type(layer) is state.original:
+        vars(layer)["_winograd"] = state
+        object.__setattr__(layer, "__class__", planned_class(type(layer)))
+    return layer
+
+
 def _make_planned(base: type[Convolution]) -> type[PlannedConvolution]:
-    mixin = PlannedTransposed if issubclass(base, nn.modules.conv._ConvTransposeNd) else PlannedConvolution
-    body: dict[str, Any] = {"__reduce_ex__": _reduce_converted, "__doc__": base.__doc__, "__module__": base.__module__}
+    is_transposed = issubclass(base, nn.modules.conv._ConvTransposeNd)
+    mixins = (Converted, PlannedTransposed) if is_transposed else (Converted,)
+
+    @functools.wraps(base.__init__)
+    def build(layer: PlannedConvolution, *args: Any, **kwargs: Any) -> None:
+        # A method of a converted layer makes another one of its class.
+        vars(layer)["_winograd"] = layer._state_class(original=base)
+        base.__init__(layer, *args, **kwargs)
+
+    body: dict[str, Any] = {"__init__": build, "_winograd_base": base}
+    body |= {"__doc__": base.__doc__, "__module__": base.__module__}
     if issubclass(base, LazyModuleMixin):
         body["cls_to_become"] = planned_class(_becomes(base))
     made: type[PlannedConvolution] = types.new_class(
-        base.__name__, (mixin, base), exec_body=lambda namespace: namespace.update(body)
+        base.__name__, (*mixins, base), exec_body=lambda namespace: namespace.update(body)
     )
     return made
-
-
-def _reduce_converted(layer: PlannedConvolution, _protocol: SupportsIndex) -> tuple[Any, ...]:
-    state = object.__reduce_ex__(layer, 2)[2]
-    return _blank, (settled_class(layer),), state
 
 
 def _blank(original: type[Convolution]) -> PlannedConvolution:

@@ -6,10 +6,11 @@ in evaluation mode, and small: F(2, 3) is forced on what was converted, so that 
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -173,6 +174,78 @@ def _growing() -> Citizen:
     return Citizen(nn.Sequential(Growing(C, C, 3, padding=1)), ["0"])
 
 
+class Listed(nn.Conv3d):
+    """Keeps a table of its subclasses, each with a key of its own."""
+
+    table: ClassVar[dict[str, type[Listed]]] = {}
+
+    def __init_subclass__(cls, *, key: str, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        assert key not in Listed.table
+        Listed.table[key] = cls
+
+
+class ListedSimple(Listed, key="simple"):
+    """In the table, once."""
+
+
+@kind("a table of subclasses")
+def _listed() -> Citizen:
+    return Citizen(nn.Sequential(ListedSimple(C, C, 3)), ["0"])
+
+
+class Sealing(type):
+    """Makes classes that say that they may be."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> Any:
+        if not body.get("is_allowed"):
+            raise TypeError("may not be")
+        return super().__new__(cls, name, bases, body)
+
+
+class Closed(nn.Conv3d, metaclass=Sealing):
+    """Its metaclass refuses subclasses."""
+
+    is_allowed = True
+
+
+@kind("a metaclass that refuses")
+def _closed() -> Citizen:
+    return Citizen(nn.Sequential(Closed(C, C, 3), conv()), ["1"], {"0": "no subclass can be made"})
+
+
+class Rebuilt(nn.Conv3d):
+    """Is copied by a recipe of its own, for it holds what cannot be."""
+
+    def __init__(self, channels: int, state: dict[str, Any] | None = None) -> None:
+        super().__init__(channels, channels, 3, padding=1, dtype=torch.float64)
+        self.lock = threading.Lock()
+        if state is not None:
+            self.load_state_dict(state)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.in_channels, self.state_dict())
+
+
+@kind("a recipe of its own for copies")
+def _rebuilt() -> Citizen:
+    return Citizen(nn.Sequential(Rebuilt(C)), ["0"])
+
+
+class Guarded(nn.Conv3d):
+    """Lets nobody set what it does not know."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "__class__":
+            raise AttributeError(name)
+        super().__setattr__(name, value)
+
+
+@kind("guarded attributes")
+def _guarded() -> Citizen:
+    return Citizen(nn.Sequential(Guarded(C, C, 3, bias=False)), ["0"])
+
+
 # Forwards of their own.
 
 
@@ -237,7 +310,7 @@ def _exchanged() -> Citizen:
     model = nn.Sequential(conv(), conv())
     forward = model[0].forward
     model[0].forward = lambda x: 2 * forward(x)  # as wrappers of layers do
-    model[1]._conv_forward = lambda input, weight, bias: input
+    model[1]._conv_forward = lambda *tensors: tensors[0]
     return Citizen(model, ["0"], {"1": "overrides _conv_forward"})
 
 

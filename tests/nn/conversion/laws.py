@@ -15,7 +15,7 @@ from tests.torch_citizen.pairs import allowed, distance, f2
 from winograd.nn.modules import PlannedConvolution
 
 STAGES = 8
-"""Most convolutions after each other here. What one adds to the error passes through the others with what it adds to."""
+"""Most convolutions after each other; the error that one adds passes through the others as its output does."""
 
 
 def planned(model: nn.Module) -> list[str]:

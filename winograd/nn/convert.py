@@ -23,9 +23,10 @@ from winograd.conv.prediction import checked_tolerance
 from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
 from winograd.nn.folding.fold import fold_, unfold_
 from winograd.nn.folding.pairs import FoldName, checked_fold
-from winograd.nn.modules import Convolution, LayerState, PlannedConvolution
+from winograd.nn.modules import PlannedConvolution
 from winograd.nn.planned import PLANNED, obstacle, planned_class, settled_class
 from winograd.nn.report import ConversionReport, LayerEntry
+from winograd.nn.state import Convolution, LayerState
 
 _Model = TypeVar("_Model", bound=nn.Module)
 

@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from winograd.nn import lazy, modules, transposed
-from winograd.nn.modules import Convolution, LayerState, PlannedConvolution
+from winograd.nn.modules import PlannedConvolution, PlannedDense
+from winograd.nn.state import Convolution, LayerState
 from winograd.nn.transposed import PlannedTransposed
 
 PLANNED: Final[dict[type[Convolution], type[PlannedConvolution]]] = {
@@ -135,8 +136,7 @@ def _convert_again(state: LayerState, make: Callable[..., Any], arguments: tuple
 
 
 def _make_planned(base: type[Convolution]) -> type[PlannedConvolution]:
-    is_transposed = issubclass(base, nn.modules.conv._ConvTransposeNd)
-    mixins = (Converted, PlannedTransposed) if is_transposed else (Converted,)
+    mixin = PlannedTransposed if issubclass(base, nn.modules.conv._ConvTransposeNd) else PlannedDense
 
     @functools.wraps(base.__init__)
     def build(layer: PlannedConvolution, *args: Any, **kwargs: Any) -> None:
@@ -149,7 +149,7 @@ def _make_planned(base: type[Convolution]) -> type[PlannedConvolution]:
     if issubclass(base, LazyModuleMixin):
         body["cls_to_become"] = planned_class(_becomes(base))
     made: type[PlannedConvolution] = types.new_class(
-        base.__name__, (*mixins, base), exec_body=lambda namespace: namespace.update(body)
+        base.__name__, (Converted, mixin, base), exec_body=lambda namespace: namespace.update(body)
     )
     return made
 

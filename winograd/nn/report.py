@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.plan import Plan
 from winograd.conv.shape import ConvShape
-from winograd.nn.modules import LayerState
+from winograd.nn.state import LayerState
 from winograd.nn.table import html_table, mebibytes, scientific, text_table
 
 _HEADER = (

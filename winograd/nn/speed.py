@@ -18,7 +18,8 @@ from winograd.conv.layout import as_channels_last
 from winograd.conv.timing import SCREENING_ROUNDS, fastest, median_ratio, race
 from winograd.conv.variants import direct_variants
 from winograd.nn.comparison import Times
-from winograd.nn.modules import Convolution, PlannedConvolution
+from winograd.nn.modules import PlannedConvolution
+from winograd.nn.state import Convolution
 
 Variants = dict[str, Callable[[], object]]
 

@@ -29,7 +29,9 @@ from winograd.conv.transposed.run import (
     transposed_plan,
 )
 from winograd.conv.transposed.shape import TransposedShape
-from winograd.nn.modules import Built, Convolution, LayerState, PlanInUse, PlannedConvolution, is_watched
+from winograd.nn.modules import Built, PlannedConvolution
+from winograd.nn.plans_in_use import PlanInUse
+from winograd.nn.state import Convolution, LayerState, is_watched
 
 
 class TransposedState(LayerState):
@@ -51,7 +53,7 @@ class TransposedState(LayerState):
         watched = self.filters is Filters.FROZEN and is_watched(layer, weight)
         filters = Filters.FROZEN if watched else Filters.LIVE
         if filters is not self.filters:
-            self._drop_packed()
+            self._uses.drop_packed()
         given, more = as_tuples(arguments.given), (torch.is_autocast_enabled("cpu"), watched)
         if self._own.find(input, weight, bias, given, *more) is OWN:
             return own()
@@ -66,13 +68,13 @@ class TransposedState(LayerState):
                 self._own.keep(OWN, input, weight, bias, given, *more)
             return own()
         packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN
-        packed = self._packed(use, weight, partial(pack_transposed, use.plan, shape)) if packs else None
+        packed = self._uses.pack(use, weight, partial(pack_transposed, use.plan, shape)) if packs else None
         return run_transposed(use.plan, shape, input, weight, bias, packed=packed, workspace_cap=self.workspace_cap)
 
     def _use(self, shape: TransposedShape, filters: Filters, obstacle: str | None) -> PlanInUse:
         """Return the plan for a shape, made now unless it was before under the same circumstances."""
         key = (shape, filters, obstacle, torch.get_num_threads(), memory_limits(), is_enabled())
-        use = self._uses.get(key)
+        use = self._uses.find(key)
         if use is None:
             plan = transposed_plan(
                 shape,

@@ -19,7 +19,7 @@ from winograd.benching.measurement import draw_tensors
 from winograd.benching.training.step import Step
 from winograd.conv.layout import FORMATS
 from winograd.nn.convert import convert_
-from winograd.nn.modules import Convolution
+from winograd.nn.state import Convolution
 
 _Module = TypeVar("_Module", bound=nn.Module)
 

@@ -17,7 +17,7 @@ from torch.nn.utils import parametrize
 from winograd.nn.folding.flow import End, Flow
 from winograd.nn.folding.hooks import has_hooks
 from winograd.nn.folding.weights import Norm
-from winograd.nn.modules import Convolution
+from winograd.nn.state import Convolution
 
 
 class Fold(Enum):

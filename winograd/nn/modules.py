@@ -107,7 +107,8 @@ class Built(PlannedConvolution):
         super().__init_subclass__(**kwargs)
         given = list(signature(cls.__init__).parameters.values())
         if cls.__init__ is Built.__init__:
-            others = [base for base in cls.__mro__ if not issubclass(base, PlannedConvolution)]
+            convolutions = [base for base in cls.__mro__ if issubclass(base, Convolution)]
+            others = [base for base in convolutions if not issubclass(base, PlannedConvolution)]
             torchs = next(base for base in others if base.__module__.startswith("torch."))
             own = [one for one in given if one.kind is one.KEYWORD_ONLY]
             given = [given[0], *signature(torchs).parameters.values(), *own]

@@ -29,9 +29,7 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: in
     return "\n".join(lines)
 
 
-def html_table(
-    caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, foot: Sequence[str] = ()
-) -> str:
+def html_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, foot: Sequence[str] = ()) -> str:
     """Write a table in HTML, every text escaped, with a last row of sums where there is one.
 
     Examples

@@ -469,12 +469,12 @@ def test_a_weight_dropped_by_another_thread_meanwhile_is_transformed_anew() -> N
     state = layer._winograd
     (use,) = (use for use in state._uses if use.packed is not None)
     kept = use.kept
-    state._drop_packed()
+    state._uses.drop_packed()
     assert (use.kept, use.packed) == (None, None)  # at once: no stamp is left that vouches for nothing
     use.kept = kept
-    assert state._packed(use, layer.weight) is kept.packed
+    assert state._uses.pack(use, layer.weight) is kept.packed
     layer.weight.data = layer.weight.data.clone()
-    assert state._packed(use, layer.weight) is not kept.packed
+    assert state._uses.pack(use, layer.weight) is not kept.packed
 
 
 def test_other_memory_at_the_same_address_is_noticed() -> None:

@@ -7,7 +7,7 @@ the first such call and kept; with what is folded into the layer. Left to torch'
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,15 @@ from torch import Tensor, nn
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.calls import LITTLE_SAVED, call_operator, gradient_plans, is_recordable, is_worth_an_operator
 from winograd.conv.direct import FUNCTIONS
-from winograd.conv.dispatch import OWN, are_strided, are_tensors, as_tuples, needs_gradient, wanted_gradients
+from winograd.conv.dispatch import (
+    OWN,
+    Arguments,
+    are_strided,
+    are_tensors,
+    as_tuples,
+    needs_gradient,
+    wanted_gradients,
+)
 from winograd.conv.epilogue import finish
 from winograd.conv.gradient.record import Gradient
 from winograd.conv.layout import Layout, torchs_layout
@@ -40,6 +48,17 @@ from winograd.nn.state import Convolution, LayerState, is_watched
 
 _is_exporting: Final[Callable[[], bool]] = getattr(torch.compiler, "is_exporting", bool)
 """Whether torch.export records, which leaves out differentiation; older torch cannot tell."""
+
+
+class _Case(NamedTuple):
+    """All that decides about the plan of a call."""
+
+    tensors: tuple[Any, ...]
+    geometry: Arguments
+    filters: Filters
+    obstacle: str | None
+    wanted: tuple[Gradient, ...] | None
+    around: tuple[Any, ...]
 
 
 class ConvolutionState(LayerState):
@@ -80,31 +99,36 @@ class ConvolutionState(LayerState):
         more = (autocasts, watched, watched and _are_contiguous(input, weight))
         if self._own.find(input, weight, bias, geometry, *more) is OWN:
             return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)
-        obstacle = operator_obstacle(input, weight, bias)
-        wanted = wanted_gradients(input, weight) if needs_gradient(input, weight, bias) else None
-        tensors = tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias))
-        around = (torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled())
-        key = (tensors, geometry, filters, obstacle, wanted, *around)
+        case = _case(input, weight, bias, geometry, filters)
         try:
-            use = self._uses.find(key)
+            use = self._uses.find(case)
         except TypeError:  # sizes are symbols
             return finish(self.record(layer, input, weight, bias, padding), relu=relu)
         if use is None:
             try:
-                shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
+                use = self._new_use(case, layer, input, weight, bias, padding)
             except UNREADABLE:
                 return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)
-            use = self._settled(shape, weight, filters, obstacle, wanted)
-            self._remember(key, use)
         if use.by_operator:
             output = call_operator(input, weight, bias, _arguments(layer, padding), self._asked(watched))
             return finish(output, relu=relu)
         is_own = bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts
-        if is_own and (obstacle is None or (autocasts and wanted is not None)):
+        if is_own and (case.obstacle is None or (autocasts and case.wanted is not None)):
             self._own.keep(OWN, input, weight, bias, geometry, *more)
-        packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
+        packs = watched and case.obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
         packed = self._uses.pack(use, weight) if packs else None
         return run_plan(use.plan, input, weight, bias, packed=packed, relu=relu)
+
+    def plan_ahead(self, layer: Convolution, sizes: tuple[int, ...]) -> None:
+        """Make the plan for an input of these sizes; see `LayerState.plan_ahead`."""
+        weight, bias = layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
+        input = torch.empty((), dtype=weight.dtype, device=weight.device).expand(sizes)
+        padding: Any = layer.padding if layer.padding_mode == "zeros" else 0
+        frozen = self.filters is Filters.FROZEN and is_watched(layer, layer.weight)
+        geometry = as_tuples((layer.stride, padding, layer.dilation, layer.groups))
+        case = _case(input, weight, bias, geometry, Filters.FROZEN if frozen else Filters.LIVE)
+        if self._uses.find(case) is None:
+            self._new_use(case, layer, input, weight, bias, padding)
 
     def record(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve where a program is recorded: by the operator, by torch's own where Winograd cannot be worth it."""
@@ -125,20 +149,21 @@ class ConvolutionState(LayerState):
             self.tolerance, algorithm_text(self.algorithm), kept, measured, self.workspace_cap, self.filter_cap
         )
 
-    def _settled(
-        self,
-        shape: ConvShape,
-        weight: Tensor,
-        filters: Filters,
-        obstacle: str | None,
-        wanted: tuple[Gradient, ...] | None,
+    def _new_use(
+        self, case: _Case, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any
     ) -> PlanInUse:
+        shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
+        use = self._settled(shape, weight, case)
+        self._remember(case, use)
+        return use
+
+    def _settled(self, shape: ConvShape, weight: Tensor, case: _Case) -> PlanInUse:
         """Return who computes a shape, and these gradients of it if it is differentiated."""
-        plan = self._planned(shape, filters, obstacle)
-        if wanted is None or obstacle is not None or plan.backend is Backend.COMPOSED:
+        plan = self._planned(shape, case.filters, case.obstacle)
+        if case.wanted is None or case.obstacle is not None or plan.backend is Backend.COMPOSED:
             return PlanInUse(plan, torchs_own_layouts(plan, weight))
         gradients = gradient_plans(
-            wanted,
+            case.wanted,
             shape,
             tolerance=self.tolerance,
             algorithm=self.algorithm,
@@ -148,7 +173,7 @@ class ConvolutionState(LayerState):
         forced = self.algorithm is not None and not is_direct(self.algorithm)
         if is_worth_an_operator(plan, gradients, forced=forced):
             return PlanInUse(plan, (), gradients=gradients, by_operator=True)
-        own = plan if plan.backend is Backend.DIRECT else self._planned(shape, filters, LITTLE_SAVED)
+        own = plan if plan.backend is Backend.DIRECT else self._planned(shape, case.filters, LITTLE_SAVED)
         return PlanInUse(own, tuple(Layout))
 
     def _planned(self, shape: ConvShape, filters: Filters, obstacle: str | None) -> Plan:
@@ -164,6 +189,17 @@ class ConvolutionState(LayerState):
             obstacle=obstacle,
             **caps,
         )
+
+
+def _case(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Arguments, filters: Filters) -> _Case:
+    return _Case(
+        tensors=tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias)),
+        geometry=geometry,
+        filters=filters,
+        obstacle=operator_obstacle(input, weight, bias),
+        wanted=wanted_gradients(input, weight) if needs_gradient(input, weight, bias) else None,
+        around=(torch.backends.mkldnn.enabled, torch.get_num_threads(), memory_limits(), is_enabled()),
+    )
 
 
 def _are_contiguous(input: Tensor, weight: Tensor) -> bool:

@@ -8,7 +8,7 @@ Compiled and exported programs get torch's operator for our convolution. See `wi
 from __future__ import annotations
 
 from inspect import Signature, signature
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
@@ -26,6 +26,14 @@ class PlannedConvolution(Convolution):
 
     _winograd: LayerState
     _state_class: ClassVar[type[LayerState]]
+    _plain_class: ClassVar[type[Convolution] | None] = None
+    """For a class that was made of one that is not planned: that one."""
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
+        """Make a layer that has a state already: ``type(layer)(...)`` may come to a constructor that makes none."""
+        made = super().__new__(cls)
+        vars(made)["_winograd"] = cls._state_class(original=cls._plain_class)
+        return made
 
     @property
     def tolerance(self) -> float:
@@ -107,7 +115,8 @@ class Built(PlannedConvolution):
         super().__init_subclass__(**kwargs)
         given = list(signature(cls.__init__).parameters.values())
         if cls.__init__ is Built.__init__:
-            others = [base for base in cls.__mro__ if not issubclass(base, PlannedConvolution)]
+            convolutions = [base for base in cls.__mro__ if issubclass(base, Convolution)]
+            others = [base for base in convolutions if not issubclass(base, PlannedConvolution)]
             torchs = next(base for base in others if base.__module__.startswith("torch."))
             own = [one for one in given if one.kind is one.KEYWORD_ONLY]
             given = [given[0], *signature(torchs).parameters.values(), *own]

@@ -82,10 +82,6 @@ class PlansInUse:
             self._uses.pop(oldest, None)
         return len(gone)
 
-    def clear(self) -> None:
-        """Drop all plans; a call that runs keeps the one that it has."""
-        self._uses = {}
-
     def drop_packed(self) -> None:
         """Drop the transformed weights."""
         for use in self:

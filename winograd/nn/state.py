@@ -37,7 +37,9 @@ class LayerState:
     """What a planned convolution has beyond torch's: its settings, and the plans and transformed weights in use.
 
     Copies and pickles carry the settings only, and what is folded into the layer: ``folding`` is what it computes
-    beside itself, ``folds`` names that, or says why it is nothing; see `winograd.nn.folding`.
+    beside itself, ``folds`` names that, or says why it is nothing; see `winograd.nn.folding`. ``budget`` is how the
+    tolerance was chosen, if that was for the output of a model; ``unseen`` why an example led to no plan; ``reverted``
+    whether the layer has its class back.
 
     Parameters
     ----------
@@ -75,6 +77,9 @@ class LayerState:
         self.filter_cap = filter_cap
         self.folding: Folding | None = None
         self.folds = ""
+        self.budget: Any = None
+        self.unseen = ""
+        self.reverted = False
         self._uses = PlansInUse()
         self._own = Decisions()
 
@@ -82,7 +87,7 @@ class LayerState:
         settings = (self.tolerance, self.algorithm, self.original, self.filters)
         more = (self.workspace_cap, self.filter_cap, self.tuning)
         # The modules of a folding refer to it in turn, so that it is filled in when all of them are there.
-        return type(self), (*settings, *more), {"folding": self.folding, "folds": self.folds}
+        return type(self), (*settings, *more), {"folding": self.folding, "folds": self.folds, "budget": self.budget}
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -123,13 +128,42 @@ class LayerState:
         self.tuning = self.tuning if tuning is None else tuning
         self._forget()
 
+    def plan_ahead(self, layer: Convolution, sizes: tuple[int, ...]) -> None:
+        """Make the plan for an input of these sizes, as the first forward without gradients would.
+
+        Parameters
+        ----------
+        layer : Convolution
+            The layer that this is the state of; its weight has a shape.
+        sizes : tuple of int
+            (N, C, sizes...) or (C, sizes...), as torch's convolution takes them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If that is no input of the layer.
+        """
+        raise NotImplementedError
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what `put_back` needs to undo all changes after this."""
+        return dict(vars(self))
+
+    def put_back(self, snapshot: dict[str, Any]) -> None:
+        """Have the settings and plans of that time again."""
+        vars(self).update(snapshot)
+
+    def retire(self) -> None:
+        """Say that the layer is as it was before the conversion; plans stay for reports, no memory stays with them."""
+        self.reverted = True
+        self._uses.drop_packed()
+
     def _remember(self, key: tuple[Any, ...], use: PlanInUse) -> None:
         if self._uses.keep(key, use):
             self._own.forget()
 
     def _forget(self) -> None:
-        self._uses.clear()
-        self._own.forget()
+        self._uses, self._own = PlansInUse(), Decisions()
 
 
 def is_watched(layer: Convolution, weight: Tensor) -> bool:

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from winograd.nn.budget.outputs import call, output_error, outputs_of, with_dtype
-from winograd.nn.conversion.example import undisturbed
-from winograd.nn.convert import revert_
+from winograd.nn.conversion.example import undisturbed, unwrapped
+from winograd.nn.converting import revert_
 from winograd.nn.depth import relative_l2
 from winograd.nn.modules import PlannedConvolution
 from winograd.nn.reporting.measurement import Measurement
@@ -66,19 +66,20 @@ def measure_model(
     """
     if repeats < 0:
         raise ValueError(f"repeats is {repeats}, must be at least 0")
-    with undisturbed(model):
+    inner = unwrapped(model)
+    with undisturbed(inner):
         progress("converted model: kernels, plans, output")
-        output = outputs_of(model, example)
-        plain = as_it_was(model)
+        output = outputs_of(inner, example)
+        plain = as_it_was(inner)
         progress("model before the conversion")
         direct = outputs_of(plain, example)
         progress("float64 reference of the whole model")
         exact = outputs_of(copy.deepcopy(plain).double(), with_dtype(example, torch.float64))
-        layers = _measured_layers(model, plain, names, example, repeats, progress)
+        layers = _measured_layers(_pairs(model, inner, plain, names), plain, example, repeats, progress)
         times = None
         if repeats:
             progress("time of the whole model")
-            times = time_networks(plain, model, example, repeats)
+            times = time_networks(plain, inner, example, repeats)
     return layers, Measurement(output_error(output, exact), output_error(direct, exact), times)
 
 
@@ -91,8 +92,24 @@ def as_it_was(model: _Layer) -> _Layer:
     return plain
 
 
+_Pairs = dict[str, tuple[PlannedConvolution, nn.Module]]
+"""By its name a converted layer, and what it was."""
+
+
+def _pairs(model: nn.Module, inner: nn.Module, plain: nn.Module, names: Sequence[str]) -> _Pairs:
+    """Return the layers of these names that are there; names are those in the model that wraps the inner one."""
+    places = {module: place for place, module in inner.named_modules()}
+    present = dict(model.named_modules())
+    pairs: _Pairs = {}
+    for name in names:
+        layer = present.get(name)
+        if isinstance(layer, PlannedConvolution) and layer in places:
+            pairs[name] = layer, plain.get_submodule(places[layer])
+    return pairs
+
+
 def _measured_layers(
-    model: nn.Module, plain: nn.Module, names: Sequence[str], example: Any, repeats: int, progress: Progress
+    pairs: _Pairs, plain: nn.Module, example: Any, repeats: int, progress: Progress
 ) -> dict[Place, Measurement]:
     """Measure each layer at its first call of each shape, while the model as it was runs."""
     found: dict[Place, Measurement] = {}
@@ -105,28 +122,19 @@ def _measured_layers(
             return
         seen.add(place)
         progress(f"layer {name} at {'x'.join(map(str, made.input.shape))}")
-        ours = alone(model.get_submodule(name))
+        ours = alone(pairs[name][0])
         measurement = measure_layer(name, alone(layer), ours, made, repeats)
         plans = ours._winograd.plans
         found[name, input_of(plans[-1].shape) if plans else place[1]] = measurement
 
-    present = [name for name in names if isinstance(_submodule(model, name), PlannedConvolution)]
     with ExitStack() as cleanup:
-        for name in present:
-            hook = plain.get_submodule(name).register_forward_hook(
+        for name, (_, layer) in pairs.items():
+            hook = layer.register_forward_hook(
                 lambda layer, arguments, named, _, name=name: visit(name, layer, arguments, named), with_kwargs=True
             )
             cleanup.callback(hook.remove)
         call(plain, example)
     return found
-
-
-def _submodule(model: nn.Module, name: str) -> nn.Module | None:
-    """Return the module of that name, or None if it was taken out of the model."""
-    try:
-        return model.get_submodule(name)
-    except AttributeError:
-        return None
 
 
 def measure_layer(name: str, direct: Any, ours: Any, made: LayerCall, repeats: int) -> Measurement:

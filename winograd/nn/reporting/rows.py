@@ -108,7 +108,7 @@ class LayerEntry:
             return self.recorded[0].status
         if self.state is None:
             return SKIPPED
-        return REVERTED if getattr(self.state, "reverted", False) else CONVERTED
+        return REVERTED if self.state.reverted else CONVERTED
 
     @property
     def plans(self) -> tuple[Plan, ...]:

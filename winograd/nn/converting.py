@@ -128,7 +128,7 @@ def convert_(
             _run_example(model, example, found, budget)
     if not tolerances:
         warnings.warn("no convolution was converted; the report says why", UserWarning, stacklevel=2)
-    return _report(found)
+    return _report(model, found)
 
 
 def convert(model: _Model, *args: Any, **kwargs: Any) -> _Model:
@@ -180,7 +180,7 @@ def conversion_report(model: nn.Module) -> ConversionReport:
     <ConversionReport: 0 of 1 convolutions converted, 0 plans made>
     """
     check_model(model)
-    return _report(candidates(model))
+    return _report(model, candidates(model))
 
 
 def revert_(model: _Model) -> _Model:
@@ -220,28 +220,32 @@ def _run_example(model: nn.Module, example: Any, found: list[Candidate], output_
     inner = unwrapped(model)
     with undisturbed(inner):
         call(inner, example)
-        for one in found:
-            if (state := state_of(one.layer)) is not None:
-                state.unseen = "" if state.plans else _UNSEEN
         if output_tolerance is not None:
-            from winograd.nn.budget.meet import meet_output_tolerance
+            _choose_tolerances(inner, example, {one.layer for one in found if not one.refusal}, output_tolerance)
+            call(inner, example)
+    for one in found:
+        if (state := state_of(one.layer)) is not None:
+            state.unseen = "" if state.plans else _UNSEEN
 
-            chosen = {one.layer for one in found if not one.refusal and _chooses(one.layer)}
-            layers = {name: layer for name, layer in planned_layers(inner) if layer in chosen}
-            budget = meet_output_tolerance(inner, layers, output_tolerance, example)
-            for layer in layers.values():
-                layer._winograd.budget = budget
+
+def _choose_tolerances(model: nn.Module, example: Any, asked: set[nn.Module], output_tolerance: float) -> None:
+    from winograd.nn.budget.meet import meet_output_tolerance
+
+    layers = {name: layer for name, layer in planned_layers(model) if layer in asked and _chooses(layer)}
+    budget = meet_output_tolerance(model, layers, output_tolerance, example)
+    for layer in layers.values():
+        layer._winograd.budget = budget
 
 
 def _chooses(layer: PlannedConvolution) -> bool:
     return layer._winograd.original is not None and layer.algorithm is None
 
 
-def _report(found: list[Candidate]) -> ConversionReport:
+def _report(model: nn.Module, found: list[Candidate]) -> ConversionReport:
     states = [state_of(one.layer) for one in found]
     entries = [
         LayerEntry(one.name, one.kind, state, one.refusal or (_LEFT_OUT if state is None else state.unseen))
         for one, state in zip(found, states, strict=True)
     ]
     budgets = [state.budget for state in states if state is not None and state.budget is not None]
-    return ConversionReport(tuple(entries), budgets[0] if budgets else None)
+    return ConversionReport(tuple(entries), budgets[0] if budgets else None, model)

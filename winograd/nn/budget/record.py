@@ -13,7 +13,19 @@ from typing import Any
 
 from winograd.nn.table import scientific, text_table
 
-_HEADER = ("layer", "tolerance", "algorithm", "predicted", "correction", "direct", "gain", "output", "ms", "direct ms", "note")
+_HEADER = (
+    "layer",
+    "tolerance",
+    "algorithm",
+    "predicted",
+    "correction",
+    "direct",
+    "gain",
+    "output",
+    "ms",
+    "direct ms",
+    "note",
+)
 
 
 @dataclass(frozen=True, slots=True)

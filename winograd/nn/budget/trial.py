@@ -128,7 +128,6 @@ class Trial:
             return kept
         return max(kept, output_error(self._run(), self._exact))
 
-
     def _narrow(self) -> tuple[nn.Module, Any]:
         """Return model and example, in float32 where they have 16 bits: rounding to these would hide other errors."""
         if all(parameter.dtype not in _NARROW for parameter in self._model.parameters()):

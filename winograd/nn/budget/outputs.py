@@ -59,7 +59,9 @@ def output_error(outputs: Outputs, exact: Outputs) -> float:
     0.1
     """
     if {place: tensor.shape for place, tensor in outputs.items()} != {p: tensor.shape for p, tensor in exact.items()}:
-        raise ValueError("model returns tensors of other shapes or at other places each time, there is no error of them")
+        raise ValueError(
+            "model returns tensors of other shapes or at other places each time, there is no error of them"
+        )
     return max(relative_l2(outputs[place], tensor) for place, tensor in exact.items())
 
 

@@ -1,0 +1,200 @@
+"""The search for the cheapest tolerances: a model of the output's error that trials correct.
+
+In: a `Trial`, the error that is allowed, the largest tolerances of layers. Out: what each layer got.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from winograd.nn.budget.choice import choose
+from winograd.nn.budget.front import LOOSEST, Calls, Option, direct_tolerance, front
+from winograd.nn.budget.record import LayerShare, excess
+from winograd.nn.budget.trial import Trial
+
+MOST_RUNS: Final = 6
+"""Choices that are tried out at most."""
+
+_ENOUGH: Final = 0.9
+"""Share of the allowed error above which there is not much more to be had."""
+
+_TIGHTER: Final = 1.05
+"""By how much a choice that was off by too much is corrected at least."""
+
+_PROBED_AT: Final = 3e-6
+"""Tolerance at which a layer is looked at, at least: ten times the error of direct convolution in float32."""
+
+_NEGLIGIBLE: Final = 0.1
+"""Share of the allowed error at which a layer's part of it is as good as none, if all layers had such a part."""
+
+_LEAST_CORRECTION: Final = 0.01
+"""Layers may be exact on an example by chance, on small integers for one; they are not on others."""
+
+_BY_ITSELF = "direct at any tolerance"
+_NOT_CALLED = "the example does not come by"
+
+
+_NOTHING: Final = Option(None, 0.0, 0.0, "-")
+"""What a layer computes that is not called."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A layer that has a choice: its calls, the largest tolerance, and what its error was measured to come to."""
+
+    calls: Calls
+    limit: float
+    correction: float
+    gain: float
+    direct_error: float
+
+    def added(self, error: float) -> float:
+        """Return the error of the output that the layer adds with a predicted error; see `LayerShare.share`."""
+        return self.gain * excess(self.correction * error, self.direct_error)
+
+    def options(self, least: float, most: float) -> tuple[Option, ...]:
+        """Return the front, but for parts of the output's error above ``most``, down to a negligible one."""
+        return tuple(
+            one
+            for one in front(self.calls, self._error(least), self._error(most))
+            if one.tolerance is None or one.tolerance <= self.limit
+        )
+
+    def _error(self, added: float) -> float:
+        """Return the predicted error that adds so much."""
+        if not self.gain:
+            return LOOSEST
+        return min(math.hypot(added / self.gain, self.direct_error) / self.correction, LOOSEST)
+
+
+class Search:
+    """Chooses tolerances, tries them out, and corrects.
+
+    Parameters
+    ----------
+    trial : Trial
+    limits : mapping of str to float or None
+        The largest tolerance of each layer; None for no limit.
+    target : float
+        Error of the output on the example, at most.
+
+    Attributes
+    ----------
+    runs : int
+        How many choices were tried out.
+    """
+
+    def __init__(self, trial: Trial, limits: Mapping[str, float | None], target: float) -> None:
+        self._trial = trial
+        self._limits = limits
+        self._target = target
+        self.runs = 0
+
+    def cheapest(self) -> tuple[LayerShare, ...]:
+        """Return the shares of all layers, the cheapest that were measured to keep the output within the target."""
+        probed_at = max(self._target, _PROBED_AT)
+        calls = self._trial.calls(probed_at)
+        probes = {name: _probe(one, probed_at) for name, one in calls.items()}
+        tolerances = {name: one.tolerance for name, one in probes.items() if one.tolerance is not None}
+        errors = self._trial.compare(tolerances)
+        if self._trial.direct_error >= self._target:
+            return self._shares(calls, {}, {name: calls[name].direct for name in tolerances})
+        gains = self._trial.gains(tolerances)
+        candidates = {
+            name: _Candidate(
+                calls[name],
+                self._limits[name] or LOOSEST,
+                max(errors[name].winograd / probes[name].error, _LEAST_CORRECTION),
+                gains[name],
+                errors[name].direct,
+            )
+            for name in tolerances
+        }
+        return self._shares(calls, candidates, self._best(candidates))
+
+    def _best(self, candidates: Mapping[str, _Candidate]) -> dict[str, Option]:
+        """Try choices, and return the cheapest of those that keep the target; direct convolution if none does."""
+        best = {name: one.calls.direct for name, one in candidates.items()}
+        floor, scale, too_small = self._trial.direct_error, 1.0, 0.0
+        tried: set[tuple[float | None, ...]] = set()
+        while candidates and self.runs < MOST_RUNS:
+            chosen, is_fastest = self._chosen(candidates, scale)
+            key = tuple(option.tolerance for option in chosen.values())
+            expected = math.hypot(*(candidates[name].added(option.error) for name, option in chosen.items()))
+            if key in tried:
+                break
+            tried.add(key)
+            self.runs += 1
+            measured = self._trial.error(self._settled({name: one.calls for name, one in candidates.items()}, chosen))
+            found = excess(measured, floor) / expected if expected else scale
+            if measured > self._target:
+                too_small = max(too_small, scale)
+                scale = max(found, scale) * _TIGHTER
+                continue
+            best = min(best, chosen, key=_milliseconds)
+            if is_fastest or measured >= _ENOUGH * self._target:
+                break
+            scale = max(found, too_small * _TIGHTER)
+        return best
+
+    def _chosen(self, candidates: Mapping[str, _Candidate], scale: float) -> tuple[dict[str, Option], bool]:
+        """Return the cheapest choice by the model, its errors scaled, and whether no layer could be any faster."""
+        allowed = math.sqrt(self._target**2 - self._trial.direct_error**2) / scale
+        least = _NEGLIGIBLE * allowed / math.sqrt(len(candidates))
+        fronts = {name: one.options(least, allowed) for name, one in candidates.items()}
+        weights = [
+            [((candidates[name].added(option.error) / allowed) ** 2, option.milliseconds) for option in options]
+            for name, options in fronts.items()
+        ]
+        indices = choose(weights, 1.0)
+        assert indices is not None  # direct convolution weighs nothing
+        chosen = {name: options[index] for (name, options), index in zip(fronts.items(), indices, strict=True)}
+        fastest = all(
+            chosen[name].milliseconds <= one.calls.at(one.limit).milliseconds for name, one in candidates.items()
+        )
+        return chosen, fastest
+
+    def _settled(self, calls: Mapping[str, Calls], chosen: Mapping[str, Option]) -> dict[str, float]:
+        """Return a tolerance for every layer: the least of the others for those without a choice."""
+        settled = {}
+        for name, option in chosen.items():
+            tolerance = direct_tolerance(calls[name]) if option.tolerance is None else option.tolerance
+            settled[name] = min(tolerance, self._limits[name] or tolerance)
+        least = min(settled.values(), default=self._target)
+        return {name: settled.get(name, min(least, limit or least)) for name, limit in self._limits.items()}
+
+    def _shares(
+        self, calls: Mapping[str, Calls], candidates: Mapping[str, _Candidate], chosen: Mapping[str, Option]
+    ) -> tuple[LayerShare, ...]:
+        shares = []
+        for name, tolerance in self._settled(calls, chosen).items():
+            called, candidate = calls.get(name), candidates.get(name)
+            option = chosen.get(name) or (called.direct if called is not None else _NOTHING)
+            shares.append(
+                LayerShare(
+                    layer=name,
+                    tolerance=tolerance,
+                    algorithm=option.label,
+                    predicted_error=option.error,
+                    correction=None if candidate is None else candidate.correction,
+                    direct_error=None if candidate is None else candidate.direct_error,
+                    gain=None if candidate is None else candidate.gain,
+                    milliseconds=option.milliseconds,
+                    direct_ms=0.0 if called is None else called.direct.milliseconds,
+                    note="" if name in chosen else _NOT_CALLED if called is None else _BY_ITSELF,
+                )
+            )
+        return tuple(shares)
+
+
+def _probe(calls: Calls, tolerance: float) -> Option:
+    """Return what a layer is looked at with: as fast as it may be where nothing is tolerated."""
+    option = calls.at(tolerance)
+    return calls.at(LOOSEST) if option.tolerance is None else option
+
+
+def _milliseconds(chosen: Mapping[str, Option]) -> float:
+    return math.fsum(option.milliseconds for option in chosen.values())

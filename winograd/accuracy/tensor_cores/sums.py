@@ -20,7 +20,7 @@ from winograd.accuracy.tensor_cores.products import Products
 from winograd.codegen.interpret import multiply_add
 
 GUARD: Final = 2
-"""Digits below the last one of float32 that an addend keeps. GPUs differ in it; from 1 on it moves errors by a tenth."""
+"""Digits below the last one of float32 that an addend keeps. GPUs differ in it; beyond 0 errors differ by a tenth."""
 
 _DIGITS: Final = 24
 
@@ -119,4 +119,4 @@ def _one_step(addends: Wide) -> FloatArray:
 def _unit(sizes: Wide) -> Wide:
     """Return the last of 24 digits of numbers; that of 1 for 0."""
     _, exponent = np.frexp(np.where(sizes > 0, sizes, 1.0))
-    return np.ldexp(1.0, exponent - _DIGITS)
+    return np.asarray(np.ldexp(1.0, exponent - _DIGITS), dtype=np.float64)

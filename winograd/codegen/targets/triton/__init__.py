@@ -82,19 +82,24 @@ def _convolution(request: Request) -> Iterator[str]:
         "STEPS": f"{_steps(programs)}  # other roundings between an input and an output",
         "DTYPES": "(torch.float32, torch.float16, torch.bfloat16)",
         "PRECISIONS": '("ieee", "tf32x3", "tf32", "float16", "bfloat16")',
+        "SPLIT": "True  # filters for tf32x3 beforehand",
+        "FILTER_BYTES": "2**30  # most that the filter transform takes between its kernels",
         "CHANGING": _CHANGING,
         "DEFAULTS": _DEFAULTS,
         "SPACE": _SPACE,
     }
     yield _prelude(request, _CONVOLUTION, constants)
     yield from print_filter(programs, axes)
+    yield _part("numbers.txt")
     yield _part("product.txt").replace("TAPS_ALL", str(prod(axes.taps))).replace("TAPS_1", str(axes.taps[1])).replace(
         "TAPS_2", str(axes.taps[2])
     )
     yield from print_data(programs, axes)
     yield from print_inverse(programs, axes)
     yield _launcher("product_kernel")
+    yield _part("filter.txt")
     yield _part("run.txt")
+    yield _part("geometry.txt")
     yield _part("arguments.txt")
     yield _part("convolve.txt")
     yield _part("convolve_selftest.txt")

@@ -153,7 +153,7 @@ def test_layers_that_cannot_be_converted_stay_and_the_report_says_why() -> None:
     )
     model["patched"]._conv_forward = lambda *tensors: tensors[0]
     classes = {name: type(module) for name, module in model.items()}
-    report = winograd.convert_(model, filter_fn=lambda name, _module: name != "excluded")
+    report = winograd.convert_(model, filter_fn=lambda _module, name: name != "excluded")
     assert planned(model) == ["plain"]
     reasons = {layer.name: layer.reason for layer in report.layers}
     assert "overrides _conv_forward" in reasons["own"]

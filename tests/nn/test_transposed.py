@@ -112,7 +112,7 @@ def test_a_frozen_weight_is_transformed_once_and_follows_writes() -> None:
     with torch.no_grad():
         for size in (9, 10, 9):
             assert_close(planned, plain, image(size=size))
-        kept = {id(use.packed) for use in planned._winograd._uses.values()}
+        kept = {id(use.packed) for use in planned._winograd._uses}
         assert len(kept) == 1
         assert planned._winograd.packed_bytes >= 4 * 27 * 8 * 16 * 8
         for layer in (plain, planned):

@@ -108,7 +108,7 @@ class Built(PlannedConvolution):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._winograd = self._state_class(tolerance, algorithm, tuning=tuning)
+        self._winograd = self._state_class(tolerance, algorithm, self._plain_class, tuning=tuning)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # What torch.nn.utils.skip_init reads: torch's own parameters, ``device`` among them, and ours.

@@ -17,8 +17,8 @@ Module = type[nn.Module]
 
 _MAKERS: Final = ("torch.nn.utils.parametrize", "torch.distributed.fsdp", "torch.distributed._composable")
 
-_ITS_OWN: Final = {"__dict__", "__weakref__", "__doc__", "__signature__"}
-"""What each class has for itself; planned ones get a signature when they are made."""
+_LEFT_BEHIND: Final = frozenset({"__dict__", "__weakref__", "__doc__", "__signature__", "__slotnames__"})
+"""What every class gets of its own."""
 
 _former: Final[weakref.WeakKeyDictionary[Module, Module]] = weakref.WeakKeyDictionary()
 """By a class made here: the class of torch's that it was made after."""
@@ -62,4 +62,4 @@ def wrap_alike(cls: Module, turn: Callable[[Module], Module]) -> Module:
 
 
 def _own(cls: Module) -> dict[str, Any]:
-    return {name: value for name, value in vars(cls).items() if name not in _ITS_OWN}
+    return {name: value for name, value in vars(cls).items() if name not in _LEFT_BEHIND}

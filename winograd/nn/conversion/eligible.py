@@ -106,7 +106,7 @@ def _own_convolution(layer: Convolution) -> str:
     transposed = issubclass(PLANNED[base], PlannedTransposed)
     narrow = "forward" if transposed else "_conv_forward"
     if narrow in vars(layer):
-        return f"{narrow} was exchanged in this one layer"
+        return f"it overrides {narrow}, in this one layer"
     own = [name for name in ("forward", "_conv_forward") if hasattr(base, name) and _is_own(layer, base, name)]
     if not own:
         return ""
@@ -150,5 +150,5 @@ def _unmakeable_class(layer: Convolution) -> str:
     try:
         planned_class(inside(type(layer)))
     except Exception as error:  # a class may refuse subclasses by raising anything
-        return f"its class lets no subclass be made: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        return f"no subclass can be made of its class: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
     return ""

@@ -64,13 +64,17 @@ COLUMNS: Final = (
 
 
 def columns_of(rows: Sequence[ReportRow]) -> list[Column]:
-    """Return the columns in which a row has something, and "computes" only where gradients are there."""
-    differentiated = any(row.computes != "output" for row in rows)
+    """Return the columns in which a row has something, and what rows differ in where it is often the same."""
+    alike = {"computes": {row.computes for row in rows} <= {"output"}, "tolerance": len(_tolerances(rows)) <= 1}
     return [
         column
         for column in COLUMNS
-        if (differentiated if column.header == "computes" else column.always or _has_any(column, rows))
+        if not alike.get(column.header, False) and (column.always or _has_any(column, rows))
     ]
+
+
+def _tolerances(rows: Sequence[ReportRow]) -> set[float]:
+    return {row.tolerance for row in rows if row.tolerance is not None}
 
 
 def _has_any(column: Column, rows: Sequence[ReportRow]) -> bool:
@@ -86,8 +90,11 @@ def summary(report: ConversionReport) -> str:
     rows = [row for row in report.rows if row.status == CONVERTED and row.input]
     if not rows:
         return counts
-    filters, workspace = filter_bytes(rows), max(row.workspace_bytes for row in rows)
-    return f"{counts}; U {filters / 2**20:.1f} MiB in all, workspace {workspace / 2**20:.1f} MiB at most"
+    tolerances, filters = _tolerances(rows), filter_bytes(rows)
+    workspace = max(row.workspace_bytes for row in rows)
+    each = f"; tolerance {tolerances.pop():g} each" if len(tolerances) == 1 else ""
+    memory = f"; U {filters / 2**20:.1f} MiB in all, workspace {workspace / 2**20:.1f} MiB at most"
+    return f"{counts}{each}{memory if filters or workspace else ''}"
 
 
 def filter_bytes(rows: Sequence[ReportRow]) -> int:

@@ -108,7 +108,7 @@ class LayerEntry:
             return self.recorded[0].status
         if self.state is None:
             return SKIPPED
-        return REVERTED if getattr(self.state, "reverted", False) else CONVERTED
+        return REVERTED if self.state.reverted else CONVERTED
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -124,6 +124,11 @@ class LayerEntry:
     def folds(self) -> str:
         """What is folded into it."""
         return self.state.folds if self.state is not None else ""
+
+    def release(self) -> None:
+        """Drop the transformed weights; they are made again where they are needed."""
+        if self.state is not None:
+            self.state._uses.drop_packed()
 
     def rows(self, measured: Mapping[Place, Measurement]) -> tuple[ReportRow, ...]:
         """Return one row for each shape and gradient that was planned, or one that says why there is none."""

@@ -17,9 +17,11 @@ from winograd.nn.reporting.rows import ReportRow
 
 LEAST_WIDTH: Final = 60
 
-_LONGEST: Final = 40
+_SHARE: Final = 4
+"""Part of the width that a column of words takes at most before others give way to it."""
+
 _SHORTEST: Final = 12
-"""Letters of a cell of words, before other columns give way to it and after all of them did."""
+"""Letters that it takes at least."""
 
 _GAP: Final = 2
 
@@ -85,7 +87,7 @@ def _widest(columns: Sequence[Column], rows: Sequence[ReportRow], longest: int |
 def _fitting(columns: Sequence[Column], rows: Sequence[ReportRow], width: int) -> tuple[list[Column], list[str]]:
     """Return the columns that there is room for, and the headers of those that are left out."""
     kept, left_out = list(columns), []
-    while _widest(kept, rows, _LONGEST) > width and any(column.spare for column in kept):
+    while _widest(kept, rows, width // _SHARE) > width and any(column.spare for column in kept):
         spare = max(kept, key=lambda column: column.spare)
         kept.remove(spare)
         left_out.append(spare.header)

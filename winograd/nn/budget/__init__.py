@@ -1,4 +1,4 @@
-"""The whole-network mode: tolerances of layers that keep the error of a model's output under a figure, at least cost."""
+"""The whole-network mode: the cheapest tolerances of layers that keep the error of the output under a figure."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Calls:
         return self._option(None, self._plans(_NONE))
 
     def at(self, tolerance: float) -> Option:
-        """What is computed at a tolerance; its own tolerance is the least at which that is so."""
+        """Return what is computed at a tolerance, with the least tolerance at which that is so."""
         plans = self._plans(tolerance)
         least = max(map(least_tolerance, plans))
         return self._option(least or None, plans)

@@ -17,13 +17,16 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from winograd.conv.prediction import checked_tolerance
+from winograd.conv.prediction import DEFAULT_TOLERANCE, checked_tolerance, default_tolerance
 from winograd.nn.budget.record import OutputBudget
 from winograd.nn.budget.search import Search
 from winograd.nn.budget.trial import Layers, Trial
 
 MARGIN: Final = 1.25
 """By how much the error on the example has to stay below the figure: that of other clips is larger by less."""
+
+
+_IMPOSSIBLE: Final = "no choice keeps the output within the tolerance and its margin: all layers stay direct"
 
 
 def meet_output_tolerance(
@@ -62,27 +65,25 @@ def meet_output_tolerance(
     limits = {name: layer._winograd.tolerance for name, layer in layers.items()}
     with torch.no_grad():
         trial = Trial(model, layers, example)
-        search = Search(trial, limits, target)
+        search = Search(trial, limits, target, _default(layers))
         choice = search.cheapest()
         measured = trial.error({share.layer: share.tolerance for share in choice})
     return OutputBudget(
         output_tolerance=float(output_tolerance),
         margin=float(margin),
         direct_error=trial.direct_error,
+        other_error=search.other_error,
         measured_error=measured,
         layers=choice,
         runs=search.runs,
-        reason=_reason(trial.direct_error, output_tolerance, margin),
+        reason="" if search.is_met else _IMPOSSIBLE,
     )
 
 
-def _reason(direct_error: float, output_tolerance: float, margin: float) -> str:
-    """Return why all layers stay direct, or nothing."""
-    if direct_error < output_tolerance / margin:
-        return ""
-    allowed = f"{output_tolerance:g}" if direct_error > output_tolerance else f"{output_tolerance:g} with a margin of"
-    by = "" if direct_error > output_tolerance else f" {margin:g}"
-    return f"direct convolution is off by {direct_error:.1e} itself, more than {allowed}{by}: all layers stay direct"
+def _default(layers: Layers) -> float:
+    """Return the tolerance of the dtype that the layers have; the largest where they differ."""
+    dtypes = {str(layer.weight.dtype).removeprefix("torch.") for layer in layers.values()}
+    return max(map(default_tolerance, dtypes), default=DEFAULT_TOLERANCE)
 
 
 def _checked(output_tolerance: float, margin: float) -> float:

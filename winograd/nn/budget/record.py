@@ -66,9 +66,15 @@ class LayerShare:
     note: str = ""
 
     @property
+    def error(self) -> float:
+        """Expected of the layer on what it sees; 0 where it was not measured."""
+        is_direct = self.predicted_error == 0
+        return (self.direct_error or 0.0) if is_direct else self.predicted_error * (self.correction or 0.0)
+
+    @property
     def share(self) -> float:
-        """Relative error of the output that this layer adds, as expected: less what it would as direct convolution."""
-        return (self.gain or 0.0) * excess(self.predicted_error * (self.correction or 0.0), self.direct_error or 0.0)
+        """Relative error of the output that this layer is expected to make; 0 where it was not measured."""
+        return self.error * (self.gain or 0.0)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -85,6 +91,8 @@ class OutputBudget:
         By how much the measured error had to stay below that, for other inputs than the example.
     direct_error : float
         Measured with all layers computed directly.
+    other_error : float
+        What of that is not by layers with a choice.
     measured_error : float
         Measured with the tolerances that were chosen.
     layers : tuple of LayerShare
@@ -97,16 +105,17 @@ class OutputBudget:
     Examples
     --------
     >>> share = LayerShare("conv1", 8e-6, "native F(4x4,3x3)", 8e-6, 0.5, 2e-7, 1.0, 2.0, 5.0)
-    >>> budget = OutputBudget(1e-5, 1.25, 3e-7, 4.1e-6, (share,), 1)
+    >>> budget = OutputBudget(1e-5, 1.25, 4e-7, 3e-7, 4.1e-6, (share,), 1)
     >>> budget
     <OutputBudget: error 4.1e-06 of 1e-05 allowed, 1 of 1 layers by Winograd>
     >>> budget.tolerances, f"{budget.predicted_error:.2e}", budget.is_met
-    ({'conv1': 8e-06}, '4.00e-06', True)
+    ({'conv1': 8e-06}, '4.01e-06', True)
     """
 
     output_tolerance: float
     margin: float
     direct_error: float
+    other_error: float
     measured_error: float
     layers: tuple[LayerShare, ...]
     runs: int
@@ -119,8 +128,8 @@ class OutputBudget:
 
     @property
     def predicted_error(self) -> float:
-        """Expected of the output: errors of the layers and that of direct convolution, as if independent."""
-        return math.hypot(self.direct_error, *(layer.share for layer in self.layers))
+        """Expected of the output: what the layers and the rest of the model make of it, as if independent."""
+        return math.hypot(self.other_error, *(layer.share for layer in self.layers))
 
     @property
     def is_met(self) -> bool:
@@ -170,15 +179,15 @@ class OutputBudget:
         return f"<OutputBudget: {error}, {ours} of {len(self.layers)} layers by Winograd>"
 
 
-def excess(error: float, floor: float) -> float:
-    """Return what is left of an error without an independent one that is part of it; 0 where that is the larger one.
+def excess(error: float, *parts: float) -> float:
+    """Return what is left of an error without independent ones that are parts of it; 0 where these are larger.
 
     Examples
     --------
-    >>> excess(5.0, 4.0), excess(1.0, 2.0)
+    >>> excess(5.0, 4.0), excess(1.0, 1.0, 1.0)
     (3.0, 0.0)
     """
-    return math.sqrt(max(error**2 - floor**2, 0.0))
+    return math.sqrt(max(error**2 - math.fsum(part**2 for part in parts), 0.0))
 
 
 def _cells(layer: LayerShare) -> tuple[str, ...]:
@@ -191,7 +200,11 @@ def _cells(layer: LayerShare) -> tuple[str, ...]:
         scientific(layer.direct_error),
         "-" if layer.gain is None else f"{layer.gain:.2f}",
         scientific(layer.share or None),
-        f"{layer.milliseconds:.3g}",
-        f"{layer.direct_ms:.3g}",
+        _milliseconds(layer.milliseconds),
+        _milliseconds(layer.direct_ms),
         layer.note or "-",
     )
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.3g}" if value else "-"

@@ -24,8 +24,8 @@ _ENOUGH: Final = 0.9
 _TIGHTER: Final = 1.05
 """By how much a choice that was off by too much is corrected at least."""
 
-_PROBED_AT: Final = 3e-6
-"""Tolerance at which a layer is looked at, at least: ten times the error of direct convolution in float32."""
+_PROBED_AT: Final = 0.3
+"""Tolerance at which a layer is looked at, at least, over that of the dtype: ten times the error of direct convolution."""
 
 _NEGLIGIBLE: Final = 0.1
 """Share of the allowed error at which a layer's part of it is as good as none, if all layers had such a part."""
@@ -36,6 +36,8 @@ _LEAST_CORRECTION: Final = 0.01
 _BY_ITSELF = "direct at any tolerance"
 _NOT_CALLED = "the example does not come by"
 
+Chosen = Mapping[str, Option]
+"""The option of each layer that has a choice."""
 
 _NOTHING: Final = Option(None, 0.0, 0.0, "-")
 """What a layer computes that is not called."""
@@ -51,9 +53,9 @@ class _Candidate:
     gain: float
     direct_error: float
 
-    def added(self, error: float) -> float:
-        """Return the error of the output that the layer adds with a predicted error; see `LayerShare.share`."""
-        return self.gain * excess(self.correction * error, self.direct_error)
+    def share(self, option: Option) -> float:
+        """Return the error of the output that the layer makes."""
+        return self.gain * (self.direct_error if option.tolerance is None else self.correction * option.error)
 
     def options(self, least: float, most: float) -> tuple[Option, ...]:
         """Return the front, but for parts of the output's error above ``most``, down to a negligible one."""
@@ -63,11 +65,9 @@ class _Candidate:
             if one.tolerance is None or one.tolerance <= self.limit
         )
 
-    def _error(self, added: float) -> float:
-        """Return the predicted error that adds so much."""
-        if not self.gain:
-            return LOOSEST
-        return min(math.hypot(added / self.gain, self.direct_error) / self.correction, LOOSEST)
+    def _error(self, share: float) -> float:
+        """Return the predicted error that makes such a share."""
+        return min(share / (self.gain * self.correction), LOOSEST) if self.gain else LOOSEST
 
 
 class Search:
@@ -80,29 +80,34 @@ class Search:
         The largest tolerance of each layer; None for no limit.
     target : float
         Error of the output on the example, at most.
+    default : float
+        The tolerance of the dtype.
 
     Attributes
     ----------
     runs : int
         How many choices were tried out.
+    other_error : float
+        Error of the output that is not by layers with a choice.
+    is_met : bool
+        Whether any choice was found to keep the target.
     """
 
-    def __init__(self, trial: Trial, limits: Mapping[str, float | None], target: float) -> None:
+    def __init__(self, trial: Trial, limits: Mapping[str, float | None], target: float, default: float) -> None:
         self._trial = trial
         self._limits = limits
         self._target = target
+        self._probed_at = max(target, _PROBED_AT * default)
         self.runs = 0
+        self.other_error = 0.0
+        self.is_met = True
 
     def cheapest(self) -> tuple[LayerShare, ...]:
         """Return the shares of all layers, the cheapest that were measured to keep the output within the target."""
-        probed_at = max(self._target, _PROBED_AT)
-        calls = self._trial.calls(probed_at)
-        probes = {name: _probe(one, probed_at) for name, one in calls.items()}
+        calls = self._trial.calls(self._probed_at)
+        probes = {name: _probe(one, self._probed_at) for name, one in calls.items()}
         tolerances = {name: one.tolerance for name, one in probes.items() if one.tolerance is not None}
-        errors = self._trial.compare(tolerances)
-        if self._trial.direct_error >= self._target:
-            return self._shares(calls, {}, {name: calls[name].direct for name in tolerances})
-        gains = self._trial.gains(tolerances)
+        errors, gains = self._trial.compare(tolerances), self._trial.gains(tolerances)
         candidates = {
             name: _Candidate(
                 calls[name],
@@ -113,51 +118,53 @@ class Search:
             )
             for name in tolerances
         }
-        return self._shares(calls, candidates, self._best(candidates))
+        directly = {name: one.calls.direct for name, one in candidates.items()}
+        self.other_error = excess(
+            self._trial.direct_error, *(one.share(one.calls.direct) for one in candidates.values())
+        )
+        found = self._best(candidates, directly)
+        self.is_met = found is not None
+        return self._shares(calls, candidates, directly if found is None else found)
 
-    def _best(self, candidates: Mapping[str, _Candidate]) -> dict[str, Option]:
-        """Try choices, and return the cheapest of those that keep the target; direct convolution if none does."""
-        best = {name: one.calls.direct for name, one in candidates.items()}
-        floor, scale, too_small = self._trial.direct_error, 1.0, 0.0
-        tried: set[tuple[float | None, ...]] = set()
-        while candidates and self.runs < MOST_RUNS:
-            chosen, is_fastest = self._chosen(candidates, scale)
-            key = tuple(option.tolerance for option in chosen.values())
-            expected = math.hypot(*(candidates[name].added(option.error) for name, option in chosen.items()))
-            if key in tried:
+    def _best(self, candidates: Mapping[str, _Candidate], directly: Chosen) -> Chosen | None:
+        """Try choices, and return the cheapest of those that keep the target, or None if none does."""
+        target, other = self._target, self.other_error
+        best = directly if self._trial.direct_error <= target else None
+        scale, too_small = 1.0, 0.0
+        tried = {_tolerances(directly)}
+        while self.runs < MOST_RUNS and other < target:
+            chosen = self._chosen(candidates, excess(target, other) / scale)
+            if chosen is None or _tolerances(chosen) in tried:
                 break
-            tried.add(key)
+            tried.add(_tolerances(chosen))
             self.runs += 1
             measured = self._trial.error(self._settled({name: one.calls for name, one in candidates.items()}, chosen))
-            found = excess(measured, floor) / expected if expected else scale
-            if measured > self._target:
+            expected = math.hypot(*(candidates[name].share(option) for name, option in chosen.items()))
+            found = excess(measured, other) / expected if expected else scale
+            if measured > target:
                 too_small = max(too_small, scale)
                 scale = max(found, scale) * _TIGHTER
                 continue
-            best = min(best, chosen, key=_milliseconds)
-            if is_fastest or measured >= _ENOUGH * self._target:
+            best = chosen if best is None else min(best, chosen, key=_milliseconds)
+            if measured >= _ENOUGH * target:
                 break
             scale = max(found, too_small * _TIGHTER)
         return best
 
-    def _chosen(self, candidates: Mapping[str, _Candidate], scale: float) -> tuple[dict[str, Option], bool]:
-        """Return the cheapest choice by the model, its errors scaled, and whether no layer could be any faster."""
-        allowed = math.sqrt(self._target**2 - self._trial.direct_error**2) / scale
-        least = _NEGLIGIBLE * allowed / math.sqrt(len(candidates))
+    def _chosen(self, candidates: Mapping[str, _Candidate], allowed: float) -> Chosen | None:
+        """Return the cheapest choice by the model whose shares add up to what is allowed, or None."""
+        least = _NEGLIGIBLE * allowed / math.sqrt(len(candidates) or 1)
         fronts = {name: one.options(least, allowed) for name, one in candidates.items()}
         weights = [
-            [((candidates[name].added(option.error) / allowed) ** 2, option.milliseconds) for option in options]
+            [(candidates[name].share(option) ** 2, option.milliseconds) for option in options]
             for name, options in fronts.items()
         ]
-        indices = choose(weights, 1.0)
-        assert indices is not None  # direct convolution weighs nothing
-        chosen = {name: options[index] for (name, options), index in zip(fronts.items(), indices, strict=True)}
-        fastest = all(
-            chosen[name].milliseconds <= one.calls.at(one.limit).milliseconds for name, one in candidates.items()
-        )
-        return chosen, fastest
+        indices = choose(weights, allowed**2)
+        if indices is None:
+            return None
+        return {name: options[index] for (name, options), index in zip(fronts.items(), indices, strict=True)}
 
-    def _settled(self, calls: Mapping[str, Calls], chosen: Mapping[str, Option]) -> dict[str, float]:
+    def _settled(self, calls: Mapping[str, Calls], chosen: Chosen) -> dict[str, float]:
         """Return a tolerance for every layer: the least of the others for those without a choice."""
         settled = {}
         for name, option in chosen.items():
@@ -167,7 +174,7 @@ class Search:
         return {name: settled.get(name, min(least, limit or least)) for name, limit in self._limits.items()}
 
     def _shares(
-        self, calls: Mapping[str, Calls], candidates: Mapping[str, _Candidate], chosen: Mapping[str, Option]
+        self, calls: Mapping[str, Calls], candidates: Mapping[str, _Candidate], chosen: Chosen
     ) -> tuple[LayerShare, ...]:
         shares = []
         for name, tolerance in self._settled(calls, chosen).items():
@@ -196,5 +203,9 @@ def _probe(calls: Calls, tolerance: float) -> Option:
     return calls.at(LOOSEST) if option.tolerance is None else option
 
 
-def _milliseconds(chosen: Mapping[str, Option]) -> float:
+def _tolerances(chosen: Chosen) -> tuple[float | None, ...]:
+    return tuple(option.tolerance for option in chosen.values())
+
+
+def _milliseconds(chosen: Chosen) -> float:
     return math.fsum(option.milliseconds for option in chosen.values())

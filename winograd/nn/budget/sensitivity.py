@@ -44,13 +44,14 @@ def measure_gain(
 
     def disturb(_: Any, arguments: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Tensor:
         with tolerated(layer, tolerance):
-            deviation = type(layer).forward(layer, *arguments, **named) - output
+            deviation = layer.forward(*arguments, **named) - output
         if not deviation.any():  # exact by chance: noise stands for what others give
             deviation = torch.randn_like(output)
         size, own = (float(torch.linalg.vector_norm(tensor.double())) for tensor in (output, deviation))
-        return output + deviation * (MADE_UP_TO * size / (own or 1.0))
+        disturbed: Tensor = output + deviation * (MADE_UP_TO * size / (own or 1.0))
+        return disturbed
 
-    handle = layer.register_forward_hook(disturb, with_kwargs=True)
+    handle = layer.register_forward_hook(disturb, prepend=True, with_kwargs=True)
     try:
         outputs = run()
     finally:

@@ -1,8 +1,8 @@
 """Trials of a converted model on an example: what it gives directly, in float64, and with tolerances for its layers.
 
 In: a model, its converted layers by name, an example. Out: errors of the output and of layers against float64, calls of
-layers, and how much of their errors reaches the output. The layers are set as they were at the end, but for their tolerances. Refused: models that cannot be
-copied to float64, and outputs without an error.
+layers, and how much of their errors reaches the output. The layers are as they were at the end, but for tolerances that
+were tried. Refused: outputs without an error.
 """
 
 from __future__ import annotations
@@ -81,7 +81,10 @@ class Trial:
             }
 
     def compare(self, tolerances: Mapping[str, float]) -> dict[str, LayerErrors]:
-        """Run the model in float64, and compare layers on the way, by Winograd at these tolerances and directly."""
+        """Run the model in float64, and compare layers on the way, by Winograd at these tolerances and directly.
+
+        What a layer sees is rounded to its dtype, which is much less than its own error.
+        """
         model = self._narrow()[0]
         layers = _same(tolerances, model)
         found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in layers}
@@ -90,18 +93,18 @@ class Trial:
             layer = layers[name]
             given = with_dtype((inputs, named), layer.weight.dtype)
             with frozen([layer]), tolerated(layer, tolerances[name]):
-                winograd = type(layer).forward(layer, *given[0], **given[1])
-            with direct([layer]):
-                own = type(layer).forward(layer, *given[0], **given[1])
-            found[name].append(tuple(_norm(one) for one in (winograd - exact, own - exact, exact)))
+                winograd = layer.forward(*given[0], **given[1])
+            with frozen([layer]), direct([layer]):
+                own = layer.forward(*given[0], **given[1])
+            found[name].append((_norm(winograd - exact), _norm(own - exact), _norm(exact)))
 
         wide = _copied(self._model, torch.float64)
         for name in layers:
             hook = lambda _, *seen, name=name: visit(name, *seen)  # noqa: E731
-            wide.get_submodule(name).register_forward_hook(hook, with_kwargs=True)
+            wide.get_submodule(name).register_forward_hook(hook, prepend=True, with_kwargs=True)
         with direct(_same(self._layers, wide).values()):
             self._exact = _repeatable(wide, with_dtype(self._example, torch.float64))()
-        with direct(self._layers.values()):
+        with frozen(self._layers.values()), direct(self._layers.values()):
             self.direct_error = output_error(self._run(), self._exact)
         return {name: _layer_errors(norms) for name, norms in found.items()}
 
@@ -116,9 +119,7 @@ class Trial:
             }
 
     def error(self, tolerances: Mapping[str, float]) -> float:
-        """Return the error of the output with these tolerances: the larger one, if weights are kept and if they are not.
-
-        The tolerances stay.
+        """Return the error of the output with these tolerances, which stay: the larger of those with weights kept and not.
         """
         for name, tolerance in tolerances.items():
             self._layers[name]._winograd.tolerate(tolerance)

@@ -9,22 +9,43 @@ name).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib import resources
 from math import prod, sqrt
 
 from winograd.algebra.growth import kappa
 from winograd.codegen.nested import AxisPass, NestedPrograms
-from winograd.codegen.targets.axes import pad_axes
 from winograd.codegen.targets.contract import Request, Stage, Target
-from winograd.codegen.targets.triton.convolution import print_convolution
+from winograd.codegen.targets.triton.direct_axes import DirectAxes
+from winograd.codegen.targets.triton.fused import checked_fused, print_fused
+from winograd.codegen.targets.triton.fused_space import fused_meta_parameters
+from winograd.codegen.targets.triton.staged import print_data, print_filter, print_inverse, programs_of
 from winograd.codegen.targets.triton.stages import MAGNITUDE, print_stages
 
 _CONVOLUTION = """\
 Convolution by {label} in Triton, generated: three transforms, and a product for every position of a tile.
 
-``convolve(input, weight, bias, padding)`` is all there is to call.\
+``convolve(input, weight, bias, padding)`` does everything; `transform_filter` once and `run` often save time.\
 """
+
+_CHANGING = """(  # what kernels are not compiled again for
+    "first", "rows", "size0", "size1", "size2", "shape0", "shape1", "shape2", "tiles0", "tiles1", "tiles2",
+    "before0", "before1", "before2",
+)"""
+
+_DEFAULTS = """{  # meta-parameters of run
+    "block_t": 128, "block_k": 64, "block_c": 32,  # most rows, outputs and channels of a program; powers of 2
+    "warps": 4, "stages": 3,  # of the product
+    "data_warps": 4, "inverse_warps": 4,
+    "workspace_bytes": 2**30,  # rows are taken in as many steps as this asks for
+}"""
+
+_SPACE = """{  # values of each that are worth a try
+    "block_t": (64, 128), "block_k": (64, 128), "block_c": (32, 64), "warps": (4, 8), "stages": (2, 3, 4),
+    "data_warps": (2, 4), "inverse_warps": (2, 4), "workspace_bytes": (2**25, 2**27, 2**30),
+}"""
+
+_SHARED = ("geometry.txt", "arguments.txt", "convolve.txt", "convolve_selftest.txt")
+"""What convolutions of all schedules end with."""
 
 _TRANSFORMS = """\
 Transforms of {label} in Triton, generated, for tensors whose first axes are the positions of a tile.
@@ -34,35 +55,73 @@ Axes behind them are free, and contiguous in memory: of a product for every posi
 
 
 def source(request: Request) -> str:
-    """Return the text of the Triton module."""
-    print_parts = _convolution if request.stage is Stage.CONV else _stages
+    """Return the text of the Triton module.
+
+    Raises
+    ------
+    ValueError
+        If the schedule cannot do the algorithm.
+    """
+    if request.stage is not Stage.CONV:
+        print_parts = _stages
+    else:
+        print_parts = _fused if request.schedule == "fused" else _staged
     comments = "".join(f"# {line}".rstrip() + "\n" for line in request.header)
     prelude, *parts = print_parts(request)
     return comments + "\n\n".join([prelude, *(part.replace("NAME_", f"{request.name}_") for part in parts)])
 
 
-def _convolution(request: Request) -> Iterator[str]:
-    """Yield the parts of a convolution; missing axes are leading axes of size 1."""
+def _staged(request: Request) -> Iterator[str]:
+    """Yield the parts of a convolution in several kernels."""
+    axes = DirectAxes(request.algorithm)
+    programs, taps = programs_of(request, axes), axes.taps
+    meta = {"SPLIT": "True  # filters for tf32x3 beforehand", "DEFAULTS": _DEFAULTS, "SPACE": _SPACE}
+    yield _prelude(request, _CONVOLUTION, _constants(request, axes, programs) | meta)
+    yield from print_filter(programs, axes)
+    yield _part("numbers.txt")
+    counts = {"TAPS_ALL": prod(taps), "TAPS_1": taps[1], "TAPS_2": taps[2]}
+    product = _part("product.txt")
+    for name, count in counts.items():
+        product = product.replace(name, str(count))
+    yield product
+    yield from print_data(programs, axes)
+    yield from print_inverse(programs, axes)
+    yield _launcher("product_kernel")
+    yield from map(_part, ("filter.txt", "run.txt", *_SHARED))
+
+
+def _fused(request: Request) -> Iterator[str]:
+    """Yield the parts of a convolution in one kernel, but for the filter transform."""
+    axes = checked_fused(DirectAxes(request.algorithm))
+    programs = programs_of(request, axes)
+    meta = {"SPLIT": "False  # filters for tf32x3 beforehand", **fused_meta_parameters(axes)}
+    yield _prelude(request, _CONVOLUTION, _constants(request, axes, programs) | meta)
+    yield from print_filter(programs, axes)
+    yield from map(_part, ("numbers.txt", "fused_parts.txt"))
+    yield from print_fused(programs, axes)
+    yield _launcher("fused_kernel")
+    yield from map(_part, ("filter.txt", "fused_run.txt", *_SHARED))
+
+
+def _constants(request: Request, axes: DirectAxes, programs: NestedPrograms) -> dict[str, object]:
+    """Return the constants of a convolution of any schedule."""
     nested = request.algorithm
-    whole = pad_axes(nested)
-    programs = replace(request, algorithm=whole).programs
     growth = prod(kappa(axis) for axis in nested.axes)
-    constants = {
+    return {
+        "SCHEDULE": f'"{request.schedule}"',
         "M": nested.m,
         "R": nested.r,
-        "POSITIONS": nested.rank,
+        "DIRECT": f"{axes.direct}  # of three axes, which are not transformed",
+        "TILE_OUTPUTS": f"{axes.m}  # of three axes",
+        "POSITIONS": axes.positions,
+        "TAPS": f"{prod(axes.taps)}  # of direct axes",
         "DEVIATION": f"{2.0**-24 * sqrt(growth)!r}  # that rounding every product once to float32 causes in an output",
         "STEPS": f"{_steps(programs)}  # other roundings between an input and an output",
-        "PRODUCT_BLOCK": "(64, 64, 32)  # most outputs, tiles and channels of a program of the product; powers of 2",
-        "WORKSPACE_BYTES": "2**30  # tiles are taken in as many steps as this asks for",
+        "DTYPES": "(torch.float32, torch.float16, torch.bfloat16)",
+        "PRECISIONS": '("ieee", "tf32x3", "tf32", "float16", "bfloat16")',
+        "FILTER_BYTES": "2**30  # most that the filter transform takes between its kernels",
+        "CHANGING": _CHANGING,
     }
-    yield _prelude(request, _CONVOLUTION, constants)
-    yield _part("image.txt")
-    yield from print_convolution(programs, whole)
-    yield _part("product.txt")
-    yield _launcher("product_kernel")
-    yield _part("convolve.txt")
-    yield _part("convolve_selftest.txt")
 
 
 def _stages(request: Request) -> Iterator[str]:
@@ -106,4 +165,5 @@ TARGET = Target(
     range_dtype="float32",
     unfused=(Stage.FILTER,),
     machines=("GPU thread",),
+    schedules=("staged", "fused"),
 )

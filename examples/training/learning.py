@@ -49,12 +49,12 @@ class Settings:
         Relative L2 error that a converted layer may be predicted to have; None for the default, 1e-5.
     """
 
-    clips: int = 4800
+    clips: int = 3200
     epochs: int = 1
     test_clips: int = 600
     batch: int = 16
     rate: float = 0.1
-    tests: int = 3
+    tests: int = 2
     frames: int = FRAMES
     size: int = SIZE
     network: str = "r3d_10"
@@ -81,7 +81,9 @@ class Learner:
     def __init__(self, model: nn.Module, settings: Settings) -> None:
         self.model = model
         self.trained = shared(model)
-        self.optimiser = torch.optim.SGD(model.parameters(), settings.rate, momentum=0.9, nesterov=True, weight_decay=1e-4)
+        self.optimiser = torch.optim.SGD(
+            model.parameters(), settings.rate, momentum=0.9, nesterov=True, weight_decay=1e-4
+        )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, settings.rate, total_steps=settings.steps)
         self.losses: list[float] = []
         self.steps_ms: list[float] = []

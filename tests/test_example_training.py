@@ -133,7 +133,25 @@ def test_processes_share_each_batch(example: dict[str, ModuleType], monkeypatch:
         assert torch.equal(torch.cat(shares).sort(0).values, batch.sort(0).values)
     monkeypatch.setattr(learning, "WORLD", 3)
     with pytest.raises(ValueError, match="batch is 8, must be a multiple of 3, the number of processes"):
-        next(learning.batches(settings, 0))
+        learning.Settings(clips=32, batch=8)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--clips", "4"], "clips is 4, must be at least 16, those of a batch"),
+        (["--tests", "0"], "tests is 0, must be at least 1"),
+        (["--size", "8"], "size is 8, must be at least 14"),
+        (["--seeds", "1", "-1"], "seed is -1, must not be negative"),
+    ],
+)
+def test_trainings_that_cannot_be_are_refused(
+    example: dict[str, ModuleType], capsys: pytest.CaptureFixture, tmp_path: Path, words: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        example["train"].main(["--out", str(tmp_path / "none"), *words])
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
 
 
 def test_trained_networks_run_in_every_dtype(

@@ -36,7 +36,7 @@ from winograd.arguments import (
 )
 from winograd.artefact import first_difference, write_atomically
 from winograd.codegen.command import DEFAULT_NAME, recipe_words
-from winograd.codegen.emit import ARITHMETIC, TARGETS, checked_dtype, checked_stage, emit
+from winograd.codegen.emit import ARITHMETIC, TARGETS, checked_dtype, checked_schedule, checked_stage, emit
 from winograd.codegen.lower import DEFAULT_LOWERING, Lowering, SumOrder
 from winograd.codegen.names import checked_name
 from winograd.codegen.targets.contract import Stage
@@ -68,6 +68,7 @@ class Wanted:
     stage: Stage
     dtype: str
     lowering: Lowering
+    schedule: str
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -94,10 +95,11 @@ def arguments_of(words: Sequence[str]) -> Wanted:
     try:
         stage = checked_stage(options.target, options.stage, lowering)
         dtype = checked_dtype(options.target, options.dtype)
+        schedule = checked_schedule(options.target, options.schedule, stage)
     except ValueError as error:
         what, _, message = str(error).partition(" ")
         reader.error(f"argument --{what}: {message}")
-    return Wanted(options, m, r, stage, dtype, lowering)
+    return Wanted(options, m, r, stage, dtype, lowering, schedule)
 
 
 def parser() -> LineParser:
@@ -144,6 +146,10 @@ def _add_code(parser: LineParser) -> None:
     )
     of_dtype = "; ".join(f"{name}: {', '.join(target.dtypes)}" for name, target in TARGETS.items() if target.dtypes)
     parser.add_argument("--dtype", help=f"of input, filter and output ({of_dtype}; default: the first)")
+    of_schedule = "; ".join(f"{name}: {', '.join(one.schedules)}" for name, one in TARGETS.items() if one.schedules)
+    parser.add_argument(
+        "--schedule", help=f"how a convolution is divided into kernels ({of_schedule}; default: the first)"
+    )
     parser.add_argument(
         "--order",
         choices=list(map(str, SumOrder)),
@@ -225,6 +231,7 @@ def _artefact(wanted: Wanted, nested: NestedAlgorithm, notes: Sequence[str]) -> 
         options.target,
         stage=wanted.stage,
         dtype=wanted.dtype or None,
+        schedule=wanted.schedule if wanted.stage is Stage.CONV and wanted.schedule else None,
         lowering=wanted.lowering,
         name=options.name,
         notes=[*notes, *catalogued(nested)],

@@ -88,7 +88,12 @@ def find_recipe(nested: NestedAlgorithm) -> Recipe | None:
 
 
 def option_words(
-    target: str, name: str = DEFAULT_NAME, stage: str = "", dtype: str = "", lowering: Lowering = DEFAULT_LOWERING
+    target: str,
+    name: str = DEFAULT_NAME,
+    stage: str = "",
+    dtype: str = "",
+    lowering: Lowering = DEFAULT_LOWERING,
+    schedule: str = "",
 ) -> tuple[str, ...]:
     """Return the words of the command that say what code to make; empty text is the target's own choice.
 
@@ -101,6 +106,7 @@ def option_words(
         f"--target {target}": True,
         f"--stage {stage}": bool(stage),
         f"--dtype {dtype}": bool(dtype),
+        f"--schedule {schedule}": bool(schedule),
         f"--order {lowering.order}": lowering.order is not DEFAULT_LOWERING.order,
         "--no-fma": not lowering.fma,
         "--transposed": lowering.transposed,

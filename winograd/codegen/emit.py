@@ -46,6 +46,7 @@ def emit(
     *,
     stage: str | None = None,
     dtype: str | None = None,
+    schedule: str | None = None,
     lowering: Lowering = DEFAULT_LOWERING,
     name: str = DEFAULT_NAME,
     notes: Sequence[str] = (),
@@ -61,6 +62,8 @@ def emit(
         A key of `TARGETS`: "c", "numpy", "torch", "triton", "latex" or "json".
     stage, dtype : str, optional
         One of the stages and of the dtypes of the target; None takes its first.
+    schedule : str, optional
+        How a whole convolution is divided into kernels, one of the target's schedules; None takes its first.
     lowering : Lowering
         How the programs are made.
     name : str
@@ -101,6 +104,7 @@ def emit(
     known = find_target(target)
     part = checked_stage(target, stage, lowering)
     number = checked_dtype(target, dtype)
+    plan = checked_schedule(target, schedule, part)
     if known.range_dtype is not None:
         check_range(nested, ARITHMETIC.get(number, known.range_dtype), part, lowering)
     words = option_words(
@@ -108,10 +112,11 @@ def emit(
         name,
         stage="" if part is known.stages[0] else part,
         dtype="" if number == checked_dtype(target, None) else number,
+        schedule="" if plan == checked_schedule(target, None) else plan,
         lowering=lowering,
     )
     header = header_lines(nested, words, notes, stage=part, lowering=lowering, unfused=known.unfused, chosen=chosen)
-    request = Request(nested, name, header, part, number, lowering, known.unfused)
+    request = Request(nested, name, header, part, number, lowering, known.unfused, plan)
     return Kernel(target=target, name=name, source=known.source(request), algorithm=nested)
 
 
@@ -180,3 +185,33 @@ def checked_dtype(target: str, dtype: str | None) -> str:
     if dtype not in dtypes:
         raise ValueError(f"dtype {dtype!r:.80} is not for target {target}; allowed: {', '.join(dtypes)}")
     return dtype
+
+
+def checked_schedule(target: str, schedule: str | None, stage: str = Stage.CONV) -> str:
+    """Return a schedule that a target has, its first for None, or "" where it has none.
+
+    Raises
+    ------
+    ValueError
+        For another one, and for code that is not a whole convolution.
+
+    Examples
+    --------
+    >>> checked_schedule("triton", None), checked_schedule("c", None)
+    ('staged', '')
+    >>> checked_schedule("c", "fused")
+    Traceback (most recent call last):
+    ...
+    ValueError: schedule 'fused' is not for target c, whose code has none
+    """
+    schedules = find_target(target).schedules
+    if schedule is None:
+        return schedules[0] if schedules else ""
+    if not schedules:
+        raise ValueError(f"schedule {schedule!r:.80} is not for target {target}, whose code has none")
+    if schedule not in schedules:
+        allowed = ", ".join(schedules)
+        raise ValueError(f"schedule {schedule!r:.80} is not for target {target}; allowed: {allowed}")
+    if stage != Stage.CONV:
+        raise ValueError(f"schedule {schedule!r:.80} is for stage 'conv', not for {str(stage)!r}")
+    return schedule

@@ -66,6 +66,8 @@ class Request:
         How programs are made from matrices.
     unfused : tuple of Stage
         The target's: transforms whose programs are made without fused multiply-add whatever the lowering says.
+    schedule : str
+        One of the target's schedules; "" where it has none.
     """
 
     algorithm: NestedAlgorithm
@@ -75,6 +77,7 @@ class Request:
     dtype: str
     lowering: Lowering
     unfused: tuple[Stage, ...] = ()
+    schedule: str = ""
 
     @property
     def programs(self) -> NestedPrograms:
@@ -102,6 +105,8 @@ class Target:
         Transforms that the code computes without fused multiply-add: their programs are made, and counted, without it.
     machines : tuple of str
         Names of `winograd.codegen.cost.MACHINES` that the code runs on; none where values are kept in memory.
+    schedules : tuple of str
+        Ways to divide a whole convolution into kernels, the default first; none where there is one way.
     """
 
     source: Callable[[Request], str]
@@ -111,3 +116,4 @@ class Target:
     stages: tuple[Stage, ...] = (Stage.CONV, Stage.ALL, Stage.DATA, Stage.FILTER, Stage.INVERSE)
     unfused: tuple[Stage, ...] = ()
     machines: tuple[str, ...] = tuple(MACHINES)
+    schedules: tuple[str, ...] = ()

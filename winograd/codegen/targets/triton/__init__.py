@@ -34,7 +34,15 @@ Axes behind them are free, and contiguous in memory: of a product for every posi
 
 
 def source(request: Request) -> str:
-    """Return the text of the Triton module."""
+    """Return the text of the Triton module.
+
+    Raises
+    ------
+    ValueError
+        If the schedule cannot do the algorithm.
+    """
+    if request.schedule == "fused" and request.stage is Stage.CONV:
+        raise ValueError(f"schedule 'fused' is not for {request.algorithm.label}; 'staged' is for every algorithm")
     print_parts = _convolution if request.stage is Stage.CONV else _stages
     comments = "".join(f"# {line}".rstrip() + "\n" for line in request.header)
     prelude, *parts = print_parts(request)
@@ -106,4 +114,5 @@ TARGET = Target(
     range_dtype="float32",
     unfused=(Stage.FILTER,),
     machines=("GPU thread",),
+    schedules=("staged", "fused"),
 )

@@ -7,8 +7,8 @@ Rates are those of the vendor's data sheets, dense, without sparsity; what kerne
 References
 ----------
 NVIDIA H100 Tensor Core GPU data sheet (2023), H200 data sheet (2023), A100 80GB data sheet (2021), L40S data sheet
-(2023), Ada GPU architecture white paper (2022); shared memory of a block: CUDA C++ programming guide, table of technical
-specifications per compute capability.
+(2023), Ada GPU architecture white paper (2022); shared memory of a block: CUDA C++ programming guide, table of
+technical specifications per compute capability.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 GIB: Final = 1 << 30
 MIB: Final = 1 << 20
@@ -115,7 +115,9 @@ def card_named(name: str) -> Card:
     if found is not None:
         return found
     near = get_close_matches(name.lower(), CARDS, n=1, cutoff=0.6)
-    raise ValueError(f"device is {name[:40]!r}, must be {'nearest: ' + near[0] + '; ' if near else ''}one of {_names()}")
+    raise ValueError(
+        f"device is {name[:40]!r}, must be {'nearest: ' + near[0] + '; ' if near else ''}one of {_names()}"
+    )
 
 
 def _names() -> str:
@@ -149,7 +151,12 @@ def card_of_driver(
     >>> card_of_driver("NVIDIA H100 80GB HBM3", (9, 0), 132, 85 * 10**9, **said).tf32_tflops
     494.7
     """
-    own = {"name": name, "capability": capability, "multiprocessors": multiprocessors, "memory_bytes": memory_bytes}
+    own: dict[str, Any] = {
+        "name": name,
+        "capability": capability,
+        "multiprocessors": multiprocessors,
+        "memory_bytes": memory_bytes,
+    }
     own |= {"l2_bytes": l2_bytes or 4 * MIB, "shared_bytes": shared_bytes or 49152}
     known = next((card for card in CARDS.values() if card.name == name), None)
     if known is not None and known.multiprocessors == multiprocessors:
@@ -158,4 +165,4 @@ def card_of_driver(
     clocks = multiprocessors * (clock_khz or 1_500_000) * 1000 / 1e12
     gbs = 2 * memory_clock_khz * 1000 * memory_bus_bits / 8 / 1e9
     plain, tf32, half = (operations * clocks for operations in per_clock)
-    return Card(**own, memory_gbs=gbs or 600.0, float32_tflops=plain, tf32_tflops=tf32, half_tflops=half)  # type: ignore[arg-type]
+    return Card(**own, memory_gbs=gbs or 600.0, float32_tflops=plain, tf32_tflops=tf32, half_tflops=half)

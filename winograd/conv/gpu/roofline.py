@@ -197,13 +197,17 @@ class _Work:
         rows = self.extent.columns * self.extent.read_rows
         moved = self.input_bytes + (0 if self.is_held else self.v_bytes)
         cached = self.input_bytes * self.overlap + self.v_bytes
-        return self._stage("data", self._transform_ms(rows * self.shape.channels, self.instructions.data), moved, cached, self.batches)
+        return self._stage(
+            "data", self._transform_ms(rows * self.shape.channels, self.instructions.data), moved, cached, self.batches
+        )
 
     def products(self) -> GpuStage:
         u = self.extent.filter_bytes
         u_held = u <= ATTAINED.cache_held * self.card.l2_bytes
         moved = (0 if self.is_held else self.v_bytes + self.m_bytes) + u * (1 if u_held else self.batches)
-        return self._stage("products", self._products_ms(), moved, self._read_by_products() + self.m_bytes, self.batches)
+        return self._stage(
+            "products", self._products_ms(), moved, self._read_by_products() + self.m_bytes, self.batches
+        )
 
     def inverse(self) -> GpuStage:
         rows = self.extent.columns * self.extent.written_rows
@@ -244,7 +248,9 @@ class _Work:
 
     def _stage(self, name: str, arithmetic_ms: float, moved: float, cached: float, launches: int) -> GpuStage:
         cache_ms = cached / (self.card.memory_gbs * ATTAINED.cache) / 1e6
-        return GpuStage(name, arithmetic_ms, _memory_ms(self.card, moved), cache_ms, launches * ATTAINED.launch_us / 1e3)
+        return GpuStage(
+            name, arithmetic_ms, _memory_ms(self.card, moved), cache_ms, launches * ATTAINED.launch_us / 1e3
+        )
 
 
 def _memory_ms(card: Card, moved: float) -> float:

@@ -9,22 +9,38 @@ name).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib import resources
 from math import prod, sqrt
 
 from winograd.algebra.growth import kappa
 from winograd.codegen.nested import AxisPass, NestedPrograms
-from winograd.codegen.targets.axes import pad_axes
 from winograd.codegen.targets.contract import Request, Stage, Target
-from winograd.codegen.targets.triton.convolution import print_convolution
+from winograd.codegen.targets.triton.direct_axes import DirectAxes
+from winograd.codegen.targets.triton.staged import print_data, print_filter, print_inverse, programs_of
 from winograd.codegen.targets.triton.stages import MAGNITUDE, print_stages
 
 _CONVOLUTION = """\
 Convolution by {label} in Triton, generated: three transforms, and a product for every position of a tile.
 
-``convolve(input, weight, bias, padding)`` is all there is to call.\
+``convolve(input, weight, bias, padding)`` does everything; `transform_filter` once and `run` often save time.\
 """
+
+_CHANGING = """(  # what kernels are not compiled again for
+    "first", "rows", "size0", "size1", "size2", "shape0", "shape1", "shape2", "tiles0", "tiles1", "tiles2",
+    "before0", "before1", "before2",
+)"""
+
+_DEFAULTS = """{  # meta-parameters of run
+    "block_t": 128, "block_k": 64, "block_c": 32,  # most rows, outputs and channels of a program; powers of 2
+    "warps": 4, "stages": 3,  # of the product
+    "data_warps": 4, "inverse_warps": 4,
+    "workspace_bytes": 2**30,  # rows are taken in as many steps as this asks for
+}"""
+
+_SPACE = """{  # values of each that are worth a try
+    "block_t": (64, 128), "block_k": (64, 128), "block_c": (32, 64), "warps": (4, 8), "stages": (2, 3, 4),
+    "data_warps": (2, 4), "inverse_warps": (2, 4), "workspace_bytes": (2**25, 2**27, 2**30),
+}"""
 
 _TRANSFORMS = """\
 Transforms of {label} in Triton, generated, for tensors whose first axes are the positions of a tile.
@@ -50,25 +66,36 @@ def source(request: Request) -> str:
 
 
 def _convolution(request: Request) -> Iterator[str]:
-    """Yield the parts of a convolution; missing axes are leading axes of size 1."""
-    nested = request.algorithm
-    whole = pad_axes(nested)
-    programs = replace(request, algorithm=whole).programs
+    """Yield the parts of a convolution."""
+    nested, axes = request.algorithm, DirectAxes(request.algorithm)
+    programs = programs_of(request, axes)
     growth = prod(kappa(axis) for axis in nested.axes)
     constants = {
+        "SCHEDULE": '"staged"',
         "M": nested.m,
         "R": nested.r,
-        "POSITIONS": nested.rank,
+        "DIRECT": f"{axes.direct}  # of three axes, which are not transformed",
+        "TILE_OUTPUTS": f"{axes.m}  # of three axes",
+        "POSITIONS": axes.positions,
+        "TAPS": f"{prod(axes.taps)}  # of direct axes",
         "DEVIATION": f"{2.0**-24 * sqrt(growth)!r}  # that rounding every product once to float32 causes in an output",
         "STEPS": f"{_steps(programs)}  # other roundings between an input and an output",
-        "PRODUCT_BLOCK": "(64, 64, 32)  # most outputs, tiles and channels of a program of the product; powers of 2",
-        "WORKSPACE_BYTES": "2**30  # tiles are taken in as many steps as this asks for",
+        "DTYPES": "(torch.float32, torch.float16, torch.bfloat16)",
+        "PRECISIONS": '("ieee", "tf32x3", "tf32", "float16", "bfloat16")',
+        "CHANGING": _CHANGING,
+        "DEFAULTS": _DEFAULTS,
+        "SPACE": _SPACE,
     }
     yield _prelude(request, _CONVOLUTION, constants)
-    yield _part("image.txt")
-    yield from print_convolution(programs, whole)
-    yield _part("product.txt")
+    yield from print_filter(programs, axes)
+    yield _part("product.txt").replace("TAPS_ALL", str(prod(axes.taps))).replace("TAPS_1", str(axes.taps[1])).replace(
+        "TAPS_2", str(axes.taps[2])
+    )
+    yield from print_data(programs, axes)
+    yield from print_inverse(programs, axes)
     yield _launcher("product_kernel")
+    yield _part("run.txt")
+    yield _part("arguments.txt")
     yield _part("convolve.txt")
     yield _part("convolve_selftest.txt")
 

@@ -124,13 +124,18 @@ def print_transform(transform: Transform) -> Iterator[str]:
     groups = grouped(transform.passes)
     steps = [step for group in groups for step in group.passes]
     for name, program in {transform.function(step): step.program for step in steps}.items():
-        yield "\n".join(_function(name, program, transform.templates)) + "\n"
+        yield print_function(name, program, transform.templates)
     kernels = [f"NAME_{transform.name}_kernel_{number}" for number in range(len(groups))]
     for kernel, group in zip(kernels, groups, strict=True):
         yield "\n".join(_kernel(transform, kernel, group, first=group is groups[0], last=group is groups[-1])) + "\n"
     table = [f"({kernel}, {group.slices})" for kernel, group in zip(kernels, groups, strict=True)]
     comment = "# Kernels, and the slices of a tile that each of them works on."
     yield "\n".join([comment, *wrapped(f"{transform.name.upper()}_KERNELS = (", table, ",)")]) + "\n"
+
+
+def print_function(name: str, program: Program, templates: dict[Op, str]) -> str:
+    """Return a device function that computes the outputs of a program from its inputs."""
+    return "\n".join(_function(name, program, templates)) + "\n"
 
 
 def _function(name: str, program: Program, templates: dict[Op, str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
@@ -21,6 +21,9 @@ from winograd.conv.layout import as_channels_last
 from winograd.conv.operator import pack_for_plan, run_plan
 from winograd.conv.plan import Plan
 from winograd.conv.shape import ConvShape
+
+if TYPE_CHECKING:
+    from winograd.conv.operator import Packed
 
 OURS: Final = "ours"
 LIBRARY: Final = "cudnn"
@@ -157,9 +160,9 @@ def contenders_of(shape: ConvShape, plan: Plan, operands: Operands, *, compiled:
 
 
 def _ours(
-    plan: Plan, inputs: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None, packed: object, number: int
+    plan: Plan, inputs: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None, packed: Packed | None, number: int
 ) -> Tensor:
-    return run_plan(plan, inputs[number], weight, bias, packed=packed)  # type: ignore[arg-type]
+    return run_plan(plan, inputs[number], weight, bias, packed=packed)
 
 
 def _direct(inputs: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None, shape: ConvShape, number: int) -> Tensor:

@@ -36,11 +36,12 @@ def _heading(benchmark: CudaBenchmark) -> list[str]:
     return [
         f"{benchmark.suite}, batch {benchmark.batch}, {benchmark.dtype}, tolerance {benchmark.tolerance:g}, "
         f"filters transformed beforehand, plans by {benchmark.tuning}",
-        f"{around.get('card', around.get('processor', ''))}; {versions}; {around.get('date', '')}, seed {benchmark.seed}",
+        f"{around.get('card', around.get('processor', ''))}; {versions}; {around.get('date', '')}, "
+        f"seed {benchmark.seed}",
         f"medians of {benchmark.rounds} interleaved rounds, events around back-to-back calls, inputs larger than the "
         "level-2 cache in turns",
-        "float32, tf32: the fastest of the library's direct convolution without and with torch.backends.cudnn.allow_tf32, "
-        "cudnn.benchmark on, both memory formats, eager and compiled",
+        "float32, tf32: the fastest of the library's direct convolution without and with "
+        "torch.backends.cudnn.allow_tf32; cudnn.benchmark on, both memory formats, eager and compiled",
         "errors: relative L2 against float64, independent zero-mean inputs, verified before timing",
     ]
 
@@ -104,15 +105,10 @@ def _published(benchmark: CudaBenchmark) -> list[str]:
     for layer in benchmark.layers:
         theirs = LAN_2017.get(layer.layer)
         if theirs is not None:
-            exact = 2 * layer.macs / layer.exact.median_ms / 1e9
-            here = (
-                f"{exact:.3g}",
-                f"{layer.effective_tflops:.3g}",
-                _ratio(layer.exact.median_ms, layer.ours.median_ms),
-            )
-            rows.append(
-                (layer.layer, f"{theirs.library_tflops:g}", f"{theirs.winograd_tflops:g}", f"{theirs.ratio:.2f}", *here)
-            )
+            exact, ours = layer.exact.median_ms, layer.ours.median_ms
+            here = f"{2 * layer.macs / exact / 1e9:.3g}", f"{layer.effective_tflops:.3g}", _ratio(exact, ours)
+            there = f"{theirs.library_tflops:g}", f"{theirs.winograd_tflops:g}", f"{theirs.ratio:.2f}"
+            rows.append((layer.layer, *there, *here))
     header = ("layer", "cuDNN 2017", "Winograd 2017", "ratio", "cuDNN float32", "ours", "ratio")
     return ["effective TFLOP/s beside those of Lan et al. 2017 on a GPU of that time:", text_table(header, rows)]
 

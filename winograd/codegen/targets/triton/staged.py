@@ -110,9 +110,7 @@ def print_inverse(programs: NestedPrograms, axes: DirectAxes) -> Iterator[str]:
         "inverse",
         programs.inverse,
         FUSED,
-        read=lambda index: (
-            f"tl.load(source + (cell + {_number(index, strides)} * plane), mask=inside, other=0.0)"
-        ),
+        read=lambda index: f"tl.load(source + (cell + {_number(index, strides)} * plane), mask=inside, other=0.0)",
         write=lambda index, value: wrapped(
             "_finish(",
             [value, "shift", "target", _offset("at", index), "residual", _offset("by", index), _mask(index), "RELU"],
@@ -139,9 +137,7 @@ def print_inverse(programs: NestedPrograms, axes: DirectAxes) -> Iterator[str]:
     yield from _printed(kernel, axes, parameters, (*starts, *_voxels(axes.m, ("at", "by")), *shift))
 
 
-def _printed(
-    kernel: TileKernel, axes: DirectAxes, parameters: Sequence[str], before: Sequence[str]
-) -> Iterator[str]:
+def _printed(kernel: TileKernel, axes: DirectAxes, parameters: Sequence[str], before: Sequence[str]) -> Iterator[str]:
     """Yield the device functions of a kernel, the kernel, and the number of programs that share a tile."""
     yield from kernel.functions()
     typed = [f"{name}: tl.constexpr" if name.isupper() else name for name in parameters]

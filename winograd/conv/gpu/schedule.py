@@ -66,5 +66,5 @@ class GpuSchedule:
 
     @property
     def filter_form(self) -> tuple[str, str]:
-        """What decides how the transformed filter lies in memory: kernels, and the width of its numbers."""
-        return self.kind, self.products if self.products in ("float16", "bfloat16") else "float32"
+        """What decides how the transformed filter lies in memory."""
+        return self.kind, self.products

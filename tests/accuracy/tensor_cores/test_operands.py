@@ -69,7 +69,7 @@ def test_a_split_loses_the_last_digit_at_most() -> None:
 def test_factors() -> None:
     values = np.random.default_rng(2).standard_normal(1000).astype(np.float32)
     assert np.array_equal(factors(values, Products.IEEE), values)
-    assert np.array_equal(factors(values, Products.TF32), cut_off(values))
+    assert np.array_equal(factors(values, Products.TF32), rounded_away(values))
     assert np.array_equal(factors(values, Products.FLOAT16), values.astype(np.float16).astype(np.float32))
     coarse = factors(values, Products.BFLOAT16)
     assert 2.0**-10 < np.abs(coarse / values - 1).max() <= 2.0**-8

@@ -76,7 +76,7 @@ def factors(values: NDArray[Any], products: Products) -> FloatArray:
     """
     numbers = np.asarray(values, dtype=np.float32)
     if products is Products.TF32:
-        return cut_off(numbers)
+        return rounded_away(numbers)
     if products in (Products.FLOAT16, Products.BFLOAT16):
         return np.asarray(float_format(products.value).round(numbers), dtype=np.float32)
     return numbers

@@ -1,9 +1,9 @@
 """The error to expect of a layer whose products are taken on tensor cores: the second-moment model, and what they add.
 
 In: an algorithm, a precision of the products, channels. Out: relative L2 error for independent zero-mean inputs.
-Cutting off is biased: it makes every operand and every sum smaller by a share that all of them have in common. The
-common part of an error scales the output and is not amplified; what is left of it is independent, and is. Overflow of
-float16 operands is not covered.
+Tensor cores cut sums off, which makes all of them smaller by a share that they have in common: that part of the error
+scales the output and is not amplified; what is left of it is independent, and is. Overflow of float16 operands is not
+covered.
 """
 
 from __future__ import annotations
@@ -31,10 +31,7 @@ from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.interpret import Contraction
 
 PHI_ONE: Final = 1 / (2 * math.log(2))
-"""E[2^floor(log2 |v|) |v|] / E[v^2], averaged over the scale of v: cutting v off at 2 u takes away u PHI_ONE of it."""
-
-_INDEPENDENT: Final = 4 * PHI / 3 - PHI_ONE**2
-"""What cutting off at 2 u leaves of the variance beside that common share, in units of u^2."""
+"""E[2^floor(log2 |v|) |v|] / E[v^2], averaged over the scale of v: cutting v off at 2 u makes it u PHI_ONE smaller."""
 
 _TF32: Final = 2.0**-11
 _FLOAT32: Final = 2.0**-24
@@ -100,7 +97,7 @@ def predict_product_error(
     ...     print(f"{products.value}: {error:.1e}")
     ieee: 1.4e-06
     tf32x3: 1.4e-06
-    tf32: 3.3e-03
+    tf32: 3.1e-03
     float16: 3.1e-03
     bfloat16: 2.5e-02
     """
@@ -127,7 +124,7 @@ def _predicted(nested: NestedAlgorithm, products: Products, terms: int, block: i
     if products is Products.IEEE:
         return _relative(usual, nested, 0.0)
     sums = _sums(terms, block, products)
-    added, share = _OPERANDS.get(products, (0.0, 0.0))
+    added = _OPERANDS.get(products, 0.0)
     filters, data = (outer([getattr(axis, name) for axis in usual.axes]) for name in ("filter_squares", "data_squares"))
     changed = replace(
         usual,
@@ -135,15 +132,12 @@ def _predicted(nested: NestedAlgorithm, products: Products, terms: int, block: i
         data_storage=usual.data_storage + added * data,
         accumulation=sums.variance + (_LEFT_OUT if products is Products.TF32X3 else 0.0),
     )
-    return _relative(changed, nested, 2 * share + sums.share)
+    return _relative(changed, nested, sums.share)
 
 
-_OPERANDS: Final = {
-    Products.TF32: (_INDEPENDENT * _TF32**2, PHI_ONE * _TF32),
-    Products.TF32X3: (PHI * _FLOAT32**2, 0.0),
-}
-"""Independent variance of an operand and the share it is too small by. The small part of "tf32x3" has 12 digits half of
-the time, and loses one of them half of the time: a quarter of (2 u)^2."""
+_OPERANDS: Final = {Products.TF32: PHI / 3 * _TF32**2, Products.TF32X3: PHI * _FLOAT32**2}
+"""Variance that an operand gets. The small part of "tf32x3" has 12 digits half of the time, and loses one of them half
+of the time: a quarter of (2 u)^2."""
 
 _LEFT_OUT: Final = (PHI / 3 * _TF32**2) ** 2
 """Variance of the product of the small parts, which "tf32x3" leaves out."""

@@ -12,9 +12,8 @@ from typing import Final
 class Products(Enum):
     """How U and V are multiplied and summed over the channels; every sum is held in float32.
 
-    What Triton makes of ``tl.dot`` on compute capability 9.0 was read in its compiled code: "tf32x3" rounds the
-    leading parts itself (``cvt.rna.tf32.f32``) and adds the sum of every block in float32; "tf32" hands float32 numbers
-    to the tensor cores, which ignore what tf32 has no room for.
+    So the emitted kernels do it. Triton itself only cuts operands of "tf32" off (read in code compiled for compute
+    capability 9.0), which makes all outputs too small by 7e-4.
     """
 
     IEEE = "ieee"
@@ -22,7 +21,7 @@ class Products(Enum):
     TF32X3 = "tf32x3"
     """Each number split in two of 11 digits; the product of the two small parts is left out."""
     TF32 = "tf32"
-    """Each number cut off after 11 digits."""
+    """Each number rounded to 11 digits."""
     FLOAT16 = "float16"
     """Each number rounded to float16."""
     BFLOAT16 = "bfloat16"

@@ -13,7 +13,7 @@ import torch
 from winograd import nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.gpu.card import card_named
-from winograd.conv.gpu.form import Form, extent_of
+from winograd.conv.gpu.form import ALIGNED, Form, extent_of
 from winograd.conv.gpu.schedule import Products
 from winograd.conv.layout import as_channels_last
 from winograd.conv.shape import ConvShape
@@ -59,7 +59,7 @@ def draw_case(number: int, outputs: tuple[int, ...], products: tuple[Products, .
     chosen = draw.choice(products)
     extent = extent_of(shape, Form.of(algorithm, chosen))
     columns = -(-extent.columns // draw.choice((1, 1, 2, 3)))
-    config = {"workspace_bytes": columns * extent.column_bytes, "block_t": draw.choice((16, 64))}
+    config = {"workspace_bytes": columns * extent.column_bytes + ALIGNED, "block_t": draw.choice((16, 64))}
     layout = draw.choice(("contiguous", "channels_last", "gaps", "turned"))
     flags = (draw.random() < 0.5 for _ in range(3))
     return Case(shape, algorithm, chosen, config, layout, *flags)

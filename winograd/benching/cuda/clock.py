@@ -15,6 +15,8 @@ from typing import Final, Protocol
 
 import torch
 
+from winograd.conv.gpu.measuring import events
+
 Call = Callable[[int], object]
 """Computes with the buffers of that number."""
 
@@ -37,7 +39,7 @@ class EventClock:
 
     def milliseconds(self, calls: Callable[[], None]) -> float:
         """Return how long all that the calls enqueue takes on the current stream."""
-        before, behind = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        before, behind = events()
         torch.cuda.synchronize()
         before.record()
         calls()

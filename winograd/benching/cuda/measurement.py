@@ -21,6 +21,7 @@ from winograd.benching.layers import BenchLayer
 from winograd.conv.direct import FUNCTIONS, pad_rest, torchs_arguments
 from winograd.conv.gpu.card import Card
 from winograd.conv.gpu.explained import stages_of
+from winograd.conv.gpu.tuning import cudnn_version, triton_version
 from winograd.conv.plan import Filters, Plan
 from winograd.conv.shape import ConvShape
 from winograd.conv.timing import measured_on
@@ -108,8 +109,6 @@ def cuda_surroundings(device: torch.device) -> dict[str, str]:
     known = {name: str(value) for name, value in measured_on().items()}
     if device.type != "cuda":
         return known
-    import triton
-
     properties = torch.cuda.get_device_properties(device)
     return {
         "card": properties.name,
@@ -117,8 +116,8 @@ def cuda_surroundings(device: torch.device) -> dict[str, str]:
         "memory_bytes": str(properties.total_memory),
         "l2_bytes": str(getattr(properties, "L2_cache_size", 0)),
         "cuda": str(torch.version.cuda),
-        "cudnn": str(torch.backends.cudnn.version()),
-        "triton": str(triton.__version__),
+        "cudnn": cudnn_version(),
+        "triton": triton_version(),
         "matmul_tf32": str(torch.backends.cuda.matmul.allow_tf32),
         **known,
     }

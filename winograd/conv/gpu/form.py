@@ -22,10 +22,17 @@ SUM_BYTES: Final = 4
 STORED_BYTES: Final[Mapping[str, int]] = MappingProxyType(
     {"ieee": 4, "tf32x3": 4, "tf32": 4, "float16": 2, "bfloat16": 2}
 )
-"""Bytes of a number of U and V by products."""
+"""Bytes of a number of V by products."""
+
+ALIGNED: Final = 256
+"""Bytes between V and M at most, so that both begin where wide loads may."""
 
 _PADDED: Final = 16
 """Channels are filled up to a multiple of this where there are more than half as many."""
+
+
+_FEW_POSITIONS: Final = 6
+"""Up to which fused kernels have larger blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +88,20 @@ class Form:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of a number of U and V."""
+        """Bytes of a number of V."""
         return STORED_BYTES[self.products]
+
+    @property
+    def filter_number_bytes(self) -> int:
+        """Bytes of a number of U: staged kernels keep it in two parts for "tf32x3"."""
+        return self.stored_bytes * (2 if (self.kind, self.products) == (STAGED, "tf32x3") else 1)
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Rows and outputs of a block of products; fused kernels keep its sums of all positions in registers."""
+        if self.kind == STAGED:
+            return 128, 64
+        return (32, 128) if self.positions <= _FEW_POSITIONS else (16, 64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +134,11 @@ class Extent:
         """Return the columns of a batch: as many as fit, at least one."""
         if not self.column_bytes:
             return max(self.columns, 1)
-        return max(min(batch_bytes // self.column_bytes, self.columns), 1)
+        return max(min((batch_bytes - ALIGNED) // self.column_bytes, self.columns), 1)
 
     def workspace_bytes(self, batch_bytes: int) -> int:
         """Return the bytes of V and M of a batch."""
-        return self.held(batch_bytes) * self.column_bytes
+        return self.held(batch_bytes) * self.column_bytes + ALIGNED if self.column_bytes else 0
 
 
 def extent_of(shape: ConvShape, form: Form) -> Extent:
@@ -140,7 +159,7 @@ def extent_of(shape: ConvShape, form: Form) -> Extent:
     written = prod(output for _, output, _, is_so in axes if not is_so)
     channels, outputs = padded(shape.channels), padded(shape.outputs)
     each = form.positions * (read * channels * form.stored_bytes + written * outputs * SUM_BYTES)
-    filters = form.positions * form.taps * shape.outputs * channels * form.stored_bytes
+    filters = form.positions * form.taps * shape.outputs * channels * form.filter_number_bytes
     return Extent(columns, read, written, 0 if form.kind == FUSED else each, filters)
 
 

@@ -17,7 +17,7 @@ from winograd.conv.gpu.form import extent_of
 from winograd.conv.gpu.products import OFFERED, product_error, product_tolerance
 from winograd.conv.gpu.roofline import card_of, library_ms
 from winograd.conv.gpu.schedule import FUSED, Config, GpuSchedule
-from winograd.conv.gpu.selection import GpuCandidate, GpuLimits, best_form, gpu_candidates
+from winograd.conv.gpu.selection import GpuCandidate, GpuLimits, best_forms, gpu_candidates
 from winograd.conv.limits import MemoryLimits
 from winograd.conv.obstacles import stride_obstacle
 from winograd.conv.plan_record import Backend, Plan
@@ -146,8 +146,11 @@ def _anew(terms: Terms, found: GpuCandidate) -> str:
 
 def _forced_plan(shape: ConvShape, algorithm: NestedAlgorithm, terms: Terms) -> Plan:
     limits, allowed = limits_on(shape, terms.limits), product_tolerance(shape, terms.tolerance)
-    forms = [best_form(shape, algorithm, products, terms.filters, limits) for products in OFFERED[shape.dtype]]
-    fitting = [one for one in forms if one is not None]
+    fitting = [
+        form
+        for products in OFFERED[shape.dtype]
+        for form in best_forms(shape, algorithm, products, terms.filters, limits)
+    ]
     if not fitting:
         raise ValueError(f"workspace is capped at {limits.workspace} bytes: not one column of {algorithm.label} fits")
     errors = {one: product_error(shape, algorithm, one.form.products) for one in fitting}

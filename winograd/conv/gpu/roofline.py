@@ -19,10 +19,6 @@ from winograd.conv.shape import ConvShape
 
 ELEMENT_BYTES: Final = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
 
-ROWS: Final = 128
-OUTPUTS: Final = 64
-"""Tiles and outputs of a block of products: what is no multiple of them is computed in vain."""
-
 
 @dataclass(frozen=True, slots=True)
 class Attained:
@@ -184,7 +180,8 @@ class _Work:
         self.v_bytes = transformed * self.extent.read_rows * shape.channels * form.stored_bytes
         self.m_bytes = transformed * self.extent.written_rows * shape.outputs * SUM_BYTES
         self.is_held = self.extent.workspace_bytes(form.batch_bytes) <= ATTAINED.cache_held * self.card.l2_bytes
-        self.panels = -(-shape.outputs // OUTPUTS)
+        self.block_rows, self.block_outputs = form.block
+        self.panels = -(-shape.outputs // self.block_outputs)
         tiles = zip(form.m, form.r, form.transformed, strict=True)
         self.overlap = prod((m + r - 1) / m for m, r, is_so in tiles if is_so)
 
@@ -223,25 +220,26 @@ class _Work:
         )
         inverse = self._transform_ms(columns * self.extent.written_rows * self.shape.outputs, self.instructions.inverse)
         moved = self.input_bytes + self.output_bytes + self.extent.filter_bytes
-        blocks = -(-columns * self.extent.written_rows // ROWS)
+        blocks = -(-columns * self.extent.written_rows // self.block_rows)
         cached = self.input_bytes * self.overlap * panels * self.form.taps + self.extent.filter_bytes * blocks
         return self._stage("fused", self._products_ms() + data + inverse, moved, cached + self.output_bytes, 1)
 
     def _products_ms(self) -> float:
         """Return the time of the products: blocks are whole, and multiprocessors wait for the last ones."""
-        rows = -(-self.extent.held(self.form.batch_bytes) * self.extent.written_rows // ROWS)
-        panel = min(OUTPUTS, max(self.shape.outputs, 16))
-        blocks = self.form.positions * rows * -(-self.shape.outputs // panel)
+        rows = -(-self.extent.held(self.form.batch_bytes) * self.extent.written_rows // self.block_rows)
+        panel = min(self.block_outputs, max(self.shape.outputs, 16))
+        together = self.form.positions if self.form.kind == FUSED else 1  # positions that one block computes
+        blocks = self.form.positions // together * rows * -(-self.shape.outputs // panel)
         waves = -(-blocks // self.card.multiprocessors) * self.card.multiprocessors
-        operations = 2.0 * waves * ROWS * panel * max(self.shape.channels, 16) * self.form.taps * self.batches
-        return operations / products_tflops(self.card, self.form.products) / 1e9
+        each = 2.0 * together * self.block_rows * panel * max(self.shape.channels, 16) * self.form.taps
+        return waves * each * self.batches / products_tflops(self.card, self.form.products) / 1e9
 
     def _read_by_products(self) -> float:
         """Return the bytes that blocks of products read: V once for each panel of outputs, U for each block of rows."""
         written = self.form.positions * self.extent.columns * self.extent.written_rows
         v = written * self.form.taps * self.shape.channels * self.form.stored_bytes * self.panels
-        blocks = -(-self.extent.held(self.form.batch_bytes) * self.extent.written_rows // ROWS) * self.batches
-        return v + self.extent.filter_bytes * blocks
+        rows = self.extent.held(self.form.batch_bytes) * self.extent.written_rows
+        return v + self.extent.filter_bytes * self.batches * -(-rows // self.block_rows)
 
     def _transform_ms(self, lanes: float, instructions: int) -> float:
         return lanes * instructions / (self.card.float32_tflops / 2 * ATTAINED.transforms) / 1e9

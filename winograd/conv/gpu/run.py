@@ -117,8 +117,8 @@ def run_on_card(
     """
     if _parts(plan) not in _failed:
         try:
-            return _run(plan, input, weight, bias, packed, residual, relu)
-        except _triton_errors() as error:
+            return try_on_card(plan, input, weight, bias, packed=packed, residual=residual, relu=relu)
+        except triton_errors() as error:
             if pretended_card() is not None:
                 raise
             _failed[_parts(plan)] = str(error).partition("\n")[0]
@@ -131,15 +131,17 @@ def run_on_card(
     return finish(convolve_direct(input, weight, bias, plan.shape), residual, relu)
 
 
-def _run(
+def try_on_card(
     plan: Plan,
     input: Tensor,
     weight: Tensor,
-    bias: Tensor | None,
-    packed: FilterOnCard | None,
-    residual: Tensor | None,
-    relu: bool,
+    bias: Tensor | None = None,
+    *,
+    packed: FilterOnCard | None = None,
+    residual: Tensor | None = None,
+    relu: bool = False,
 ) -> Tensor:
+    """Return what `run_on_card` does, or raise what `triton_errors` names."""
     algorithm, schedule = _parts(plan)
     is_ours = packed is not None and (packed.algorithm, packed.form) == (algorithm, schedule.filter_form)
     filters = packed if packed is not None and is_ours else pack_on_card(plan, weight)
@@ -147,7 +149,7 @@ def _run(
     output: Tensor = module_of(plan).run(
         input.detach().resolve_neg(),
         filters.u,
-        None if bias is None else bias.detach().resolve_neg(),
+        None if bias is None else bias.detach().resolve_neg().contiguous(),
         plan.shape.padding,
         residual=None if residual is None or not fused else residual.detach().resolve_neg(),
         relu=relu and fused,
@@ -179,7 +181,7 @@ def _parts(plan: Plan) -> tuple[NestedAlgorithm, GpuSchedule]:
     return plan.algorithm, plan.gpu
 
 
-def _triton_errors() -> type[Exception]:
+def triton_errors() -> type[Exception]:
     """Return what Triton raises where it cannot compile, or where a card has too few registers or shared memory."""
     found: Any = importlib.import_module("triton.runtime.errors")
     errors: type[Exception] = found.TritonError

@@ -14,8 +14,9 @@ from typing import Final
 
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.codegen.nested import count_passes, lower_nested
+from winograd.codegen.targets.triton.fused import MOST_POSITIONS
 from winograd.conv.candidates import AxisChoice, Candidate, axis_choices
-from winograd.conv.gpu.form import Form, extent_of
+from winograd.conv.gpu.form import ALIGNED, Form, extent_of
 from winograd.conv.gpu.products import OFFERED
 from winograd.conv.gpu.roofline import ATTAINED, Instructions, card_of, gpu_ms
 from winograd.conv.gpu.schedule import FUSED, STAGED, Products
@@ -27,9 +28,6 @@ MOST_OUTPUTS: Final = 4
 
 MOST_TILE: Final = 8
 """Largest tile of an axis, for the same reason."""
-
-MOST_FUSED: Final = 16
-"""Positions of fused kernels at most: each keeps a block of sums in registers."""
 
 LEAST_BATCH_BYTES: Final = 16 << 20
 """V and M of a batch at least, where there are as many: smaller batches do not fill a card."""
@@ -77,24 +75,24 @@ def gpu_candidates(shape: ConvShape, filters: Filters, limits: GpuLimits) -> tup
         timed
         for candidate in _nests(shape)
         for products in OFFERED[shape.dtype]
-        if (timed := best_form(shape, candidate, products, filters, limits)) is not None
+        for timed in best_forms(shape, candidate, products, filters, limits)
     ]
     return tuple(sorted(found, key=lambda one: one.milliseconds))
 
 
-def best_form(
+def best_forms(
     shape: ConvShape, algorithm: Candidate | NestedAlgorithm, products: Products, filters: Filters, limits: GpuLimits
-) -> GpuCandidate | None:
-    """Return the fastest kernels and batches for an algorithm, or None where not one column of tiles fits."""
-    forms = list(_forms(shape, algorithm, products, limits))
-    if not forms:
-        return None
-    kept = limits.filters is None or extent_of(shape, forms[0]).filter_bytes <= limits.filters
-    settled = filters if kept else Filters.LIVE
-    live, instructions = settled is Filters.LIVE, instructions_of(algorithm)
-    times = [(gpu_ms(shape, form, instructions, live=live), form.batch_bytes, form) for form in forms]
-    milliseconds, _, form = min(times, key=lambda one: one[:2])
-    return GpuCandidate(algorithm, form, milliseconds, settled)
+) -> tuple[GpuCandidate, ...]:
+    """Return the fastest batches of tiles for an algorithm by each kind of kernels that can do it within the limits."""
+    found: dict[str, GpuCandidate] = {}
+    for form in _forms(shape, algorithm, products, limits):
+        kept = limits.filters is None or extent_of(shape, form).filter_bytes <= limits.filters
+        settled = filters if kept else Filters.LIVE
+        milliseconds = gpu_ms(shape, form, instructions_of(algorithm), live=settled is Filters.LIVE)
+        former = found.get(form.kind)
+        if former is None or milliseconds < former.milliseconds:
+            found[form.kind] = GpuCandidate(algorithm, form, milliseconds, settled)
+    return tuple(found.values())
 
 
 def _forms(
@@ -104,13 +102,13 @@ def _forms(
     if is_fusible(Form(*sizes, FUSED, 0)):
         yield Form(*sizes, FUSED, 0)
     staged = extent_of(shape, Form(*sizes, STAGED))
-    most = staged.columns * staged.column_bytes
+    most = staged.columns * staged.column_bytes + ALIGNED
     if limits.workspace is not None:
         most = min(most, limits.workspace)
-    if most < staged.column_bytes:
+    if most < staged.column_bytes + ALIGNED:
         return
     held = int(ATTAINED.cache_held * card_of(shape).l2_bytes)
-    batch = max(LEAST_BATCH_BYTES, staged.column_bytes)
+    batch = max(LEAST_BATCH_BYTES, staged.column_bytes + ALIGNED)
     sizes_of_batches = {most, *(size for size in (held, held // 2) if size > batch)}
     while batch < most:
         sizes_of_batches.add(batch)
@@ -121,8 +119,7 @@ def _forms(
 
 def is_fusible(form: Form) -> bool:
     """Return whether there are fused kernels for a form."""
-    transformed = [m for m, is_so in zip(form.m, form.transformed, strict=True) if is_so]
-    return form.positions <= MOST_FUSED and 1 <= len(transformed) <= 2
+    return form.positions <= MOST_POSITIONS
 
 
 def _nests(shape: ConvShape) -> Iterator[Candidate]:

@@ -51,7 +51,7 @@ def on_card(case: Case) -> Case:
     return replace(case, shape=replace(case.shape, card=card_of_device(0)))
 
 
-@pytest.mark.parametrize("number", range(60))
+@pytest.mark.parametrize("number", range(40))
 def test_integers_are_exact(number: int) -> None:
     case = on_card(draw_case(number, (1, 2), PRODUCTS[:4]))
     generator = torch.Generator().manual_seed(1)
@@ -83,8 +83,10 @@ def layer(name: str, algorithm: object, products: str, kind: str) -> tuple[Plan,
     return plan, x.to(memory_format=torch.channels_last_3d), w
 
 
-@pytest.mark.parametrize("products", PRODUCTS)
-@pytest.mark.parametrize("name", STACK)
+@pytest.mark.parametrize(
+    ("name", "products"),
+    [*(("conv3b", products) for products in PRODUCTS), *((name, "tf32x3") for name in ("conv4b", "ragged"))],
+)
 @pytest.mark.parametrize(
     ("algorithm", "kind"),
     [(F444, "staged"), (F222, "staged"), (F144, "staged"), (F122, "staged"), (F122, "fused")],
@@ -99,7 +101,7 @@ def test_errors_are_those_that_are_predicted(algorithm: object, kind: str, name:
 
 
 def test_tf32_is_never_taken_unasked() -> None:
-    plan, x, w = layer("conv4b", None, "tf32x3", "staged") if False else layer("conv4b", F444, "tf32x3", "staged")
+    _, x, w = layer("conv4b", F444, "tf32x3", "staged")
     with torch.no_grad():
         output = winograd.conv3d(x, w, padding=1)
     assert relative_l2(output, torch.conv3d(x.double(), w.double(), padding=1)) <= 1e-5
@@ -212,7 +214,5 @@ def test_places_beyond_32_bits() -> None:
     assert x.numel() > 2**31
     with torch.no_grad():
         last = winograd.conv3d(x, w, padding=1, algorithm=F222)[-1:]
-        expected = winograd.conv3d(
-            x[-1:].contiguous(memory_format=torch.channels_last_3d), w, padding=1, algorithm=F222
-        )
+        expected = winograd.conv3d(x[-1:].clone(), w, padding=1, algorithm=F222)
     assert torch.equal(last, expected)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import winograd
 from tests.nn.conversion.laws import planned, snapshot
+from winograd.conv.plan import Filters
 from winograd.nn.conversion import example as example_module
 from winograd.nn.conversion.example import call, undisturbed
 
@@ -114,6 +115,26 @@ def test_plans_of_the_example_are_those_that_the_next_forward_takes() -> None:
         model.eval()(clip())
     assert [layer.plans for layer in (model[0], model[2])] == plans
     assert repr(report) == "<ConversionReport: 2 of 2 convolutions converted, 2 plans made>"
+
+
+def test_freezing_and_thawing_keep_the_newest_plan_in_the_report() -> None:
+    model = nn.Sequential(nn.Conv3d(64, 64, 3, padding=1), nn.ConvTranspose3d(64, 64, 3))
+    clips = torch.zeros(1, 64, 8, 32, 32)
+    report = winograd.convert_(model, example=clips)
+    live = [layer.plans for layer in model]
+    winograd.freeze(model)
+    frozen = [layer.plans for layer in model]
+    assert report.shapes == {"0": [(1, 64, 8, 32, 32)], "1": [(1, 64, 8, 32, 32)]}
+    assert live[0][0].filters is Filters.LIVE
+    assert frozen[0][0].filters is Filters.FROZEN
+    with torch.inference_mode():
+        model(clips)
+    assert [layer.plans for layer in model] == frozen  # those that the forward takes
+    winograd.thaw(model)
+    assert [layer.plans for layer in model] == live
+    model[0].weight = nn.Parameter(torch.zeros(8, 8, 3, 3, 3))
+    winograd.freeze(model)  # no such input for this weight: no plan, no error
+    assert model[0].plans == ()
 
 
 def test_layers_that_the_example_does_not_come_to_are_named() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -81,7 +82,7 @@ def test_arguments_are_given_as_the_example_has_them() -> None:
 
 
 def test_floating_tensors_change_their_dtype_and_nothing_else() -> None:
-    given = {"a": [Pair(ONE, NONE)], "b": Scores(ONE, NONE), "c": "text"}
+    given: Any = {"a": [Pair(ONE, NONE)], "b": Scores(ONE, NONE), "c": "text"}
     wide = with_dtype(given, torch.float64)
     assert wide["a"][0].clip.dtype is wide["b"].logits.dtype is torch.float64
     assert wide["a"][0].frames is wide["b"].labels is NONE

@@ -28,7 +28,7 @@ _LOOSER: Final = 10
 """By how much a choice that was too exact is corrected at most."""
 
 _PROBED_AT: Final = 0.3
-"""Tolerance at which a layer is looked at, at least, over that of the dtype: ten times what direct convolution is off."""
+"""Tolerance at which a layer is looked at, at least, over that of the dtype: ten times that of direct convolution."""
 
 _NEGLIGIBLE: Final = 0.1
 """Share of the allowed error at which a layer's part of it is as good as none, if all layers had such a part."""

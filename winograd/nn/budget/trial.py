@@ -122,7 +122,7 @@ class Trial:
             }
 
     def error(self, tolerances: Mapping[str, float]) -> float:
-        """Return the error of the output with these tolerances, which stay; the larger of those with weights kept or not."""
+        """Return the error of the output with these tolerances, which stay; the larger one, weights kept or not."""
         for name, tolerance in tolerances.items():
             self._layers[name]._winograd.tolerate(tolerance)
         with frozen(self._layers.values()):

@@ -131,14 +131,25 @@ def convert_(
     return _report(model, found)
 
 
-def convert(model: _Model, *args: Any, **kwargs: Any) -> _Model:
+def convert(
+    model: _Model,
+    tolerance: Tolerance = None,
+    filter_fn: Filter | None = None,
+    *,
+    output_tolerance: float | None = None,
+    example: Any = None,
+    shapes: Shapes | None = None,
+    workspace_cap: int | None = None,
+    filter_cap: int | None = None,
+    tuning: TuningName = "model",
+) -> _Model:
     """Return a converted copy of a model; the model stays as it is, and shares nothing with the copy.
 
     Parameters
     ----------
     model : torch.nn.Module
         Is copied by `copy.deepcopy`.
-    *args, **kwargs
+    tolerance, filter_fn, output_tolerance, example, shapes, workspace_cap, filter_cap, tuning
         As in `convert_`.
 
     Returns
@@ -162,7 +173,17 @@ def convert(model: _Model, *args: Any, **kwargs: Any) -> _Model:
     """
     check_model(model)
     twin = copy.deepcopy(model)
-    convert_(twin, *args, **kwargs)
+    convert_(
+        twin,
+        tolerance,
+        filter_fn,
+        output_tolerance=output_tolerance,
+        example=example,
+        shapes=shapes,
+        workspace_cap=workspace_cap,
+        filter_cap=filter_cap,
+        tuning=tuning,
+    )
     return twin
 
 

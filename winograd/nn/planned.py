@@ -102,7 +102,8 @@ class Converted(PlannedConvolution):
             super().__init_subclass__(**kwargs)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        original: Any = inside(settled_class(self) or type(self))
+        made_class: Any = inside(type(self))
+        original = made_class._plain_class
         if original.__reduce__ is object.__reduce__ and original.__reduce_ex__ is object.__reduce_ex__:
             return _blank, (original,), object.__reduce_ex__(self, 2)[2]
         made = original.__reduce_ex__(self, protocol)

@@ -82,6 +82,15 @@ class PlansInUse:
             self._uses.pop(oldest, None)
         return len(gone)
 
+    def snapshot(self) -> Callable[[], None]:
+        """Return a function after which the plans are those of now."""
+        uses = dict(self._uses)
+
+        def put_back() -> None:
+            self._uses = uses
+
+        return put_back
+
     def drop_packed(self) -> None:
         """Drop the transformed weights."""
         for use in self:

@@ -48,10 +48,12 @@ class ConversionReport:
     >>> report = winograd.convert_(model)
     >>> _ = model(torch.zeros(1, 4, 5, 5, 5))
     >>> print(report)  # doctest: +ELLIPSIS
-    layer  class   input      algorithm  predicted error  U MiB  work MiB  reason
-    -----------...
-    0      Conv3d  1x4x5x5x5  direct                   -      -         -  ...
-    1 converted, 0 left as they were; ...
+    layer  class   input      algorithm  predicted error  U MiB  work MiB
+    ---------------------------------------------------------------------
+    0      Conv3d  1x4x5x5x5  direct                   -      -         -
+    reasons:
+      0: Winograd would take ...
+    1 converted, 0 left as they were; tolerance 1e-05 each
     """
 
     layers: tuple[LayerEntry, ...]
@@ -62,7 +64,9 @@ class ConversionReport:
     _model: weakref.ReferenceType[nn.Module] | None = field(default=None, init=False)
 
     def __post_init__(self, model: nn.Module | None) -> None:
-        self._model = None if model is None else weakref.ref(model)
+        layers = self.layers
+        # Plans stay readable without the model; the weights transformed for them would be memory for nothing.
+        self._model = None if model is None else weakref.ref(model, lambda _: _release(layers))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ConversionReport.from_json, (self.to_json(),)
@@ -207,6 +211,11 @@ class ConversionReport:
         from winograd.nn.reporting.page import report_parts
 
         return "".join(report_parts(self))
+
+
+def _release(layers: tuple[LayerEntry, ...]) -> None:
+    for layer in layers:
+        layer.release()
 
 
 def spell_plan(plan: Plan) -> str:

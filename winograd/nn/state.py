@@ -6,6 +6,7 @@ and transformed weights never enter state_dict, copies or pickles.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -145,13 +146,16 @@ class LayerState:
         """
         raise NotImplementedError
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return what `put_back` needs to undo all changes after this."""
-        return dict(vars(self))
+    def snapshot(self) -> Callable[[], None]:
+        """Return a function that gives this the settings and plans that it has now."""
+        settings, plans = dict(vars(self)), self._uses.snapshot()
 
-    def put_back(self, snapshot: dict[str, Any]) -> None:
-        """Have the settings and plans of that time again."""
-        vars(self).update(snapshot)
+        def put_back() -> None:
+            vars(self).update(settings)
+            plans()
+            self._own.forget()
+
+        return put_back
 
     def retire(self) -> None:
         """Say that the layer is as it was before the conversion; plans stay for reports, no memory stays with them."""

@@ -211,7 +211,7 @@ class Closed(nn.Conv3d, metaclass=Sealing):
 
 @kind("a metaclass that refuses")
 def _closed() -> Citizen:
-    return Citizen(nn.Sequential(Closed(C, C, 3), conv()), ["1"], {"0": "no subclass can be made"})
+    return Citizen(nn.Sequential(Closed(C, C, 3), conv()), ["1"], {"0": "lets no subclass be made"})
 
 
 class Rebuilt(nn.Conv3d):
@@ -275,7 +275,7 @@ class Standardised(nn.Conv3d):
 
 
 class OwnInside(nn.Conv3d):
-    """Overrides the narrow part itself."""
+    """Overrides the narrow part, and calls torch's with another weight."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return super()._conv_forward(input, weight + 1, bias)
@@ -301,8 +301,8 @@ def _standardised() -> Citizen:
 
 @kind("an own convolution inside")
 def _own_inside() -> Citizen:
-    skipped = {"0": "overrides _conv_forward"}
-    return Citizen(nn.Sequential(OwnInside(C, C, 3), conv()), ["1"], skipped)
+    model = nn.Sequential(OwnInside(C, C, 3, padding=1), ByFunction(C, C, 3, padding=1))
+    return Citizen(model, ["0"], {"1": "computes the convolution itself: it overrides forward"})
 
 
 @kind("a forward that was exchanged")
@@ -311,7 +311,7 @@ def _exchanged() -> Citizen:
     forward = model[0].forward
     model[0].forward = lambda x: 2 * forward(x)  # as wrappers of layers do
     model[1]._conv_forward = lambda *tensors: tensors[0]
-    return Citizen(model, ["0"], {"1": "overrides _conv_forward"})
+    return Citizen(model, ["0"], {"1": "_conv_forward was exchanged"})
 
 
 # Weights that are computed.
@@ -334,14 +334,16 @@ class Symmetric(nn.Module):
         return weight + weight.flip(2)
 
 
-PARAMETRIZED: Final[dict[str, Callable[[nn.Module], nn.Module]]] = {
-    "weight norm": parametrizations.weight_norm,
-    "spectral norm": parametrizations.spectral_norm,
-    "orthogonal weights": parametrizations.orthogonal,
-    "a symmetric weight": lambda layer: parametrize.register_parametrization(layer, "weight", Symmetric()),
-    "a parametrized bias": lambda layer: parametrize.register_parametrization(layer, "bias", nn.Softplus()),
-}
-"""What registers a parametrization."""
+def parametrized(register: Callable[[nn.Module], nn.Module]) -> Callable[[], Citizen]:
+    """Return what makes a model of two such layers, and one of torchvision's subclasses."""
+    return lambda: Citizen(nn.Sequential(register(conv()), nn.ReLU(), register(Causal(C, C, 3))), ["0", "2"])
+
+
+kind("weight norm")(parametrized(parametrizations.weight_norm))
+kind("spectral norm")(parametrized(parametrizations.spectral_norm))
+kind("orthogonal weights")(parametrized(parametrizations.orthogonal))
+kind("a symmetric weight")(parametrized(lambda one: parametrize.register_parametrization(one, "weight", Symmetric())))
+kind("a computed bias")(parametrized(lambda one: parametrize.register_parametrization(one, "bias", nn.Softplus())))
 
 
 @kind("pruned weights")
@@ -456,4 +458,4 @@ class Ruled(nn.Conv3d):
 
 @kind("attributes with the names of ours")
 def _ruled() -> Citizen:
-    return Citizen(nn.Sequential(Ruled(), conv()), ["1"], {"0": "tolerance"})
+    return Citizen(nn.Sequential(Ruled(), conv()), ["1"], {"0": "its attribute 'tolerance' would be hidden"})

@@ -23,6 +23,11 @@ def planned(model: nn.Module) -> list[str]:
     return [name for name, module in model.named_modules() if isinstance(module, PlannedConvolution)]
 
 
+def kinds(model: nn.Module) -> list[tuple[str, tuple[type, ...]]]:
+    """Return the classes of all modules: what torch makes of each, for a parametrization, by what it made it of."""
+    return [(type(one).__name__, type(one).__mro__[1:]) for one in model.modules()]
+
+
 def force(model: nn.Module) -> None:
     """Make every converted layer compute by F(2, r), which no plan would choose for layers so small."""
     for module in model.modules():

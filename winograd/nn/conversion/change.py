@@ -22,14 +22,14 @@ from winograd.nn.wrapped import inside
 def all_or_nothing(layers: Iterable[Convolution]) -> Iterator[None]:
     """Give layers their class, their state and their plans back if what happens inside raises an error."""
     before = [(layer, type(layer), state_of(layer)) for layer in layers]
-    snapshots = [(state, state.snapshot()) for _, _, state in before if state is not None]
+    snapshots = [state.snapshot() for _, _, state in before if state is not None]
     try:
         yield
     except BaseException:
         for layer, cls, state in before:
             _set_class(layer, cls, state)
-        for state, snapshot in snapshots:
-            state.put_back(snapshot)
+        for put_back in snapshots:
+            put_back()
         raise
 
 

@@ -90,11 +90,11 @@ def summary(report: ConversionReport) -> str:
     rows = [row for row in report.rows if row.status == CONVERTED and row.input]
     if not rows:
         return counts
-    filters, workspace = filter_bytes(rows), max(row.workspace_bytes for row in rows)
-    memory = f"U {filters / 2**20:.1f} MiB in all, workspace {workspace / 2**20:.1f} MiB at most"
-    tolerances = _tolerances(rows)
-    each = f"tolerance {tolerances.pop():g} each; " if len(tolerances) == 1 else ""
-    return f"{counts}; {each}{memory}"
+    tolerances, filters = _tolerances(rows), filter_bytes(rows)
+    workspace = max(row.workspace_bytes for row in rows)
+    each = f"; tolerance {tolerances.pop():g} each" if len(tolerances) == 1 else ""
+    memory = f"; U {filters / 2**20:.1f} MiB in all, workspace {workspace / 2**20:.1f} MiB at most"
+    return f"{counts}{each}{memory if filters or workspace else ''}"
 
 
 def filter_bytes(rows: Sequence[ReportRow]) -> int:

@@ -155,6 +155,9 @@ def measure_layer(name: str, direct: Any, ours: Any, made: LayerCall, repeats: i
 
 def _exact_output(layer: Any, made: LayerCall) -> Tensor:
     wide = copy.deepcopy(layer).double()
+    # A weight that a hook computed is an attribute like any other.
+    own = {name: value for name, value in vars(wide).items() if isinstance(value, Tensor)}
+    vars(wide).update(with_dtype(own, torch.float64))
     more, named = with_dtype(made.more, torch.float64), with_dtype(dict(made.named), torch.float64)
     # One of the batch at a time where that is the same: float64 takes memory for every tap of every place.
     parts = torch.split(made.input, 1) if computes_as_torch(layer, made.input) else (made.input,)

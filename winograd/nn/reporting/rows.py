@@ -125,6 +125,11 @@ class LayerEntry:
         """What is folded into it."""
         return self.state.folds if self.state is not None else ""
 
+    def release(self) -> None:
+        """Drop the transformed weights; they are made again where they are needed."""
+        if self.state is not None:
+            self.state._uses.drop_packed()
+
     def rows(self, measured: Mapping[Place, Measurement]) -> tuple[ReportRow, ...]:
         """Return one row for each shape and gradient that was planned, or one that says why there is none."""
         if self.recorded:

@@ -129,13 +129,13 @@ def thaw(model: _Model) -> _Model:
 
 @torch.no_grad()
 def _change(layers: Sequence[PlannedConvolution], filters: Filters) -> None:
-    """Take other filters, and make the newest plan of each layer anew, so that a report has one.
+    """Take other filters, and make the plans of each layer anew, so that a report has them.
 
     Measured plans are left to the next forward: they take seconds.
     """
     for layer in layers:
         state = layer._winograd
-        shapes = [(plan.shape.batch, plan.shape.channels, *plan.shape.sizes) for plan in state.plans[-1:]]
+        shapes = {(plan.shape.batch, plan.shape.channels, *plan.shape.sizes): None for plan in state.plans}
         state.change(filters=filters)
         if state.tuning is Tuning.MODEL:
             for shape in shapes:

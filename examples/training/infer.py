@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import json
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 import torch
 from learning import TEST_SEED, Settings, accuracy, confusion
-from torch import nn
+from torch import Tensor, nn
 
 import winograd
 from winograd.artefact import write_atomically
@@ -69,34 +70,30 @@ def prepared(model: nn.Module, dtype: torch.dtype, side: str) -> nn.Module:
 
 
 def _measured(model: nn.Module, settings: Settings, options: argparse.Namespace) -> list[dict[str, Any]]:
-    rows = []
-    models = {}
-    for dtype in DTYPES:
-        for side in ("direct", "winograd"):
-            slow = (side, dtype) == ("direct", "float16")
-            count = options.own_float16_clips if slow else (options.test_clips or settings.test_clips)
-            if not count:
-                continue
-            models[side, dtype] = prepared(model, DTYPES[dtype], side)
-            clips = settings.shapes(count, TEST_SEED)
-            confused = confusion(models[side, dtype], clips, DTYPES[dtype], options.batch)
-            rows.append({"runs": side, "dtype": dtype, "clips": count, "right": accuracy(confused)})
-            rows[-1]["confusion"] = confused.tolist()
-    for row in rows if options.repeats else []:
-        row["batch"], row["batch_ms"] = options.batch, []
-    clips = torch.stack([settings.shapes(options.batch, TEST_SEED)[number][0] for number in range(options.batch)])
-    for _ in range(options.repeats):
-        for row in rows:
-            row["batch_ms"].append(_one_batch_ms(models[row["runs"], row["dtype"]], clips.to(DTYPES[row["dtype"]])))
-    for row in rows if options.repeats else []:
-        row["batch_ms"] = round(median(row["batch_ms"]), 1)
+    """Return a row for each dtype and side in which the model ran."""
+    rows, models = [], []
+    for (name, dtype), side in itertools.product(DTYPES.items(), ("direct", "winograd")):
+        slow = side == "direct" and dtype is torch.float16
+        count = options.own_float16_clips if slow else options.test_clips or settings.test_clips
+        if count:
+            models.append(prepared(model, dtype, side))
+            confused = confusion(models[-1], settings.shapes(count, TEST_SEED), dtype, options.batch)
+            right = {"clips": count, "right": accuracy(confused), "confusion": confused.tolist()}
+            rows.append({"runs": side, "dtype": name, **right})
+    if options.repeats:
+        test = settings.shapes(options.batch, TEST_SEED)
+        clips = torch.stack([test[number][0] for number in range(options.batch)])
+        times = [[_one_batch_ms(model, clips) for model in models] for _ in range(options.repeats)]
+        for row, its in zip(rows, zip(*times, strict=True), strict=True):
+            row |= {"batch": options.batch, "batch_ms": round(median(its), 1)}
     return rows
 
 
-def _one_batch_ms(model: nn.Module, clips: torch.Tensor) -> float:
+def _one_batch_ms(model: nn.Module, clips: Tensor) -> float:
+    typed = clips.to(next(model.parameters()).dtype)
     begun = time.perf_counter()
     with torch.no_grad():
-        model(clips)
+        model(typed)
     return (time.perf_counter() - begun) * 1e3
 
 

@@ -56,8 +56,8 @@ def save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
     target = BytesIO()
     with rc_context({"svg.hashsalt": "winograd"}):
-        dated = {"metadata": {"Date": None}} if path.suffix == ".svg" else {}
-        figure.savefig(target, format=path.suffix[1:], dpi=100, **dated)
+        undated = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(target, format=path.suffix[1:], dpi=100, metadata=undated)
     write_atomically(path, target.getvalue())
     print(f"wrote {path}")
 
@@ -68,9 +68,10 @@ def draw_clips(log: dict[str, Any]) -> Figure:
     clips = MovingShapes(len(MOTIONS), log["seed"] + 1, frames=frames, size=size)
     figure = Figure(figsize=(0.62 * frames + 1.2, 0.62 * len(MOTIONS)))
     panels = figure.subplots(len(MOTIONS), frames)
-    for row, (clip, label) in zip(panels, clips, strict=True):
+    for row, number in zip(panels, range(len(clips)), strict=True):
+        clip, label = clips[number]
         for frame, panel in enumerate(row):
-            panel.imshow((0.5 + clip[:, frame].permute(1, 2, 0) / 2.5).clamp(0, 1))
+            panel.imshow((0.5 + clip[:, frame].permute(1, 2, 0) / 2.5).clamp(0, 1).numpy())
             panel.set_axis_off()
         row[0].text(-0.15, 0.5, MOTIONS[label], ha="right", va="center", transform=row[0].transAxes)
     figure.subplots_adjust(left=0.2, right=0.99, top=0.99, bottom=0.01, wspace=0.06, hspace=0.06)

@@ -13,9 +13,9 @@ from typing import Any, Final, TypeVar
 
 from torch import nn
 
-from winograd.conv.prediction import checked_tolerance
 from winograd.conv.tuning_mode import TuningName
 from winograd.nn.conversion.ahead import Shapes, checked_shapes, plan_ahead
+from winograd.nn.conversion.by_example import checked_output_tolerance, plan_by_example
 from winograd.nn.conversion.change import (
     all_or_nothing,
     former_classes,
@@ -24,17 +24,13 @@ from winograd.nn.conversion.change import (
     unplan_layers,
 )
 from winograd.nn.conversion.eligible import Candidate, Filter, candidates, check_model, planned_layers
-from winograd.nn.conversion.example import call, undisturbed, unwrapped
 from winograd.nn.conversion.settings import Tolerance, checked_settings, layer_tolerances
 from winograd.nn.folding.fold import unfold_
-from winograd.nn.modules import PlannedConvolution
 from winograd.nn.report import ConversionReport, LayerEntry
 
 _Model = TypeVar("_Model", bound=nn.Module)
 
 _LEFT_OUT: Final = "it was left out of the conversion, or came after it"
-
-_UNSEEN: Final = "the example did not come to its convolution"
 
 
 def convert_(
@@ -117,7 +113,7 @@ def convert_(
     """
     check_model(model)
     settings = checked_settings(workspace_cap, filter_cap, tuning)
-    budget = _checked_budget(output_tolerance, example)
+    budget = checked_output_tolerance(output_tolerance, example)
     found = candidates(model, filter_fn)
     tolerances = layer_tolerances(tolerance, model, found)
     ahead = {} if shapes is None else checked_shapes(shapes, model, found)
@@ -125,20 +121,31 @@ def convert_(
         plan_layers(tolerances, settings)
         plan_ahead({one.layer: one.name for one in found}, ahead)
         if example is not None and tolerances:
-            _run_example(model, example, found, budget)
+            plan_by_example(model, example, found, budget)
     if not tolerances:
         warnings.warn("no convolution was converted; the report says why", UserWarning, stacklevel=2)
     return _report(model, found)
 
 
-def convert(model: _Model, *args: Any, **kwargs: Any) -> _Model:
+def convert(
+    model: _Model,
+    tolerance: Tolerance = None,
+    filter_fn: Filter | None = None,
+    *,
+    output_tolerance: float | None = None,
+    example: Any = None,
+    shapes: Shapes | None = None,
+    workspace_cap: int | None = None,
+    filter_cap: int | None = None,
+    tuning: TuningName = "model",
+) -> _Model:
     """Return a converted copy of a model; the model stays as it is, and shares nothing with the copy.
 
     Parameters
     ----------
     model : torch.nn.Module
         Is copied by `copy.deepcopy`.
-    *args, **kwargs
+    tolerance, filter_fn, output_tolerance, example, shapes, workspace_cap, filter_cap, tuning
         As in `convert_`.
 
     Returns
@@ -162,7 +169,17 @@ def convert(model: _Model, *args: Any, **kwargs: Any) -> _Model:
     """
     check_model(model)
     twin = copy.deepcopy(model)
-    convert_(twin, *args, **kwargs)
+    convert_(
+        twin,
+        tolerance,
+        filter_fn,
+        output_tolerance=output_tolerance,
+        example=example,
+        shapes=shapes,
+        workspace_cap=workspace_cap,
+        filter_cap=filter_cap,
+        tuning=tuning,
+    )
     return twin
 
 
@@ -202,43 +219,6 @@ def revert_(model: _Model) -> _Model:
     unfold_([layer for _, layer in layers])
     unplan_layers(former)
     return model
-
-
-def _checked_budget(output_tolerance: float | None, example: Any) -> float | None:
-    if output_tolerance is None:
-        return None
-    if example is None:
-        raise ValueError("output_tolerance is for what the model gives for an example; give one")
-    try:
-        return checked_tolerance(output_tolerance)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"output_{error}") from error
-
-
-def _run_example(model: nn.Module, example: Any, found: list[Candidate], output_tolerance: float | None) -> None:
-    """Make plans in a forward, and choose tolerances for its output if there is one for that."""
-    inner = unwrapped(model)
-    with undisturbed(inner):
-        call(inner, example)
-        if output_tolerance is not None:
-            _choose_tolerances(inner, example, {one.layer for one in found if not one.refusal}, output_tolerance)
-            call(inner, example)
-    for one in found:
-        if (state := state_of(one.layer)) is not None:
-            state.unseen = "" if state.plans else _UNSEEN
-
-
-def _choose_tolerances(model: nn.Module, example: Any, asked: set[nn.Module], output_tolerance: float) -> None:
-    from winograd.nn.budget.meet import meet_output_tolerance
-
-    layers = {name: layer for name, layer in planned_layers(model) if layer in asked and _chooses(layer)}
-    budget = meet_output_tolerance(model, layers, output_tolerance, example)
-    for layer in layers.values():
-        layer._winograd.budget = budget
-
-
-def _chooses(layer: PlannedConvolution) -> bool:
-    return layer._winograd.original is not None and layer.algorithm is None
 
 
 def _report(model: nn.Module, found: list[Candidate]) -> ConversionReport:

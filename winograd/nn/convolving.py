@@ -106,9 +106,11 @@ class ConvolutionState(LayerState):
             return finish(self.record(layer, input, weight, bias, padding), relu=relu)
         if use is None:
             try:
-                use = self._new_use(case, layer, input, weight, bias, padding)
+                shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
             except UNREADABLE:
                 return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)
+            use = self._settled(shape, weight, case)
+            self._remember(case, use)
         if use.by_operator:
             output = call_operator(input, weight, bias, _arguments(layer, padding), self._asked(watched))
             return finish(output, relu=relu)
@@ -128,7 +130,8 @@ class ConvolutionState(LayerState):
         geometry = as_tuples((layer.stride, padding, layer.dilation, layer.groups))
         case = _case(input, weight, bias, geometry, Filters.FROZEN if frozen else Filters.LIVE)
         if self._uses.find(case) is None:
-            self._new_use(case, layer, input, weight, bias, padding)
+            shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
+            self._remember(case, self._settled(shape, weight, case))
 
     def record(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve where a program is recorded: by the operator, by torch's own where Winograd cannot be worth it."""
@@ -148,14 +151,6 @@ class ConvolutionState(LayerState):
         return Asked(
             self.tolerance, algorithm_text(self.algorithm), kept, measured, self.workspace_cap, self.filter_cap
         )
-
-    def _new_use(
-        self, case: _Case, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any
-    ) -> PlanInUse:
-        shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
-        use = self._settled(shape, weight, case)
-        self._remember(case, use)
-        return use
 
     def _settled(self, shape: ConvShape, weight: Tensor, case: _Case) -> PlanInUse:
         """Return who computes a shape, and these gradients of it if it is differentiated."""

@@ -6,16 +6,21 @@ In: a converted model. Out: the same one, with the promise given or taken back. 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from winograd.conv.library.kept import hides_writes
 from winograd.conv.plan import Filters
+from winograd.conv.tuning_mode import Tuning
 from winograd.nn.conversion.eligible import planned_layers
 from winograd.nn.folding.fold import fold_, unfold_
 from winograd.nn.folding.pairs import FoldName, checked_fold
+from winograd.nn.modules import PlannedConvolution
 
 _Model = TypeVar("_Model", bound=nn.Module)
 
@@ -99,8 +104,7 @@ def freeze(model: _Model, *, fold: FoldName | None = None, example: Any = None) 
         fold_(model, convolutions, asked, example)
         if layers and not any(layer._winograd.folding for layer in convolutions):
             warnings.warn("nothing was folded; the report says why", UserWarning, stacklevel=2)
-    for layer in convolutions:
-        layer._winograd.change(filters=Filters.FROZEN)
+    _change(convolutions, Filters.FROZEN)
     return model
 
 
@@ -119,6 +123,21 @@ def thaw(model: _Model) -> _Model:
     """
     layers = [layer for _, layer in planned_layers(model)]
     unfold_(layers)
-    for layer in layers:
-        layer._winograd.change(filters=Filters.LIVE)
+    _change(layers, Filters.LIVE)
     return model
+
+
+@torch.no_grad()
+def _change(layers: Sequence[PlannedConvolution], filters: Filters) -> None:
+    """Take other filters, and make the plans of each layer anew, so that a report has them.
+
+    Measured plans are left to the next forward: they take seconds.
+    """
+    for layer in layers:
+        state = layer._winograd
+        shapes = {(plan.shape.batch, plan.shape.channels, *plan.shape.sizes): None for plan in state.plans}
+        state.change(filters=filters)
+        if state.tuning is Tuning.MODEL:
+            for shape in shapes:
+                with suppress(TypeError, ValueError):  # the weight may have other sizes since
+                    state.plan_ahead(layer, shape)

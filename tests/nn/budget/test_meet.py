@@ -205,6 +205,13 @@ def test_wrong_figures_are_refused_and_nothing_is_converted(wrong: float) -> Non
     assert type(model.conv1) is nn.Conv3d
 
 
+def test_a_wrong_margin_is_refused() -> None:
+    model = small()
+    winograd.convert_(model)
+    with pytest.raises(ValueError, match=r"margin is 0\.5, must be at least 1"):
+        meet.meet_output_tolerance(model, {}, 1e-5, clip(0), margin=0.5)
+
+
 def test_without_an_output_nothing_is_converted() -> None:
     class Silent(Small):
         def forward(self, x: Tensor) -> None:  # type: ignore[override]

@@ -91,9 +91,10 @@ def _convolution(request: Request) -> Iterator[str]:
     yield _part("product.txt").replace("TAPS_ALL", str(prod(axes.taps))).replace("TAPS_1", str(axes.taps[1])).replace(
         "TAPS_2", str(axes.taps[2])
     )
+    yield _part("tile.txt")
     yield from print_data(programs, axes)
     yield from print_inverse(programs, axes)
-    yield _launcher("product_kernel")
+    yield _part("launch.txt")
     yield _part("run.txt")
     yield _part("arguments.txt")
     yield _part("convolve.txt")
@@ -106,7 +107,8 @@ def _stages(request: Request) -> Iterator[str]:
     sizes = {"M": nested.m, "R": nested.r, "TILE": nested.tile, "RANKS": nested.ranks}
     yield _prelude(request, _TRANSFORMS, sizes | {"MAGNITUDE": f"{MAGNITUDE}  # of the numbers in the self-test"})
     yield from print_stages(request)
-    yield _launcher(f"{request.stage.transforms[0]}_kernel_0")
+    yield f"INTERPRETED = not isinstance(NAME_{request.stage.transforms[0]}_kernel_0, triton.JITFunction)\n"
+    yield _part("launch.txt")
     yield _part("stages.txt")
     yield _part("stages_selftest.txt")
 
@@ -118,10 +120,6 @@ def _prelude(request: Request, doc: str, constants: dict[str, object]) -> str:
         .replace("DOC_", doc.format(label=request.algorithm.label))
         .replace("CONSTANTS_\n", "".join(f"{key} = {value}\n" for key, value in named.items()))
     )
-
-
-def _launcher(kernel: str) -> str:
-    return _part("launch.txt").replace("KERNEL_", f"NAME_{kernel}")
 
 
 def _part(file: str) -> str:

@@ -87,7 +87,16 @@ def direct_on_card_ms(shape: ConvShape, tolerance: float) -> float:
 def direct_plan(shape: ConvShape, terms: Terms, reason: str) -> Plan:
     """Return the plan of torch's own convolution on the card."""
     direct_ms = direct_on_card_ms(shape, terms.tolerance)
-    return Plan(shape, Backend.DIRECT, None, reason, predicted_ms=direct_ms, direct_ms=direct_ms, filters=terms.filters)
+    return Plan(
+        shape,
+        Backend.DIRECT,
+        None,
+        reason,
+        predicted_ms=direct_ms,
+        direct_ms=direct_ms,
+        filters=terms.filters,
+        terms=terms,
+    )
 
 
 def gpu_plan(shape: ConvShape, found: GpuCandidate, terms: Terms, reason: str, config: Config | None = None) -> Plan:
@@ -105,6 +114,7 @@ def gpu_plan(shape: ConvShape, found: GpuCandidate, terms: Terms, reason: str, c
         predicted_ms=found.milliseconds,
         direct_ms=direct_on_card_ms(shape, terms.tolerance),
         filters=found.filters,
+        terms=terms,
         gpu=GpuSchedule(form.kind, form.products, batches if config is None else config),
     )
 

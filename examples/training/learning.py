@@ -1,8 +1,8 @@
 """Training side by side: two copies of one network see the same clips, one with torch's convolutions, one with ours.
 
 In: settings and a seed. Out: for each side its losses, what it tells right, and the time of its steps. The sides begin
-with the same weights and take their steps in turn, so that whatever else the machine does slows both. Refused: a batch
-that the processes cannot share evenly.
+with the same weights and take their steps in turn, so that whatever else the machine does slows both. Refused: settings
+by which nothing is learned, and a batch that the processes cannot share evenly.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from statistics import mean
 
 import torch
 from moving_shapes import FRAMES, MOTIONS, SIZE, MovingShapes
-from processes import RANK, WORLD, say, seeded, shared, total
+from processes import RANK, WORLD, say, shared, total
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, DistributedSampler, Subset
 
@@ -47,18 +47,32 @@ class Settings:
         A name of `winograd.networks`.
     tolerance : float or None
         Relative L2 error that a converted layer may be predicted to have; None for the default, 1e-5.
+
+    Raises
+    ------
+    ValueError
+        If a number is below 1, the clips are fewer than a batch, or the processes cannot share a batch evenly.
     """
 
-    clips: int = 4800
+    clips: int = 3200
     epochs: int = 1
     test_clips: int = 600
     batch: int = 16
     rate: float = 0.1
-    tests: int = 3
+    tests: int = 2
     frames: int = FRAMES
     size: int = SIZE
     network: str = "r3d_10"
     tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "test_clips", "batch", "tests"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
+        if self.clips < self.batch:
+            raise ValueError(f"clips is {self.clips}, must be at least {self.batch}, those of a batch")
+        if self.batch % WORLD:
+            raise ValueError(f"batch is {self.batch}, must be a multiple of {WORLD}, the number of processes")
 
     @property
     def steps(self) -> int:
@@ -67,7 +81,7 @@ class Settings:
 
     def build(self, seed: int) -> nn.Module:
         """Return the network with weights drawn for a seed."""
-        seeded(seed)
+        torch.manual_seed(seed)
         return winograd.networks.create(self.network, num_classes=len(MOTIONS))
 
     def shapes(self, count: int, seed: int) -> MovingShapes:
@@ -81,7 +95,9 @@ class Learner:
     def __init__(self, model: nn.Module, settings: Settings) -> None:
         self.model = model
         self.trained = shared(model)
-        self.optimiser = torch.optim.SGD(model.parameters(), settings.rate, momentum=0.9, nesterov=True, weight_decay=1e-4)
+        self.optimiser = torch.optim.SGD(
+            model.parameters(), settings.rate, momentum=0.9, nesterov=True, weight_decay=1e-4
+        )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, settings.rate, total_steps=settings.steps)
         self.losses: list[float] = []
         self.steps_ms: list[float] = []
@@ -140,8 +156,6 @@ def news(name: str, learner: Learner) -> str:
 
 def batches(settings: Settings, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the part of this process of every batch, in an order that the seed decides."""
-    if settings.batch % WORLD:
-        raise ValueError(f"batch is {settings.batch}, must be a multiple of {WORLD}, the number of processes")
     clips = settings.shapes(settings.clips, seed + 1)
     sampler = DistributedSampler(clips, num_replicas=WORLD, rank=RANK, seed=seed, drop_last=True)
     for epoch in range(settings.epochs):
@@ -162,4 +176,4 @@ def confusion(model: nn.Module, clips: MovingShapes, dtype: torch.dtype = torch.
 
 def accuracy(confused: Tensor) -> float:
     """Return which part of the clips is told right."""
-    return float(confused.diagonal().sum() / confused.sum())
+    return int(confused.diagonal().sum()) / int(confused.sum())

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -49,8 +48,3 @@ def say(text: str) -> None:
     """Print a line, once and not once for every process."""
     if RANK == 0:
         print(text, flush=True)
-
-
-def seeded(seed: int) -> None:
-    """Make what is drawn from now on the same in all processes."""
-    torch.manual_seed(seed)

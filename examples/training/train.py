@@ -1,4 +1,4 @@
-"""A video network learns which shape moves which way: with torch's convolutions, and beside it with Winograd's.
+"""A video network learns which way a shape moves: with torch's convolutions, and beside it with Winograd's.
 
     python examples/training/train.py [--seeds N [N ...]] [--clips N] [--epochs N] [--batch N] [--out DIR]
     torchrun --nproc-per-node 2 examples/training/train.py [the same options]
@@ -26,9 +26,14 @@ from winograd.conv.timing import measured_on
 
 def main(words: list[str] | None = None) -> int:
     """Train both sides for every seed and write what happened."""
-    options = vars(_parser().parse_args(words))
+    parser = _parser()
+    options = vars(parser.parse_args(words))
     seeds, out = options.pop("seeds"), options.pop("out")
-    settings = Settings(**options)
+    try:
+        settings = Settings(**options)
+        settings.shapes(settings.clips, min(seeds))  # refuses what are no clips, before anything is built
+    except ValueError as error:
+        parser.error(str(error))
     out.mkdir(parents=True, exist_ok=True)
     with joined():
         for seed in seeds:

@@ -6,6 +6,7 @@ import copy
 import json
 import random
 from collections import deque
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import winograd
 from tests.nn.conversion.laws import planned, snapshot
 from winograd.conv.plan import Filters
 from winograd.nn.conversion import example as example_module
+from winograd.nn.conversion import kept
 from winograd.nn.conversion.example import call, undisturbed
 
 
@@ -36,6 +38,9 @@ class Restless(nn.Module):
         self.seen: list[int] = []
         self.table: dict[str, int] = {}
         self.recent: deque[int] = deque([1], maxlen=2)
+        self.deep = {"a": [1, {"b": {2}}]}
+        self.plain = torch.zeros(2)
+        self.draws = torch.Generator().manual_seed(3), random.Random(4)
         self.register_buffer("total", torch.zeros(1))
         self.register_buffer("nothing", torch.full((2,), float("nan")))
 
@@ -46,6 +51,8 @@ class Restless(nn.Module):
         self.recent.append(self.calls)
         self.total += 1
         self.extra = x
+        self.deep["a"][1]["b"].add(self.calls)
+        self.plain += torch.rand(2, generator=self.draws[0]) + self.draws[1].random()
         self.late = nn.Linear(2, 2)
         self.register_buffer("also", x)
         self.conv.weight.data = self.conv.weight.data.renorm(2, 0, 0.1)
@@ -62,6 +69,11 @@ def states() -> tuple[Any, ...]:
     return random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()  # noqa: NPY002
 
 
+def insides(model: Restless) -> str:
+    generators = model.draws[0].get_state().sum(), model.draws[1].getstate()
+    return repr((model.seen, model.table, model.recent, model.deep, model.plain, generators))
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_an_example_leaves_no_trace(fails: bool) -> None:
     model = nn.Sequential(Restless())
@@ -69,7 +81,7 @@ def test_an_example_leaves_no_trace(fails: bool) -> None:
     handle = model[0].conv.register_forward_hook(lambda *_: None)
     frozen = copy.deepcopy(model[0].state_dict())
     expected = snapshot(model)
-    drawn, lists = states(), (list(model[0].seen), dict(model[0].table), list(model[0].recent))
+    drawn, inner = states(), insides(model[0])
     if fails:
         failing = model[0].norm.register_forward_hook(lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -81,22 +93,36 @@ def test_an_example_leaves_no_trace(fails: bool) -> None:
         winograd.revert_(model)
     assert snapshot(model) == expected
     assert states() == drawn
-    assert (list(model[0].seen), dict(model[0].table), list(model[0].recent)) == lists
+    assert insides(model[0]) == inner
     torch.testing.assert_close(model[0].state_dict(), frozen, rtol=0, atol=0, equal_nan=True)
     handle.remove()  # finds the table of hooks that it is in
     assert not model[0].conv._forward_hooks
 
 
-@pytest.mark.parametrize("missing", ["_kept_module", "_kept_tensor", "_kept_random_states"])
+@pytest.mark.parametrize("missing", ["_keep_tensor", "_keep_container", "_keep"])
 def test_a_trace_that_is_left_is_noticed(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from contextlib import nullcontext
-
-    monkeypatch.setattr(example_module, missing, lambda *_: nullcontext())
+    monkeypatch.setattr(kept, missing, lambda _: lambda: None)
     model = nn.Sequential(Restless())
-    before, drawn = snapshot(model), states()
+    before = snapshot(model), insides(model[0])
     with undisturbed(model):
         call(model, clip())
-    assert (snapshot(model), states()) != (before, drawn)
+    assert (snapshot(model), insides(model[0])) != before
+
+
+@pytest.mark.parametrize("missing", ["_keep_class", "_make_lazy"])
+def test_a_lazy_layer_that_is_not_put_back_is_noticed(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, missing, lambda *_: lambda: None)
+    model = nn.LazyConv3d(4, 3)
+    with undisturbed(model):
+        call(model, clip())
+    assert type(model) is not nn.LazyConv3d or not model.has_uninitialized_params()
+
+
+def test_random_states_are_those_of_the_end_where_they_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(example_module, "kept_random_states", nullcontext)
+    before = states()
+    winograd.convert_(Restless(), example=clip())
+    assert all(now != then for now, then in zip(states(), before, strict=True))
 
 
 def test_the_example_is_a_tensor_arguments_or_named_ones() -> None:

@@ -151,7 +151,7 @@ def test_models_are_converted_reverted_and_reported() -> None:
         assert rows[0].reason.endswith("; transposed")
         assert "transposed with stride (2, 2, 2) by 8 phases" in rows[1].reason
         compared = compare_layer("0", nn.ConvTranspose3d(48, 48, 3, 1, 1), model[0], x, 1)
-        assert compared.times.direct_variant == "default"
+        assert compared.times.direct_variant in {"contiguous", "channels_last"}
         winograd.revert_(model)
         assert [type(layer) for layer in model] == [nn.ConvTranspose3d, nn.ReLU, nn.ConvTranspose3d]
         assert torch.equal(model(x), before)

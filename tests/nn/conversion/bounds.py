@@ -13,15 +13,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils import parametrize
 
 from winograd.conv.prediction import default_tolerance
 
 
 def plain_copy(layer: nn.Module) -> nn.Module:
-    """Return a copy in float64, without hooks, that trains nothing."""
-    twin = copy.deepcopy(layer).double().requires_grad_(False)
+    """Return a copy in float64, without hooks and parametrizations, that trains nothing."""
+    twin = copy.deepcopy(layer)
     twin._forward_hooks.clear()
-    return twin
+    if parametrize.is_parametrized(twin, "weight"):  # what torch does with these, it does to the class of all copies
+        del twin._modules["parametrizations"]
+        twin.__class__ = type(layer).__bases__[-1]
+        twin.weight = nn.Parameter(layer.weight.detach().clone())
+    return twin.double().requires_grad_(False)
 
 
 def spread(layer: nn.Module, input: Tensor) -> float:
@@ -75,9 +80,8 @@ def exact_output(
     return exact, error
 
 
-def weight_gradient(layer: nn.Module, input: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the exact gradients of weight and bias of one call."""
+def weight_gradient(layer: nn.Module, input: Tensor, given: Tensor) -> Tensor:
+    """Return the exact gradient of the weight of one call."""
     twin = plain_copy(layer).requires_grad_()
     with torch.enable_grad():
-        found = torch.autograd.grad(twin(input.double()), list(twin.parameters()), given.double())
-    return found[0], found[-1]
+        return torch.autograd.grad(twin(input.double()), twin.weight, given.double())[0]

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 import winograd
-from tests.nn.conversion.citizens import C, Twice, clip, conv
+from tests.nn.conversion.arrangements import Twice
+from tests.nn.conversion.citizens import C, clip, conv
 from tests.nn.conversion.laws import assert_close, assert_equal, force, planned, snapshot
 from winograd.nn.modules import PlannedConvolution
 

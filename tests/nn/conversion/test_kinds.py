@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 import winograd
-from tests.nn.conversion.citizens import KINDS, Citizen
+from tests.nn.conversion import arrangements, forwards, subclasses, weights
+from tests.nn.conversion.citizens import Citizen
 from tests.nn.conversion.laws import (
     assert_close,
     assert_equal,
@@ -25,6 +26,8 @@ from tests.nn.conversion.laws import (
     planned,
     snapshot,
 )
+
+KINDS = subclasses.KINDS | forwards.KINDS | weights.KINDS | arrangements.KINDS
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 

@@ -55,6 +55,8 @@ class Trial:
     ----------
     direct_error : float
         Of the output with all layers computed directly; known after `compare`.
+    numbers : int
+        In the smallest tensor of the output.
     """
 
     def __init__(self, model: nn.Module, layers: Layers, example: Any) -> None:
@@ -63,6 +65,7 @@ class Trial:
         self._model, self._example = model, example
         self._run = _repeatable(model, example)
         self._exact: Outputs = {}
+        self.numbers = min(tensor.numel() for tensor in self._run().values())
 
     def calls(self, tolerance: float) -> dict[str, Calls]:
         """Return what the layers that the example comes by compute; a layer that it does not come by has no entry."""
@@ -119,8 +122,7 @@ class Trial:
             }
 
     def error(self, tolerances: Mapping[str, float]) -> float:
-        """Return the error of the output with these tolerances, which stay: the larger of those with weights kept and not.
-        """
+        """Return the error of the output with these tolerances, which stay; the larger one, weights kept or not."""
         for name, tolerance in tolerances.items():
             self._layers[name]._winograd.tolerate(tolerance)
         with frozen(self._layers.values()):

@@ -7,22 +7,16 @@ Refused: models whose parameters are spread over processes.
 
 from __future__ import annotations
 
-import copy
-import random
 import sys
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch import nn
 
+from winograd.nn.conversion.kept import kept_modules, kept_random_states
 from winograd.nn.folding.flow import unwrapped as unwrapped_parallel
-
-_CONTAINERS: Final = (dict, list, set, deque)
-_PLAIN: Final = (Tensor, nn.Parameter, nn.Buffer)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -57,11 +51,9 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             "give shapes in its place"
         )
     with ExitStack() as cleanup:
-        cleanup.enter_context(_kept_random_states())
-        for tensor in {id(tensor): tensor for module in modules for tensor in _tensors(module)}.values():
-            cleanup.enter_context(_kept_tensor(tensor))
+        cleanup.enter_context(kept_random_states())
+        cleanup.enter_context(kept_modules(modules))
         for module in modules:
-            cleanup.enter_context(_kept_module(module))
             vars(module)["training"] = False
         cleanup.enter_context(torch.no_grad())
         if "torch._dynamo" in sys.modules:
@@ -72,57 +64,3 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 def _is_sharded(module: nn.Module) -> bool:
     kinds = {cls.__name__ for cls in type(module).__mro__ if cls.__module__.startswith("torch.distributed.")}
     return not kinds.isdisjoint({"FSDPModule", "FullyShardedDataParallel"})
-
-
-def _tensors(module: nn.Module) -> list[Tensor]:
-    held = (*module._parameters.values(), *module._buffers.values())
-    return [tensor for tensor in held if tensor is not None]
-
-
-@contextmanager
-def _kept_random_states() -> Iterator[None]:
-    numbers, numpy = random.getstate(), sys.modules.get("numpy")
-    drawn = numpy.random.get_state() if numpy is not None else None
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng(devices):
-        try:
-            yield
-        finally:
-            random.setstate(numbers)
-            if numpy is not None:
-                numpy.random.set_state(drawn)
-
-
-@contextmanager
-def _kept_tensor(tensor: Tensor) -> Iterator[None]:
-    """Put back the numbers of a tensor, the memory they lie in, and that it has no shape yet."""
-    cls, lazy = type(tensor), is_lazy(tensor)
-    data = tensor.data
-    numbers = None if lazy or tensor.is_meta or cls not in _PLAIN else data.clone()
-    try:
-        yield
-    finally:
-        if lazy and not is_lazy(tensor):
-            tensor.data = data
-            tensor.__class__ = cls
-        elif numbers is not None:
-            if tensor.data.data_ptr() != data.data_ptr():
-                tensor.data = data
-            if not torch.equal(data, numbers):
-                data.copy_(numbers)
-
-
-@contextmanager
-def _kept_module(module: nn.Module) -> Iterator[None]:
-    """Put back the class and the attributes of a module, and what lies in those that are containers."""
-    cls, attributes = type(module), dict(vars(module))
-    contents = [(one, copy.copy(one)) for one in attributes.values() if isinstance(one, _CONTAINERS)]
-    try:
-        yield
-    finally:
-        object.__setattr__(module, "__class__", cls)
-        vars(module).clear()
-        vars(module).update(attributes)
-        for container, content in contents:
-            container.clear()
-            (container.extend if isinstance(container, (list, deque)) else container.update)(content)

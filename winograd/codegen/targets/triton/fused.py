@@ -17,8 +17,10 @@ from winograd.codegen.targets.triton.direct_axes import DirectAxes
 from winograd.codegen.targets.triton.printing import FUSED, row_major, wrapped
 from winograd.codegen.targets.triton.tile_kernel import Index, TileKernel
 
-MOST_POSITIONS: Final = 36
+MOST_POSITIONS: Final = 16
 """Of a tile: with more, the sums of the smallest block that tensor cores take fill the registers."""
+
+_DECORATOR: Final = "triton.jit"
 
 _STRIDES: Final = ("n", "c", "0", "1", "2")
 
@@ -68,7 +70,7 @@ def checked_fused(axes: DirectAxes) -> DirectAxes:
     >>> checked_fused(DirectAxes(nest(*[toom_cook(2, 3)] * 3)))
     Traceback (most recent call last):
     ...
-    ValueError: schedule 'fused' is for 36 positions of a tile at most, F(2x2x2,3x3x3) has 64; 'staged' is for all
+    ValueError: schedule 'fused' is for 16 positions of a tile at most, F(2x2x2,3x3x3) has 64; 'staged' is for all
     """
     if axes.positions > MOST_POSITIONS:
         raise ValueError(
@@ -110,6 +112,7 @@ def _data(programs: NestedPrograms, axes: DirectAxes) -> TileKernel:
         FUSED,
         read=lambda index: f"_voxels(source + (place{_sum('source', index)}), {_mask(index, axes)}, there, WHOLE)",
         write=write,
+        decorator=_DECORATOR,
     )
 
 
@@ -123,7 +126,14 @@ def _inverse(programs: NestedPrograms, axes: DirectAxes) -> TileKernel:
         ]
         return wrapped("_finish(", arguments, ")")
 
-    return TileKernel("inverse", programs.inverse, FUSED, read=lambda index: f"m{_number(index, strides)}", write=write)
+    return TileKernel(
+        "inverse",
+        programs.inverse,
+        FUSED,
+        read=lambda index: f"m{_number(index, strides)}",
+        write=write,
+        decorator=_DECORATOR,
+    )
 
 
 def _tile(axes: DirectAxes) -> Iterator[str]:

@@ -31,10 +31,13 @@ class Space:
 
 
 _SPACES: Final = (
-    (6, Space((128,), (32, 16), (16,), (8,), (2, 1))),
-    (36, Space((64,), (16,), (16,), (8,), (2, 1))),
+    (1, Space(block_k=(128, 64), block_t=(64,), block_c=(32, 16), warps=(8,), stages=(2, 3))),
+    (5, Space(block_k=(128, 64), block_t=(32,), block_c=(16,), warps=(8,), stages=(2, 3, 1))),
+    (6, Space(block_k=(64,), block_t=(32, 16), block_c=(16,), warps=(8,), stages=(2, 3, 1))),
+    (16, Space(block_k=(64,), block_t=(16,), block_c=(16,), warps=(8,), stages=(2, 1))),
 )
-"""Up to so many positions: what was compiled without spilled registers for compute capability 9.0, in every precision."""
+"""Up to so many positions. Compiled for compute capability 9.0, no combination spills registers in any precision, and
+all fit the 227 KiB of shared memory that a block may have there."""
 
 
 def space_of(axes: DirectAxes) -> Space:

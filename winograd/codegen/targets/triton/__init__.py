@@ -88,8 +88,11 @@ def _convolution(request: Request) -> Iterator[str]:
     }
     yield _prelude(request, _CONVOLUTION, constants)
     yield from print_filter(programs, axes)
-    yield _part("product.txt").replace("TAPS_ALL", str(prod(axes.taps))).replace("TAPS_1", str(axes.taps[1])).replace(
-        "TAPS_2", str(axes.taps[2])
+    yield (
+        _part("product.txt")
+        .replace("TAPS_ALL", str(prod(axes.taps)))
+        .replace("TAPS_1", str(axes.taps[1]))
+        .replace("TAPS_2", str(axes.taps[2]))
     )
     yield _part("tile.txt")
     yield from print_data(programs, axes)

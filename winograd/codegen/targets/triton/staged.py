@@ -82,7 +82,9 @@ def print_data(programs: NestedPrograms, axes: DirectAxes) -> Iterator[str]:
         "data",
         programs.data,
         TILE,
-        read=lambda index: f"lang.load(source + ({_offset('at', index)}), mask={_mask(index)}, other=0.0).to(lang.float32)",
+        read=lambda index: (
+            f"lang.load(source + ({_offset('at', index)}), mask={_mask(index)}, other=0.0).to(lang.float32)"
+        ),
         write=lambda index, value: (
             f"lang.store(target + (cell + {_number(index, strides)} * plane), _held({value}, ROUND), mask=inside)",
         ),
@@ -109,9 +111,7 @@ def print_inverse(programs: NestedPrograms, axes: DirectAxes) -> Iterator[str]:
         "inverse",
         programs.inverse,
         TILE,
-        read=lambda index: (
-            f"lang.load(source + (cell + {_number(index, strides)} * plane), mask=inside, other=0.0)"
-        ),
+        read=lambda index: f"lang.load(source + (cell + {_number(index, strides)} * plane), mask=inside, other=0.0)",
         write=lambda index, value: wrapped(
             "_finish(",
             [value, "shift", "target", _offset("at", index), "residual", _offset("by", index), _mask(index), "RELU"],
@@ -138,9 +138,7 @@ def print_inverse(programs: NestedPrograms, axes: DirectAxes) -> Iterator[str]:
     yield from _printed(kernel, axes, parameters, (*starts, *_voxels(axes.m, ("at", "by")), *shift))
 
 
-def _printed(
-    kernel: TileKernel, axes: DirectAxes, parameters: Sequence[str], before: Sequence[str]
-) -> Iterator[str]:
+def _printed(kernel: TileKernel, axes: DirectAxes, parameters: Sequence[str], before: Sequence[str]) -> Iterator[str]:
     """Yield the device functions of a kernel, the kernel, and the number of programs that share a tile."""
     yield from kernel.functions()
     typed = [f"{name}: tl.constexpr" if name.isupper() else name for name in parameters]

@@ -16,6 +16,8 @@ from winograd.algebra.growth import kappa
 from winograd.codegen.nested import AxisPass, NestedPrograms
 from winograd.codegen.targets.contract import Request, Stage, Target
 from winograd.codegen.targets.triton.direct_axes import DirectAxes
+from winograd.codegen.targets.triton.fused import checked_fused, print_fused
+from winograd.codegen.targets.triton.fused_space import fused_meta_parameters
 from winograd.codegen.targets.triton.staged import print_data, print_filter, print_inverse, programs_of
 from winograd.codegen.targets.triton.stages import MAGNITUDE, print_stages
 
@@ -42,6 +44,9 @@ _SPACE = """{  # values of each that are worth a try
     "data_warps": (2, 4), "inverse_warps": (2, 4), "workspace_bytes": (2**25, 2**27, 2**30),
 }"""
 
+_SHARED = ("geometry.txt", "arguments.txt", "convolve.txt", "convolve_selftest.txt")
+"""What convolutions of all schedules end with."""
+
 _TRANSFORMS = """\
 Transforms of {label} in Triton, generated, for tensors whose first axes are the positions of a tile.
 
@@ -57,21 +62,50 @@ def source(request: Request) -> str:
     ValueError
         If the schedule cannot do the algorithm.
     """
-    if request.schedule == "fused" and request.stage is Stage.CONV:
-        raise ValueError(f"schedule 'fused' is not for {request.algorithm.label}; 'staged' is for every algorithm")
-    print_parts = _convolution if request.stage is Stage.CONV else _stages
+    convolution = _fused if request.schedule == "fused" else _staged
+    print_parts = convolution if request.stage is Stage.CONV else _stages
     comments = "".join(f"# {line}".rstrip() + "\n" for line in request.header)
     prelude, *parts = print_parts(request)
     return comments + "\n\n".join([prelude, *(part.replace("NAME_", f"{request.name}_") for part in parts)])
 
 
-def _convolution(request: Request) -> Iterator[str]:
-    """Yield the parts of a convolution."""
-    nested, axes = request.algorithm, DirectAxes(request.algorithm)
+def _staged(request: Request) -> Iterator[str]:
+    """Yield the parts of a convolution in several kernels."""
+    axes = DirectAxes(request.algorithm)
+    programs, taps = programs_of(request, axes), axes.taps
+    meta = {"SPLIT": "True  # filters for tf32x3 beforehand", "DEFAULTS": _DEFAULTS, "SPACE": _SPACE}
+    yield _prelude(request, _CONVOLUTION, _constants(request, axes, programs) | meta)
+    yield from print_filter(programs, axes)
+    counts = {"TAPS_ALL": prod(taps), "TAPS_1": taps[1], "TAPS_2": taps[2]}
+    product = _part("product.txt")
+    for name, count in counts.items():
+        product = product.replace(name, str(count))
+    yield product
+    yield _part("tile.txt")
+    yield from print_data(programs, axes)
+    yield from print_inverse(programs, axes)
+    yield from map(_part, ("launch.txt", "filter.txt", "run.txt", *_SHARED))
+
+
+def _fused(request: Request) -> Iterator[str]:
+    """Yield the parts of a convolution in one kernel, but for the filter transform."""
+    axes = checked_fused(DirectAxes(request.algorithm))
     programs = programs_of(request, axes)
+    meta = {"SPLIT": "False  # filters for tf32x3 beforehand", **fused_meta_parameters(axes)}
+    yield _prelude(request, _CONVOLUTION, _constants(request, axes, programs) | meta)
+    yield from print_filter(programs, axes)
+    yield _part("fused_parts.txt")
+    yield from print_fused(programs, axes)
+    yield "INTERPRETED = not isinstance(NAME_fused_kernel, triton.JITFunction)\n"
+    yield from map(_part, ("launch.txt", "filter.txt", "fused_run.txt", *_SHARED))
+
+
+def _constants(request: Request, axes: DirectAxes, programs: NestedPrograms) -> dict[str, object]:
+    """Return the constants of a convolution of any schedule."""
+    nested = request.algorithm
     growth = prod(kappa(axis) for axis in nested.axes)
-    constants = {
-        "SCHEDULE": '"staged"',
+    return {
+        "SCHEDULE": f'"{request.schedule}"',
         "M": nested.m,
         "R": nested.r,
         "DIRECT": f"{axes.direct}  # of three axes, which are not transformed",
@@ -82,26 +116,9 @@ def _convolution(request: Request) -> Iterator[str]:
         "STEPS": f"{_steps(programs)}  # other roundings between an input and an output",
         "DTYPES": "(torch.float32, torch.float16, torch.bfloat16)",
         "PRECISIONS": '("ieee", "tf32x3", "tf32", "float16", "bfloat16")',
+        "FILTER_BYTES": "2**30  # most that the filter transform takes between its kernels",
         "CHANGING": _CHANGING,
-        "DEFAULTS": _DEFAULTS,
-        "SPACE": _SPACE,
     }
-    yield _prelude(request, _CONVOLUTION, constants)
-    yield from print_filter(programs, axes)
-    yield (
-        _part("product.txt")
-        .replace("TAPS_ALL", str(prod(axes.taps)))
-        .replace("TAPS_1", str(axes.taps[1]))
-        .replace("TAPS_2", str(axes.taps[2]))
-    )
-    yield _part("tile.txt")
-    yield from print_data(programs, axes)
-    yield from print_inverse(programs, axes)
-    yield _part("launch.txt")
-    yield _part("run.txt")
-    yield _part("arguments.txt")
-    yield _part("convolve.txt")
-    yield _part("convolve_selftest.txt")
 
 
 def _stages(request: Request) -> Iterator[str]:

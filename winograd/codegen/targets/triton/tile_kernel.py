@@ -46,6 +46,8 @@ class TileKernel:
         From an index in the tile to an expression.
     write : callable
         From an index in the transformed tile and a value to statements.
+    decorator : str
+        Of its device functions.
     """
 
     name: str
@@ -53,6 +55,7 @@ class TileKernel:
     templates: dict[Op, str]
     read: Callable[[Index], str]
     write: Callable[[Index, str], Sequence[str]]
+    decorator: str = "tile_jit"
 
     @property
     def steps(self) -> tuple[AxisPass, ...]:
@@ -79,7 +82,7 @@ class TileKernel:
         }
         programs |= {self._function(done): step.program for done, step in enumerate(rest, start=2)}
         for name, program in programs.items():
-            yield print_function(name, program, self.templates, "tile_jit")
+            yield print_function(name, program, self.templates, self.decorator)
 
     def statements(self, part: int) -> list[str]:
         """Return the statements of a part, without indentation: loads, calls and stores."""

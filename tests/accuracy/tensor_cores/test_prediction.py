@@ -1,0 +1,130 @@
+"""The predicted error of products on tensor cores, against emulated layers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from winograd.accuracy.measuring.pipeline import transform
+from winograd.accuracy.model import predict_relative_l2
+from winograd.accuracy.orders import Order, axis_programs
+from winograd.accuracy.tensor_cores import Products, operands, predict_product_error, sums
+from winograd.accuracy.tensor_cores.operands import cut_off
+from winograd.accuracy.tensor_cores.sums import channel_sums
+from winograd.algebra.nesting import NestedAlgorithm, nest
+from winograd.algebra.toom_cook import toom_cook
+from winograd.codegen.interpret import Contraction
+
+BELOW, ABOVE = 1.08, 1.25
+"""A measured error may be this factor above the predicted one, as in the model itself, and this factor below it: how
+many digits a GPU keeps where it aligns addends is not known for all of them, and the model takes the worse case."""
+
+
+def layer(nested: NestedAlgorithm, channels: int, trials: int) -> tuple[np.ndarray, ...]:
+    """Return U and V of random tiles in float32, and the exact outputs."""
+    rng = np.random.default_rng(0)
+    data, filters = (
+        rng.standard_normal((*sizes, channels, trials)).astype(np.float32) for sizes in (nested.tile, nested.r)
+    )
+    programs = [axis_programs(axis, Order.LOWERED) for axis in nested.axes]
+    u = transform([axis.filter for axis in programs], filters.astype(np.float64), Contraction.SEPARATE)
+    v = transform([axis.data for axis in programs], data, Contraction.FUSED)
+    wide = transform([axis.data for axis in programs], data.astype(np.float64), Contraction.SEPARATE)
+    return u.astype(np.float32), v, inverse(nested, (u * wide).sum(axis=-2))
+
+
+def inverse(nested: NestedAlgorithm, sums: np.ndarray) -> np.ndarray:
+    programs = [axis_programs(axis, Order.LOWERED).inverse for axis in nested.axes]
+    return transform(programs, sums, Contraction.FUSED)
+
+
+def relative(found: np.ndarray, exact: np.ndarray) -> float:
+    return float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
+
+
+CASES = [
+    ((2,), 64, 2000),
+    ((4,), 64, 2000),
+    ((2, 2), 64, 600),
+    ((3, 4), 200, 200),
+    ((2, 2, 2), 64, 200),
+    ((4, 4, 4), 64, 40),
+]
+
+
+@pytest.mark.parametrize(("m", "channels", "trials"), CASES)
+def test_predictions_meet_emulated_layers(m: tuple[int, ...], channels: int, trials: int) -> None:
+    nested = nest(*(toom_cook(size, 3) for size in m))
+    u, v, exact = layer(nested, channels, trials)
+    for products in Products:
+        block = 32 if products.is_blocked else None
+        predicted = predict_product_error(nested, products, channels=channels, channel_block=block)
+        measured = relative(inverse(nested, channel_sums(u, v, products, 32)), exact)
+        assert predicted / ABOVE < measured < BELOW * predicted, products
+
+
+@pytest.mark.parametrize("guard", [1, 3, 20])
+def test_predictions_hold_for_other_tensor_cores(monkeypatch: pytest.MonkeyPatch, guard: int) -> None:
+    nested = nest(toom_cook(4, 3), toom_cook(4, 3))
+    u, v, exact = layer(nested, 64, 400)
+    monkeypatch.setattr(sums, "GUARD", guard)
+    measured = relative(inverse(nested, channel_sums(u, v, Products.TF32X3, 32)), exact)
+    predicted = predict_product_error(nested, channels=64, channel_block=32)
+    assert predicted / ABOVE < measured < BELOW * predicted
+
+
+def test_rounding_operands_is_not_cutting_them_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    nested = nest(toom_cook(2, 3))
+    u, v, exact = layer(nested, 64, 2000)
+    predicted = predict_product_error(nested, "tf32", channels=64)
+    monkeypatch.setattr(operands, "rounded_away", cut_off)
+    found = inverse(nested, channel_sums(u, v, Products.TF32, 32))
+    assert relative(found, exact) > 1.5 * predicted
+    share = 2 * 2.0**-11 / (2 * np.log(2))  # by which the operands, and so the outputs, are too small
+    assert 1 - (found * exact).sum() / (exact**2).sum() == pytest.approx(share, rel=0.05)
+
+
+def test_partial_sums_matter() -> None:
+    nested = nest(toom_cook(2, 3), toom_cook(2, 3))
+    u, v, exact = layer(nested, 512, 100)
+    running, blocked = (
+        (relative(inverse(nested, channel_sums(u, v, Products.TF32X3, size)), exact), size) for size in (512, 32)
+    )
+    assert running[0] > 2 * blocked[0]
+    for measured, size in (running, blocked):
+        predicted = predict_product_error(nested, channels=512, channel_block=size)
+        assert predicted / ABOVE < measured < BELOW * predicted
+
+
+def test_without_tensor_cores_it_is_the_model() -> None:
+    nested = nest(toom_cook(4, 3), toom_cook(2, 3))
+    for block in (None, 16):
+        usual = predict_relative_l2(nested, channels=48, channel_block=block)
+        assert predict_product_error(nested, "ieee", channels=48, channel_block=block) == pytest.approx(
+            usual, rel=1e-12
+        )
+
+
+def test_an_axis_left_alone_is_more_channels() -> None:
+    axis, alone = toom_cook(4, 3), toom_cook(1, 3)
+    for products in Products:
+        settings = {"products": products, "channel_block": 32}
+        mixed = predict_product_error(nest(alone, axis, axis), channels=64, **settings)
+        assert mixed == predict_product_error(nest(axis, axis), channels=192, **settings)
+    direct = predict_product_error(nest(alone, alone, alone), "tf32", channels=2)
+    assert direct == predict_product_error(nest(toom_cook(1, 1)), "tf32", channels=54)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"channels": 0}, ValueError, "channels is 0, must be at least 1"),
+        ({"channel_block": 0}, ValueError, "channel_block is 0, must be at least 1"),
+        ({"channels": 2.5}, TypeError, "channels is 2.5, must be an integer of at least 1"),
+        ({"products": "fp16"}, ValueError, "products is 'fp16', must be one of ieee, tf32x3, tf32, float16, bfloat16"),
+    ],
+)
+def test_arguments_are_checked(arguments: dict[str, object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error) as raised:
+        predict_product_error(toom_cook(2, 3), **arguments)
+    assert str(raised.value) == message

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from winograd.accuracy.measuring.pipeline import transform
 from winograd.accuracy.model import predict_relative_l2
 from winograd.accuracy.orders import Order, axis_programs
-from winograd.accuracy.tensor_cores import Products, operands, predict_product_error, sums
+from winograd.accuracy.tensor_cores import (
+    Products,
+    as_products,
+    layers,
+    measure_product_error,
+    operands,
+    predict_product_error,
+    sums,
+)
 from winograd.accuracy.tensor_cores.operands import cut_off
 from winograd.accuracy.tensor_cores.sums import channel_sums
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.interpret import Contraction
+
+ROOT = Path(__file__).resolve().parents[3]
+FORMS = ((2,), (4,), (2, 2), (3, 3), (4, 4), (2, 2, 2), (2, 4, 4), (3, 3, 3), (4, 4, 4))
 
 BELOW, ABOVE = 1.08, 1.25
 """A measured error may be this factor above the predicted one, as in the model itself, and this factor below it: how
@@ -55,12 +69,24 @@ CASES = [
 @pytest.mark.parametrize(("m", "channels", "trials"), CASES)
 def test_predictions_meet_emulated_layers(m: tuple[int, ...], channels: int, trials: int) -> None:
     nested = nest(*(toom_cook(size, 3) for size in m))
-    u, v, exact = layer(nested, channels, trials)
     for products in Products:
-        block = 32 if products.is_blocked else None
-        predicted = predict_product_error(nested, products, channels=channels, channel_block=block)
-        measured = relative(inverse(nested, channel_sums(u, v, products, 32)), exact)
+        sums = {"channels": channels, "channel_block": 32 if products.is_blocked else None}
+        predicted = predict_product_error(nested, products, **sums)
+        measured = measure_product_error(nested, products, trials=trials, **sums)
         assert predicted / ABOVE < measured < BELOW * predicted, products
+
+
+def test_the_stored_figures_are_those_of_today() -> None:
+    table = json.loads((ROOT / "benchmarks" / "results" / "tensor_core_errors.json").read_text())
+    assert len(table["rows"]) == 90
+    algorithms = {nested.label: nested for nested in (nest(*(toom_cook(m, 3) for m in form)) for form in FORMS)}
+    for row in table["rows"]:
+        block = table["channel_block"] if as_products(row["products"]).is_blocked else None
+        predicted = predict_product_error(
+            algorithms[row["algorithm"]], row["products"], channels=row["channels"], channel_block=block
+        )
+        assert predicted == pytest.approx(row["predicted"], rel=1e-9)
+        assert predicted / ABOVE < row["emulated"] < BELOW * predicted
 
 
 @pytest.mark.parametrize("guard", [1, 3, 20])
@@ -121,6 +147,7 @@ def test_an_axis_left_alone_is_more_channels() -> None:
         ({"channels": 0}, ValueError, "channels is 0, must be at least 1"),
         ({"channel_block": 0}, ValueError, "channel_block is 0, must be at least 1"),
         ({"channels": 2.5}, TypeError, "channels is 2.5, must be an integer of at least 1"),
+        ({"channels": True}, TypeError, "channels is True, must be an integer of at least 1"),
         ({"products": "fp16"}, ValueError, "products is 'fp16', must be one of ieee, tf32x3, tf32, float16, bfloat16"),
     ],
 )
@@ -128,3 +155,17 @@ def test_arguments_are_checked(arguments: dict[str, object], error: type[Excepti
     with pytest.raises(error) as raised:
         predict_product_error(toom_cook(2, 3), **arguments)
     assert str(raised.value) == message
+
+
+def test_a_measurement_is_the_same_in_parts_and_needs_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    axis = toom_cook(2, 3)
+    first = measure_product_error(axis, channels=8, trials=30)
+    assert (
+        first
+        == measure_product_error(axis, channels=8, trials=30)
+        != measure_product_error(axis, channels=8, trials=31)
+    )
+    monkeypatch.setattr(layers, "_NUMBERS", 1)
+    assert measure_product_error(axis, channels=8, trials=30) == pytest.approx(first, rel=0.5)  # other draws
+    with pytest.raises(ValueError, match=r"^trials is 0, must be at least 1$"):
+        measure_product_error(axis, trials=0)

@@ -1,11 +1,12 @@
-"""Products on tensor cores: how their operands are cut, how their sums round, and what that adds to an error.
+"""Products on tensor cores: how their operands are rounded, how their sums are cut off, what that does to an error.
 
-In: numbers of float32, or an algorithm. Out: the numbers that an NVIDIA GPU multiplies and sums, or an error to expect.
+In: an algorithm and a precision of the products. Out: the error to expect, or that of an emulated layer.
 """
 
 from __future__ import annotations
 
+from winograd.accuracy.tensor_cores.layers import measure_product_error
 from winograd.accuracy.tensor_cores.prediction import predict_product_error
 from winograd.accuracy.tensor_cores.products import Products, as_products
 
-__all__ = ["Products", "as_products", "predict_product_error"]
+__all__ = ["Products", "as_products", "measure_product_error", "predict_product_error"]

@@ -32,7 +32,7 @@ class Space:
 
 _SPACES: Final = (
     (1, Space(block_k=(128, 64), block_t=(64,), block_c=(32, 16), warps=(8,), stages=(2, 3))),
-    (5, Space(block_k=(128, 64), block_t=(32,), block_c=(16,), warps=(8,), stages=(2, 3, 1))),
+    (4, Space(block_k=(128, 64), block_t=(32,), block_c=(16,), warps=(8,), stages=(2, 3, 1))),
     (6, Space(block_k=(64,), block_t=(32, 16), block_c=(16,), warps=(8,), stages=(2, 3, 1))),
     (16, Space(block_k=(64,), block_t=(16,), block_c=(16,), warps=(8,), stages=(2, 1))),
 )

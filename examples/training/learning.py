@@ -176,4 +176,4 @@ def confusion(model: nn.Module, clips: MovingShapes, dtype: torch.dtype = torch.
 
 def accuracy(confused: Tensor) -> float:
     """Return which part of the clips is told right."""
-    return float(confused.diagonal().sum() / confused.sum())
+    return int(confused.diagonal().sum()) / int(confused.sum())

@@ -141,35 +141,38 @@ def draw_confusion(inference: dict[str, Any]) -> Figure:
 
 
 def draw_inference(inference: dict[str, Any]) -> Figure:
-    """Draw, for each dtype, what the networks tell right and how long a batch takes."""
-    rows = inference["rows"]
+    """Draw, for each dtype, what every trained network tells right of all test clips."""
+    whole = max(row["clips"] for row in inference["rows"])
+    rows = [row for row in inference["rows"] if row["clips"] == whole]
     dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    right, speed = figure.subplots(1, 2)
+    figure, panel = _figure(f"inference: every trained network, {whole} clips", "", "test clips told right, %")
     for shift, (side, (colour, label)) in zip((-0.15, 0.15), SIDES.items(), strict=True):
-        for place, dtype in enumerate(dtypes):
-            some = [row for row in rows if (row["runs"], row["dtype"]) == (side, dtype)]
-            right.plot([place + shift] * len(some), [100 * row["right"] for row in some], "o", color=colour, alpha=0.6)
-            times = [row["batch_ms"] for row in some if "batch_ms" in row]
-            if times:
-                each = mean(times) / some[0]["batch"]
-                speed.bar(place + shift, each, 0.28, color=colour, label=label if not place else None)
-                speed.text(place + shift, each, f"{each:.3g}", ha="center", va="bottom", fontsize="small")
-    right.set(title="every trained network", ylabel="test clips told right, %")
-    speed.set(title="time of a clip", ylabel="ms, lower is better", yscale="log")
-    for panel in (right, speed):
-        panel.set_xticks(range(len(dtypes)), dtypes)
-    speed.legend()
+        some = [row for row in rows if row["runs"] == side]
+        networks = sorted({(row["seed"], row["trained"]) for row in some})
+        spread = {network: (place / max(1, len(networks) - 1) - 0.5) / 5 for place, network in enumerate(networks)}
+        places = [dtypes.index(row["dtype"]) + shift + spread[row["seed"], row["trained"]] for row in some]
+        panel.plot(places, [100 * row["right"] for row in some], "o", color=colour, alpha=0.6, label=f"runs {label}")
+    panel.set_xticks(range(len(dtypes)), dtypes)
+    panel.legend(loc="lower right")
     return figure
 
 
 def draw_speed(speed: dict[str, Any]) -> Figure:
-    """Draw the time of a training step of each side."""
-    figure, panel = _figure(f"time of a training step, {speed['threads']} threads", "", "ms, lower is better")
-    for side, times in speed["step_ms"].items():
-        colour = SIDES["winograd" if side == "winograd" else "direct"][0]
-        panel.bar(side, times, color=colour)
-        panel.text(side, times, f"{times:.0f}", ha="center", va="bottom")
+    """Draw the time of a clip in training and in inference."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2, width_ratios=[1, 2])
+    parts = {"a training step": speed["step_ms"], "inference": speed["inference_ms"]}
+    for panel, (title, times) in zip(panels, parts.items(), strict=True):
+        for place, (name, milliseconds) in enumerate(times.items()):
+            each = milliseconds / speed["batch"]
+            panel.bar(place, each, color=SIDES["winograd" if "winograd" in name else "direct"][0])
+            panel.text(place, each, f"{each:.3g}", ha="center", va="bottom", fontsize="small")
+        panel.set_xticks(range(len(times)), [name.replace(" ", "\n", 1) for name in times], fontsize="small")
+        panel.set(title=title, ylabel="ms a clip, lower is better")
+        panel.margins(y=0.12)
+    if max(parts["inference"].values()) > 20 * min(parts["inference"].values()):
+        panels[1].set_yscale("log")
+    figure.suptitle(f"batches of {speed['batch']} clips, {speed['threads']} threads", fontsize="medium")
     return figure
 
 

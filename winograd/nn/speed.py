@@ -7,11 +7,12 @@ Refused: repeats below 1.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from statistics import median
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
@@ -19,8 +20,8 @@ from winograd.conv.arguments import ConvArguments
 from winograd.conv.layout import as_channels_last
 from winograd.conv.timing import SCREENING_ROUNDS, fastest, median_ratio, race
 from winograd.conv.variants import direct_variants
-from winograd.nn.budget.outputs import call
 from winograd.nn.comparison import Times
+from winograd.nn.conversion.example import call
 from winograd.nn.modules import PlannedConvolution
 from winograd.nn.planned import PLANNED
 from winograd.nn.state import Convolution
@@ -48,7 +49,7 @@ def time_layer(
         shape = geometry.shape(tuple(input.shape), tuple(direct.weight.shape), dtype=dtype)
         baselines = {**direct_variants(input.contiguous(), direct.weight, direct.bias, shape)}
     ours = _in_both_formats(lambda given: converted(given, *more, **arguments), input)
-    return _raced(baselines, ours, repeats)
+    return _raced(baselines, ours, repeats, {input.device})
 
 
 def computes_as_torch(layer: Convolution, input: Tensor) -> bool:
@@ -74,7 +75,8 @@ def time_networks(direct: nn.Module, converted: nn.Module, example: Any, repeats
         "contiguous": partial(call, direct, _formatted(example, Tensor.contiguous)),
         "channels_last": partial(call, last, _formatted(example, as_channels_last)),
     }
-    return _raced(baselines, _in_both_formats(partial(call, converted), example), repeats)
+    devices = {parameter.device for parameter in direct.parameters()}
+    return _raced(baselines, _in_both_formats(partial(call, converted), example), repeats, devices)
 
 
 def _in_both_formats(run: Callable[[Any], object], example: Any) -> Variants:
@@ -88,8 +90,12 @@ def _formatted(example: Any, to: Callable[[Tensor], Tensor]) -> Any:
     return tree_map_only(Tensor, to, example)
 
 
-def _raced(direct: Variants, converted: Variants, repeats: int) -> Times:
-    found = race({"direct": direct, "converted": converted}, repeats, screening=min(repeats, SCREENING_ROUNDS))
+def _raced(direct: Variants, converted: Variants, repeats: int, devices: Iterable[torch.device]) -> Times:
+    rivals = {
+        rival: {name: _awaited(run, devices) for name, run in variants.items()}
+        for rival, variants in {"direct": direct, "converted": converted}.items()
+    }
+    found = race(rivals, repeats, screening=min(repeats, SCREENING_ROUNDS))
     theirs, ours = (fastest(found[rival]) for rival in ("direct", "converted"))
     direct_ms, converted_ms = found["direct"][theirs], found["converted"][ours]
     return Times(
@@ -99,3 +105,15 @@ def _raced(direct: Variants, converted: Variants, repeats: int) -> Times:
         converted_ms=median(converted_ms),
         ratio=median_ratio(direct_ms, converted_ms),
     )
+
+
+def _awaited(run: Callable[[], object], devices: Iterable[torch.device]) -> Callable[[], object]:
+    """Return what runs and ends when these devices are done: a card goes on after a call has returned."""
+    cards = [device for device in devices if device.type == "cuda"]
+
+    def awaited() -> None:
+        run()
+        for card in cards:
+            torch.cuda.synchronize(card)
+
+    return awaited if cards else run

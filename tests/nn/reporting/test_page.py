@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -8,6 +9,12 @@ from torch import nn
 
 import winograd
 from winograd.nn import ConversionReport
+from winograd.nn.report import ReportRow
+from winograd.nn.reporting import page
+
+ROW = ReportRow("a", "Conv3d", "converted", (1, 1), "output", "direct", "", None, None, 0, 0, "", "")
+
+HEADER = ("U MiB", "work MiB", "total MiB")
 
 HOSTILE = "<script>alert('&\"')</script>"
 
@@ -37,17 +44,28 @@ def test_the_table_has_all_columns_and_sums(report: ConversionReport) -> None:
     times = [row.measured.times for row in report.rows if row.measured is not None and row.measured.times is not None]
     assert len(times) == 2
     assert sums["layer"] == "total"
+    assert header[-2] == "total MiB"
     assert sums["ms"] == f"{sum(one.converted_ms for one in times):.3g}"
     assert sums["direct ms"] == f"{sum(one.direct_ms for one in times):.3g}"
 
 
+def test_memory_is_that_of_all_weights_and_of_the_largest_workspace() -> None:
+    rows = [
+        replace(ROW, layer="a", filter_bytes=1 << 20, workspace_bytes=4 << 20),
+        replace(ROW, layer="a", filter_bytes=2 << 20, workspace_bytes=1 << 20),  # another shape of the same layer
+        replace(ROW, layer="b", filter_bytes=8 << 20, workspace_bytes=3 << 20),
+    ]
+    sums = dict(zip(HEADER, page._sums(HEADER, rows), strict=True))
+    assert sums == {"U MiB": "10.0", "work MiB": "4.0", "total MiB": "14.0"}
+
+
 def test_the_page_says_what_was_measured_of_the_whole_and_loads_nothing(report: ConversionReport) -> None:
-    page = report.to_html()
-    assert page.startswith("<!DOCTYPE html>")
-    assert "whole model, relative L2 error of the output" in page
-    assert "default-src 'none'" in page.replace("&#x27;", "'")
-    assert "http:" not in page
-    assert "https:" not in page
+    text = report.to_html()
+    assert text.startswith("<!DOCTYPE html>")
+    assert "whole model, relative L2 error of the output" in text
+    assert "default-src 'none'" in text
+    assert "http:" not in text
+    assert "https:" not in text
 
 
 def test_a_model_without_a_convolution_has_a_page() -> None:

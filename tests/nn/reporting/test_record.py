@@ -74,6 +74,19 @@ def test_layers_that_were_turned_back_say_so_and_stay_readable() -> None:
     assert same(ConversionReport.from_json(report.to_json()), report)
 
 
+def test_the_budget_of_the_output_comes_with_it() -> None:
+    model = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU(), nn.Conv3d(4, 4, 3)).eval()
+    report = winograd.convert_(model, output_tolerance=1e-5, example=CLIP)
+    assert report.budget is not None
+    read = ConversionReport.from_json(report.to_json())
+    assert read.budget == report.budget
+    assert same(read, report)
+    first_words = report.budget.summary.split(":")[0]
+    assert first_words.startswith("output tolerance 1e-05")
+    for text in (str(report), report.to_html()):
+        assert first_words in text
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [

@@ -31,8 +31,8 @@ _PADDED: Final = 16
 """Channels are filled up to a multiple of this where there are more than half as many."""
 
 
-_FEW_POSITIONS: Final = 6
-"""Up to which fused kernels have larger blocks."""
+_FUSED_BLOCKS: Final = ((1, (64, 128)), (5, (32, 128)), (6, (32, 64)), (16, (16, 64)))
+"""Up to so many positions: rows and outputs of a block of fused kernels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Form:
         """Rows and outputs of a block of products; fused kernels keep its sums of all positions in registers."""
         if self.kind == STAGED:
             return 128, 64
-        return (32, 128) if self.positions <= _FEW_POSITIONS else (16, 64)
+        return next(block for most, block in _FUSED_BLOCKS if self.positions <= most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ def _answered(planned: Plan, answer: tuning_cache.Answer | None) -> Plan | None:
     reason = f"measured on {card_of(shape).name}: " + "; ".join(f"{label} {ms:.3g} ms" for label, ms in measured[:2])
     chosen = answer.get("chosen", 0)
     if chosen is None:
-        return replace(direct_plan(shape, terms, reason), terms=terms, measured=measured)
+        return replace(direct_plan(shape, terms, reason), measured=measured)
     if not isinstance(chosen, dict):
         return None
     allowed = product_tolerance(shape, terms.tolerance)
@@ -145,8 +145,8 @@ def _answered(planned: Plan, answer: tuning_cache.Answer | None) -> Plan | None:
         config = _read_config(chosen.get("config"))
         if config is None or product_error(shape, found.algorithm, form.products) > allowed:
             return None
-        plan = with_settings(replace(gpu_plan(shape, found, terms, reason), terms=terms), config)
-        plan = replace(plan, terms=terms, measured=measured)
+        plan = with_settings(gpu_plan(shape, found, terms, reason), config)
+        plan = replace(plan, measured=measured)
         return plan if lack_on_card(plan) is None and _are_known(plan, config) else None
     return None
 

@@ -21,6 +21,9 @@ _APART: Final = 1 + 1e-9
 _MOST_MARGIN: Final = 1.2
 """The most that `winograd.conv.prediction` allows for what its model is off by."""
 
+_STEP: Final = 1.1
+"""Errors that are closer are not told apart: the prediction is not much better, and plans take time."""
+
 LOOSEST: Final = 1.0
 """A tolerance that all algorithms meet."""
 
@@ -121,7 +124,7 @@ def _descending(calls: Calls, low: float, high: float) -> Iterator[Option]:
             yield option
         if option.error <= low:
             return
-        option = calls.at(option.tolerance / _APART**2)
+        option = calls.at(option.tolerance / _STEP)
 
 
 def planner_of(plan: Plan) -> Planner:

@@ -24,8 +24,11 @@ _ENOUGH: Final = 0.9
 _TIGHTER: Final = 1.05
 """By how much a choice that was off by too much is corrected at least."""
 
+_LOOSER: Final = 10
+"""By how much a choice that was too exact is corrected at most."""
+
 _PROBED_AT: Final = 0.3
-"""Tolerance at which a layer is looked at, at least, over that of the dtype: ten times the error of direct convolution."""
+"""Tolerance at which a layer is looked at, at least, over that of the dtype: ten times that of direct convolution."""
 
 _NEGLIGIBLE: Final = 0.1
 """Share of the allowed error at which a layer's part of it is as good as none, if all layers had such a part."""
@@ -148,7 +151,7 @@ class Search:
             best = chosen if best is None else min(best, chosen, key=_milliseconds)
             if measured >= _ENOUGH * target:
                 break
-            scale = max(found, too_small * _TIGHTER)
+            scale = max(found, too_small * _TIGHTER, scale / _LOOSER)
         return best
 
     def _chosen(self, candidates: Mapping[str, _Candidate], allowed: float) -> Chosen | None:

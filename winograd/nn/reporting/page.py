@@ -10,7 +10,8 @@ from winograd.nn.reporting.columns import Column, columns_of, filter_bytes, line
 from winograd.nn.reporting.rows import ReportRow
 from winograd.nn.table import html_table, mebibytes
 
-_TOTAL = "total"
+_MEMORY = Column("total MiB", lambda row: mebibytes(row.total_bytes))
+_REASON = Column("reason", lambda row: row.reason, words=True)
 
 
 def report_page(report: ConversionReport) -> str:
@@ -21,7 +22,7 @@ def report_page(report: ConversionReport) -> str:
 def report_parts(report: ConversionReport) -> list[str]:
     """Return the table with its sums, and what was measured of the whole, as HTML."""
     rows = report.rows
-    columns = [*columns_of(rows), Column("reason", lambda row: row.reason, words=True)]
+    columns = [*columns_of(rows), _MEMORY, _REASON]
     header = [column.header for column in columns]
     cells = [[column.cell(row) for column in columns] for row in rows]
     said = [*lines(report), *([] if report.budget is None else report.budget.summary.splitlines())]
@@ -32,10 +33,12 @@ def report_parts(report: ConversionReport) -> list[str]:
 def _sums(header: Sequence[str], rows: Sequence[ReportRow]) -> list[str]:
     """Return the last row: memory in all, of the workspace the largest, and the sums of times."""
     times = [row.measured.times for row in rows if row.measured is not None and row.measured.times is not None]
+    filters, workspace = filter_bytes(rows), max(row.workspace_bytes for row in rows)
     sums = {
-        "layer": _TOTAL,
-        "U MiB": mebibytes(filter_bytes(rows)),
-        "work MiB": mebibytes(max(row.workspace_bytes for row in rows)),
+        "layer": "total",
+        "U MiB": mebibytes(filters),
+        "work MiB": mebibytes(workspace),
+        _MEMORY.header: mebibytes(filters + workspace),
     }
     if times:
         sums["direct ms"] = f"{sum(one.direct_ms for one in times):.3g}"

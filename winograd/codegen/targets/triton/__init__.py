@@ -62,10 +62,8 @@ def source(request: Request) -> str:
     ValueError
         If the schedule cannot do the algorithm.
     """
-    if request.stage is not Stage.CONV:
-        print_parts = _stages
-    else:
-        print_parts = _fused if request.schedule == "fused" else _staged
+    convolution = _fused if request.schedule == "fused" else _staged
+    print_parts = convolution if request.stage is Stage.CONV else _stages
     comments = "".join(f"# {line}".rstrip() + "\n" for line in request.header)
     prelude, *parts = print_parts(request)
     return comments + "\n\n".join([prelude, *(part.replace("NAME_", f"{request.name}_") for part in parts)])
@@ -78,16 +76,15 @@ def _staged(request: Request) -> Iterator[str]:
     meta = {"SPLIT": "True  # filters for tf32x3 beforehand", "DEFAULTS": _DEFAULTS, "SPACE": _SPACE}
     yield _prelude(request, _CONVOLUTION, _constants(request, axes, programs) | meta)
     yield from print_filter(programs, axes)
-    yield _part("numbers.txt")
     counts = {"TAPS_ALL": prod(taps), "TAPS_1": taps[1], "TAPS_2": taps[2]}
     product = _part("product.txt")
     for name, count in counts.items():
         product = product.replace(name, str(count))
     yield product
+    yield _part("tile.txt")
     yield from print_data(programs, axes)
     yield from print_inverse(programs, axes)
-    yield _launcher("product_kernel")
-    yield from map(_part, ("filter.txt", "run.txt", *_SHARED))
+    yield from map(_part, ("launch.txt", "filter.txt", "run.txt", *_SHARED))
 
 
 def _fused(request: Request) -> Iterator[str]:
@@ -97,10 +94,10 @@ def _fused(request: Request) -> Iterator[str]:
     meta = {"SPLIT": "False  # filters for tf32x3 beforehand", **fused_meta_parameters(axes)}
     yield _prelude(request, _CONVOLUTION, _constants(request, axes, programs) | meta)
     yield from print_filter(programs, axes)
-    yield from map(_part, ("numbers.txt", "fused_parts.txt"))
+    yield _part("fused_parts.txt")
     yield from print_fused(programs, axes)
-    yield _launcher("fused_kernel")
-    yield from map(_part, ("filter.txt", "fused_run.txt", *_SHARED))
+    yield "INTERPRETED = not isinstance(NAME_fused_kernel, triton.JITFunction)\n"
+    yield from map(_part, ("launch.txt", "filter.txt", "fused_run.txt", *_SHARED))
 
 
 def _constants(request: Request, axes: DirectAxes, programs: NestedPrograms) -> dict[str, object]:
@@ -130,7 +127,8 @@ def _stages(request: Request) -> Iterator[str]:
     sizes = {"M": nested.m, "R": nested.r, "TILE": nested.tile, "RANKS": nested.ranks}
     yield _prelude(request, _TRANSFORMS, sizes | {"MAGNITUDE": f"{MAGNITUDE}  # of the numbers in the self-test"})
     yield from print_stages(request)
-    yield _launcher(f"{request.stage.transforms[0]}_kernel_0")
+    yield f"INTERPRETED = not isinstance(NAME_{request.stage.transforms[0]}_kernel_0, triton.JITFunction)\n"
+    yield _part("launch.txt")
     yield _part("stages.txt")
     yield _part("stages_selftest.txt")
 
@@ -142,10 +140,6 @@ def _prelude(request: Request, doc: str, constants: dict[str, object]) -> str:
         .replace("DOC_", doc.format(label=request.algorithm.label))
         .replace("CONSTANTS_\n", "".join(f"{key} = {value}\n" for key, value in named.items()))
     )
-
-
-def _launcher(kernel: str) -> str:
-    return _part("launch.txt").replace("KERNEL_", f"NAME_{kernel}")
 
 
 def _part(file: str) -> str:

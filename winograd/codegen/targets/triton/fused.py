@@ -20,6 +20,8 @@ from winograd.codegen.targets.triton.tile_kernel import Index, TileKernel
 MOST_POSITIONS: Final = 16
 """Of a tile: with more, the sums of the smallest block that tensor cores take fill the registers."""
 
+_DECORATOR: Final = "triton.jit"
+
 _STRIDES: Final = ("n", "c", "0", "1", "2")
 
 _PARAMETERS: Final = (
@@ -110,6 +112,7 @@ def _data(programs: NestedPrograms, axes: DirectAxes) -> TileKernel:
         FUSED,
         read=lambda index: f"_voxels(source + (place{_sum('source', index)}), {_mask(index, axes)}, there, WHOLE)",
         write=write,
+        decorator=_DECORATOR,
     )
 
 
@@ -123,7 +126,14 @@ def _inverse(programs: NestedPrograms, axes: DirectAxes) -> TileKernel:
         ]
         return wrapped("_finish(", arguments, ")")
 
-    return TileKernel("inverse", programs.inverse, FUSED, read=lambda index: f"m{_number(index, strides)}", write=write)
+    return TileKernel(
+        "inverse",
+        programs.inverse,
+        FUSED,
+        read=lambda index: f"m{_number(index, strides)}",
+        write=write,
+        decorator=_DECORATOR,
+    )
 
 
 def _tile(axes: DirectAxes) -> Iterator[str]:

@@ -133,13 +133,13 @@ def print_transform(transform: Transform) -> Iterator[str]:
     yield "\n".join([comment, *wrapped(f"{transform.name.upper()}_KERNELS = (", table, ",)")]) + "\n"
 
 
-def print_function(name: str, program: Program, templates: dict[Op, str]) -> str:
+def print_function(name: str, program: Program, templates: dict[Op, str], decorator: str = "triton.jit") -> str:
     """Return a device function that computes the outputs of a program from its inputs."""
-    return "\n".join(_function(name, program, templates)) + "\n"
+    return "\n".join(_function(name, program, templates, decorator)) + "\n"
 
 
-def _function(name: str, program: Program, templates: dict[Op, str]) -> Iterator[str]:
-    yield "@triton.jit"
+def _function(name: str, program: Program, templates: dict[Op, str], decorator: str) -> Iterator[str]:
+    yield f"@{decorator}"
     yield from wrapped(f"def {name}(", [f"x{number}" for number in range(program.inputs)], "):")
     for number, node in enumerate(program.nodes, start=program.inputs):
         yield f"    x{number} = {_expression(node, templates)}"

@@ -16,7 +16,6 @@ from winograd.codegen.nested import NestedPrograms
 from winograd.codegen.targets.contract import Request
 from winograd.codegen.targets.triton.direct_axes import DirectAxes
 from winograd.codegen.targets.triton.printing import (
-    FUSED,
     SEPARATE,
     Place,
     Transform,
@@ -26,22 +25,22 @@ from winograd.codegen.targets.triton.printing import (
     row_major,
     wrapped,
 )
-from winograd.codegen.targets.triton.tile_kernel import Index, TileKernel
+from winograd.codegen.targets.triton.tile_kernel import TILE, Index, TileKernel
 
 _STRIDES: Final = ("n", "c", "0", "1", "2")
 
 _GEOMETRY: Final = tuple(f"{what}{axis}" for what in ("size", "tiles") for axis in range(3))
 
 _BLOCK: Final = """\
-    program = tl.program_id(0)
+    program = lang.program_id(0)
     block = program // {parts}
-    lane = tl.arange(0, LANES)
+    lane = _lane_numbers(LANES)
     blocks = (channels + BLOCK_C - 1) // BLOCK_C
     c = (block % blocks * BLOCK_C + lane % BLOCK_C).to(INDEX)
     row = (block // blocks * (LANES // BLOCK_C) + lane // BLOCK_C).to(INDEX)
     inside = (row < rows) & (c < channels)
     cell = row * held + c
-    plane = tl.cast(rows, INDEX) * held"""
+    plane = lang.cast(rows, INDEX) * held"""
 """What a transform begins with: lanes are channels of rows, neighbours are neighbouring channels."""
 
 
@@ -82,10 +81,12 @@ def print_data(programs: NestedPrograms, axes: DirectAxes) -> Iterator[str]:
     kernel = TileKernel(
         "data",
         programs.data,
-        FUSED,
-        read=lambda index: f"tl.load(source + ({_offset('at', index)}), mask={_mask(index)}, other=0.0).to(tl.float32)",
+        TILE,
+        read=lambda index: (
+            f"lang.load(source + ({_offset('at', index)}), mask={_mask(index)}, other=0.0).to(lang.float32)"
+        ),
         write=lambda index, value: (
-            f"tl.store(target + (cell + {_number(index, strides)} * plane), _held({value}, ROUND), mask=inside)",
+            f"lang.store(target + (cell + {_number(index, strides)} * plane), _held({value}, ROUND), mask=inside)",
         ),
     )
     parameters = [
@@ -109,8 +110,8 @@ def print_inverse(programs: NestedPrograms, axes: DirectAxes) -> Iterator[str]:
     kernel = TileKernel(
         "inverse",
         programs.inverse,
-        FUSED,
-        read=lambda index: f"tl.load(source + (cell + {_number(index, strides)} * plane), mask=inside, other=0.0)",
+        TILE,
+        read=lambda index: f"lang.load(source + (cell + {_number(index, strides)} * plane), mask=inside, other=0.0)",
         write=lambda index, value: wrapped(
             "_finish(",
             [value, "shift", "target", _offset("at", index), "residual", _offset("by", index), _mask(index), "RELU"],
@@ -132,7 +133,7 @@ def print_inverse(programs: NestedPrograms, axes: DirectAxes) -> Iterator[str]:
         "    if bias is None:",
         "        shift = 0.0",
         "    else:",
-        "        shift = tl.load(bias + c, mask=inside, other=0.0).to(tl.float32)",
+        "        shift = lang.load(bias + c, mask=inside, other=0.0).to(lang.float32)",
     )
     yield from _printed(kernel, axes, parameters, (*starts, *_voxels(axes.m, ("at", "by")), *shift))
 
@@ -141,7 +142,7 @@ def _printed(kernel: TileKernel, axes: DirectAxes, parameters: Sequence[str], be
     """Yield the device functions of a kernel, the kernel, and the number of programs that share a tile."""
     yield from kernel.functions()
     typed = [f"{name}: tl.constexpr" if name.isupper() else name for name in parameters]
-    lines = ["@triton.jit(do_not_specialize=CHANGING)"]
+    lines = ["@tile_jit(do_not_specialize=CHANGING)"]
     lines += wrapped(f"def NAME_{kernel.name}_kernel(", typed, "):")
     lines += [_BLOCK.format(parts=len(kernel.parts)), *_tile(axes.direct), *before]
     if len(kernel.parts) == 1:

@@ -16,10 +16,15 @@ from winograd.codegen.nested import AxisPass
 from winograd.codegen.passes.dead_code import drop_dead_code
 from winograd.codegen.program import Op
 from winograd.codegen.targets.axes import without_identities
-from winograd.codegen.targets.triton.printing import print_function, wrapped
+from winograd.codegen.targets.triton.printing import FUSED, print_function, wrapped
 
 MAX_LIVE: Final = 112
 """Most values of a tile that a thread holds at a time: it has 255 registers, and addresses and masks need some."""
+
+TILE: Final = {op: template.replace("tl.", "lang.") for op, template in FUSED.items()} | {
+    Op.ZERO: "lang.where(x0 == x0, 0.0, 0.0)"  # has the layout of x0
+}
+"""How an instruction is written."""
 
 Index = tuple[int, ...]
 """A place in a tile, partly transformed or not: one number per axis."""
@@ -41,6 +46,8 @@ class TileKernel:
         From an index in the tile to an expression.
     write : callable
         From an index in the transformed tile and a value to statements.
+    decorator : str
+        Of its device functions.
     """
 
     name: str
@@ -48,6 +55,7 @@ class TileKernel:
     templates: dict[Op, str]
     read: Callable[[Index], str]
     write: Callable[[Index, str], Sequence[str]]
+    decorator: str = "tile_jit"
 
     @property
     def steps(self) -> tuple[AxisPass, ...]:
@@ -74,7 +82,7 @@ class TileKernel:
         }
         programs |= {self._function(done): step.program for done, step in enumerate(rest, start=2)}
         for name, program in programs.items():
-            yield print_function(name, program, self.templates)
+            yield print_function(name, program, self.templates, self.decorator)
 
     def statements(self, part: int) -> list[str]:
         """Return the statements of a part, without indentation: loads, calls and stores."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import sys
 from dataclasses import replace
@@ -17,7 +18,7 @@ if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
 from winograd import bench
 from winograd.benching.cuda import contenders, measurement
 from winograd.benching.cuda.clock import EventClock, ProcessClock, clock_of, take_turns
-from winograd.benching.cuda.contenders import buffers_of, library_set
+from winograd.benching.cuda.contenders import Contender, buffers_of, library_set
 from winograd.benching.cuda.measurement import cuda_surroundings, measure_on_card
 from winograd.benching.cuda.published import LAN_2017
 from winograd.benching.cuda.result import CudaBenchmark, CudaLayer
@@ -105,6 +106,17 @@ def test_what_is_no_number_is_not_timed(monkeypatch: pytest.MonkeyPatch, measure
     benchmark = benchmark_of(replace(measured, timed=broken))
     assert json.loads(json.dumps(benchmark.as_dict()["tf32_ms"])) is None
     assert "nan" in cuda_text(benchmark)
+
+
+def test_a_compiler_may_fail_and_nothing_else() -> None:
+    def fail(_: int) -> torch.Tensor:
+        raise RuntimeError("no C compiler")
+
+    exact = torch.ones(1)
+    error, peak_bytes = measurement._verified(Contender("compiled tf32 contiguous", fail, tf32=True), exact, CPU)
+    assert (math.isnan(error), peak_bytes) == (True, 0)
+    with pytest.raises(RuntimeError, match="no C compiler"):
+        measurement._verified(Contender("ours contiguous", fail, tf32=False), exact, CPU)
 
 
 def test_errors_above_the_tolerance_are_named(measured: CudaLayer) -> None:

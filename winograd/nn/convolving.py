@@ -95,7 +95,7 @@ class ConvolutionState(LayerState):
         filters = Filters.FROZEN if watched else Filters.LIVE
         if filters is not self.filters:
             self._uses.drop_packed()
-        autocasts = torch.is_autocast_enabled("cpu")
+        autocasts = torch.is_autocast_enabled(input.device.type)
         more = (autocasts, watched, watched and _are_contiguous(input, weight))
         if self._own.find(input, weight, bias, geometry, *more) is OWN:
             return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)
@@ -188,7 +188,7 @@ class ConvolutionState(LayerState):
 
 def _case(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Arguments, filters: Filters) -> _Case:
     return _Case(
-        tensors=tuple(None if x is None else (x.shape, x.dtype) for x in (input, weight, bias)),
+        tensors=tuple(None if x is None else (x.shape, x.dtype, x.device) for x in (input, weight, bias)),
         geometry=geometry,
         filters=filters,
         obstacle=operator_obstacle(input, weight, bias),

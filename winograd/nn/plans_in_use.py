@@ -130,5 +130,6 @@ def _packs_alike(one: PlanInUse, other: PlanInUse) -> bool:
     """Return whether both plans transform a weight by the same algorithm, split into the same phases."""
     if one.plan.algorithm is None or one.plan.algorithm != other.plan.algorithm or one.manner != other.manner:
         return False
-    geometries = [(plan.shape.stride, plan.shape.dilation, plan.shape.groups) for plan in (one.plan, other.plan)]
-    return geometries[0] == geometries[1]
+    plans = (one.plan, other.plan)
+    manners = [(plan.shape.stride, plan.shape.dilation, plan.shape.groups, plan.filter_form) for plan in plans]
+    return manners[0] == manners[1]

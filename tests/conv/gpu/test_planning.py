@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 import winograd
 from winograd import nest, toom_cook
+from winograd.benching.suites import make_suite
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.gpu import device
 from winograd.conv.gpu.card import CARDS, Card, card_named, card_of_driver
@@ -188,6 +190,18 @@ def test_a_stage_is_limited_by_its_longest_part() -> None:
         parts = {f"{one}_ms": 2.0 if one == name else 1.0 for one in ("arithmetic", "memory", "cache", "launches")}
         stage = GpuStage("products", **parts)
         assert (stage.limit, stage.milliseconds) == (name, 2.0)
+
+
+def test_the_table_of_the_page_is_what_the_model_expects() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "gpu.md").read_text(encoding="utf-8")
+    for layer in make_suite("c3d_stack", 32).layers:
+        shape = replace(layer.shape, card=card_named("h200"))
+        plan = make_plan(shape, tolerance=5e-6, filters=Filters.FROZEN)
+        stages = stages_of(plan)
+        times = " | ".join(f"{stage.milliseconds:.2f}" for stage in stages)
+        limits = ", ".join(dict.fromkeys(stage.limit for stage in stages))
+        row = f"| {layer.name} | {plan.algorithm.label}, {plan.gpu.kind} | {times} | {plan.predicted_ms:.2f} |"
+        assert f"{row} {limits} | {plan.direct_ms:.2f} | {library_ms(shape, tf32=True):.2f} |" in page
 
 
 def test_schedules_refuse_other_words() -> None:

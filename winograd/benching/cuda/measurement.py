@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from winograd.benching.cuda.clock import Clock, take_turns
-from winograd.benching.cuda.contenders import Contender, Operands, buffers_of, contenders_of, draw_operands
+from winograd.benching.cuda.contenders import COMPILED, Contender, Operands, buffers_of, contenders_of, draw_operands
 from winograd.benching.cuda.result import CudaLayer, Timed
 from winograd.benching.layers import BenchLayer
 from winograd.conv.direct import FUNCTIONS, pad_rest, torchs_arguments
@@ -144,8 +144,16 @@ def _exact(shape: ConvShape, operands: Operands) -> Tensor:
 
 
 def _verified(contender: Contender, exact: Tensor, device: torch.device) -> tuple[float, int]:
-    """Return the error of a way of computing, and the bytes that it allocates at most."""
-    contender.run(0)  # compiles and lets the library choose, which takes memory of its own
+    """Return the error of a way of computing, and the bytes that it allocates at most; no number if it does not run.
+
+    Only compilers may fail, for want of another compiler.
+    """
+    try:
+        contender.run(0)  # compiles and lets the library choose, which takes memory of its own
+    except Exception:
+        if contender.name.startswith(COMPILED):
+            return float("nan"), 0
+        raise
     on_card = device.type == "cuda"
     if on_card:
         torch.cuda.synchronize(device)

@@ -19,7 +19,7 @@ import torch
 from winograd.conv.direct import convolve_direct
 from winograd.conv.gpu.explained import form_of
 from winograd.conv.gpu.planning import gpu_plan, limits_on
-from winograd.conv.gpu.products import product_error, product_tolerance
+from winograd.conv.gpu.products import CHANNEL_BLOCK, product_error, product_tolerance
 from winograd.conv.gpu.run import lack_on_card, module_of, pack_on_card, triton_errors, try_on_card
 from winograd.conv.gpu.schedule import Config
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates
@@ -90,18 +90,28 @@ def _rivals(shape: ConvShape, terms: Terms) -> Iterator[Plan]:
 def _set_better(plan: Plan, milliseconds: float, input: Tensor, weight: Tensor, timer: Timer) -> tuple[Plan, float]:
     """Return the plan with the settings that are found to be faster, one after the other."""
     module = module_of(plan)
-    cap = limits_on(plan.shape, plan.terms.limits).workspace if plan.terms is not None else None
     for name, values in module.SPACE.items():
         for value in values:
             settings = dict(plan.gpu.config) if plan.gpu is not None else {}
-            is_too_large = name == "workspace_bytes" and cap is not None and value > cap
-            if is_too_large or settings.get(name, module.DEFAULTS[name]) == value:
+            if settings.get(name, module.DEFAULTS[name]) == value or not _is_allowed(plan, name, value):
                 continue
             other = with_settings(plan, tuple(sorted({**settings, name: value}.items())))
             found = _run_ms(other, input, weight, timer)
             if found * LEAST_GAIN < milliseconds:
                 plan, milliseconds = other, found
     return plan, milliseconds
+
+
+def _is_allowed(plan: Plan, name: str, value: int) -> bool:
+    """Return whether a setting keeps to the limits and to the tolerance."""
+    assert plan.algorithm is not None
+    assert plan.gpu is not None
+    assert plan.terms is not None
+    if name == "workspace_bytes":
+        cap = limits_on(plan.shape, plan.terms.limits).workspace
+        return cap is None or value <= cap
+    error = product_error(plan.shape, plan.algorithm, plan.gpu.products, value if name == "block_c" else CHANNEL_BLOCK)
+    return error <= product_tolerance(plan.shape, plan.terms.tolerance)
 
 
 def with_settings(plan: Plan, config: Config) -> Plan:

@@ -14,7 +14,7 @@ from winograd.algebra.toom_cook import toom_cook
 from winograd.conv.candidates import has_choices
 from winograd.conv.gpu.card import LEAST_CAPABILITY
 from winograd.conv.gpu.form import extent_of
-from winograd.conv.gpu.products import OFFERED, product_error, product_tolerance
+from winograd.conv.gpu.products import CHANNEL_BLOCK, OFFERED, product_error, product_tolerance
 from winograd.conv.gpu.roofline import card_of, library_ms
 from winograd.conv.gpu.schedule import FUSED, Config, GpuSchedule
 from winograd.conv.gpu.selection import GpuCandidate, GpuLimits, best_forms, gpu_candidates
@@ -103,12 +103,13 @@ def gpu_plan(shape: ConvShape, found: GpuCandidate, terms: Terms, reason: str, c
     """Return the plan of a form, with these settings of its kernels or those that its file has."""
     form, extent = found.form, extent_of(shape, found.form)
     batches = () if form.kind == FUSED else (("workspace_bytes", form.batch_bytes),)
+    block = dict(config or ()).get("block_c", CHANNEL_BLOCK)
     return Plan(
         shape,
         Backend.GPU,
         found.algorithm,
         reason,
-        predicted_error=rounded_to(shape.dtype, product_error(shape, found.algorithm, form.products)),
+        predicted_error=rounded_to(shape.dtype, product_error(shape, found.algorithm, form.products, block)),
         filter_bytes=extent.filter_bytes,
         workspace_bytes=extent.workspace_bytes(form.batch_bytes),
         predicted_ms=found.milliseconds,

@@ -28,14 +28,24 @@ OFFERED: Final[Mapping[str, tuple[Products, ...]]] = MappingProxyType(
 """Products that a plan may take, by the dtype of the tensors. Like all else, TF32 has to be within the tolerance."""
 
 CHANNEL_BLOCK: Final = 32
-"""Channels of one product of blocks, whose sum "tf32x3" adds to the others in float32."""
+"""Channels of one product of blocks where kernels are not set otherwise; half of it moves the error by 8 %."""
 
 MARGIN: Final = 1.09
 """What emulated errors may be above predicted ones: 8 % in ``tests/conv/gpu/test_tf32.py``."""
 
 
-def product_error(shape: ConvShape, algorithm: NestedAlgorithm, products: Products) -> float:
+def product_error(
+    shape: ConvShape, algorithm: NestedAlgorithm, products: Products, block: int = CHANNEL_BLOCK
+) -> float:
     """Return the predicted error of the output, before its rounding to 16 bits: what a tolerance is compared with.
+
+    Parameters
+    ----------
+    shape : ConvShape
+    algorithm : NestedAlgorithm
+    products : str
+    block : int
+        Channels of one product of blocks, whose sum "tf32x3" adds to the others in float32.
 
     Examples
     --------
@@ -46,13 +56,13 @@ def product_error(shape: ConvShape, algorithm: NestedAlgorithm, products: Produc
     >>> errors[1] < errors[0] < 3e-6 < 3e-4 < errors[2]
     True
     """
-    return _whole_tiles(algorithm, products, max(shape.channels, 1)) * edge_factor(shape, algorithm)
+    return _whole_tiles(algorithm, products, max(shape.channels, 1), block) * edge_factor(shape, algorithm)
 
 
 @lru_cache(maxsize=4096)
-def _whole_tiles(algorithm: NestedAlgorithm, products: Products, channels: int) -> float:
-    block = CHANNEL_BLOCK if products == "tf32x3" else None
-    return predict_product_error(algorithm, products, channels=channels, channel_block=block)
+def _whole_tiles(algorithm: NestedAlgorithm, products: Products, channels: int, block: int) -> float:
+    parts = block if products == "tf32x3" else None
+    return predict_product_error(algorithm, products, channels=channels, channel_block=parts)
 
 
 def product_tolerance(shape: ConvShape, tolerance: float) -> float:

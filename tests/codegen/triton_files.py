@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +21,7 @@ from typing import Any
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
+from triton.experimental.gluon._runtime import GluonASTSource
 
 HOPPER = GPUTarget("cuda", 90, 32)
 
@@ -37,8 +42,31 @@ def compilable(source: str, directory: Path) -> ModuleType:
 
 def compiled(kernel: Any, types: dict[str, str], constants: dict[str, object], **options: object) -> dict[str, Any]:
     """Return what a kernel is compiled to; arguments without a type are 32-bit integers."""
+    return compiled_kernel(kernel, types, constants, **options).asm
+
+
+def compiled_kernel(
+    kernel: Any, types: dict[str, str], constants: dict[str, object], even: Collection[str] = (), **options: object
+) -> Any:
+    """Return a compiled kernel; the arguments named in ``even`` are multiples of 16, as launchers see that they are."""
     signature = {name: types.get(name, "i32") for name in kernel.arg_names} | dict.fromkeys(constants, "constexpr")
-    return triton.compile(ASTSource(kernel, signature, constants), target=HOPPER, options=options).asm
+    attributes = {(kernel.arg_names.index(name),): [["tt.divisibility", 16]] for name in even if name not in constants}
+    source = GluonASTSource if kernel.is_gluon() else ASTSource
+    return triton.compile(source(kernel, signature, constants, attributes), target=HOPPER, options=options)
+
+
+def machine_code(kernel: Any) -> tuple[int, int, Counter[str]]:
+    """Return the registers and the bytes of the stack of a compiled kernel, and how often it has each instruction."""
+    tools = Path(triton.__file__).parent / "backends/nvidia/bin"
+    with tempfile.TemporaryDirectory() as folder:
+        (cubin := Path(folder) / "kernel.cubin").write_bytes(kernel.asm["cubin"])
+        usage, code = (
+            subprocess.run([tools / tool, *words, cubin], capture_output=True, text=True, check=True).stdout
+            for tool, words in (("cuobjdump", ["--dump-resource-usage"]), ("nvdisasm", ["-c"]))
+        )
+    ((registers, stack),) = re.findall(r"REG:(\d+) STACK:(\d+)", usage)
+    names = re.findall(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+ )?([A-Z][A-Z0-9]*)", code)
+    return int(registers), int(stack), Counter(names)
 
 
 def _imported(source: str, directory: Path) -> ModuleType:

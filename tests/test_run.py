@@ -221,7 +221,7 @@ def test_without_a_working_compiler_layers_run_directly_and_a_warning_says_so(
         (["small", "--clip", "a", "--other-clip", "b", "--batch", "3"], 2, "batch is 3, must be 1 or 2"),
         (["small", "--clip", "a", "--weights", "wide.pth", "--undamped"], 2, "undamped is for initial values"),
         (["p3d_63", "--clip", "clip.mp4", "--option", "form=none"], 2, "form is 'none', must be one of official, port"),
-        (["small", "--clip", "clip.mp4", "--option", "width=2.5"], 2, "unexpected keyword argument 'width'"),
+        (["small", "--clip", "clip.mp4", "--option", "width=2.5"], 2, "option 'width' is unknown, small takes "),
         (["small", "--clip", "clip.mp4", "--option", "num_classes=abc"], 2, "small: num_classes is 'abc', must be an"),
         (["r3d_10", "--clip", "clip.mp4", "--option", "norm_eps=abc"], 2, "r3d_10 cannot take clips"),
         (["lightweight_c3d", "--clip", "a", "--option", "width=-1"], 2, "lightweight_c3d: "),

@@ -46,10 +46,12 @@ if TYPE_CHECKING:
     from winograd.conv.transposed.convolve import conv_transpose1d as conv_transpose1d
     from winograd.conv.transposed.convolve import conv_transpose2d as conv_transpose2d
     from winograd.conv.transposed.convolve import conv_transpose3d as conv_transpose3d
-    from winograd.nn.convert import convert_ as convert_
-    from winograd.nn.convert import freeze as freeze
-    from winograd.nn.convert import revert_ as revert_
-    from winograd.nn.convert import thaw as thaw
+    from winograd.nn.converting import conversion_report as conversion_report
+    from winograd.nn.converting import convert as convert
+    from winograd.nn.converting import convert_ as convert_
+    from winograd.nn.converting import revert_ as revert_
+    from winograd.nn.freezing import freeze as freeze
+    from winograd.nn.freezing import thaw as thaw
 
 _HOMES = {
     "BilinearAlgorithm": "winograd.algebra.bilinear",
@@ -67,25 +69,27 @@ _HOMES = {
     "conv_transpose1d": "winograd.conv.transposed.convolve",
     "conv_transpose2d": "winograd.conv.transposed.convolve",
     "conv_transpose3d": "winograd.conv.transposed.convolve",
-    "convert_": "winograd.nn.convert",
+    "conversion_report": "winograd.nn.converting",
+    "convert": "winograd.nn.converting",
+    "convert_": "winograd.nn.converting",
     "count": "winograd.algebra.counts",
     "crt": "winograd.algebra.crt",
     "emit": "winograd.codegen.emit",
     "equivalent": "winograd.algebra.forms",
     "error_bound": "winograd.accuracy.bounds",
     "explain": "winograd.algebra.explain",
-    "freeze": "winograd.nn.convert",
+    "freeze": "winograd.nn.freezing",
     "from_json": "winograd.algebra.serialise",
     "measure_error": "winograd.accuracy.experiment",
     "nest": "winograd.algebra.nesting",
     "plan_conv": "winograd.conv.planning",
     "predict_error": "winograd.accuracy.model",
     "reduce_convolution": "winograd.algebra.reduction",
-    "revert_": "winograd.nn.convert",
+    "revert_": "winograd.nn.converting",
     "safe_range": "winograd.accuracy.ranges",
     "search_points": "winograd.accuracy.search",
     "set_enabled": "winograd.conv.switch",
-    "thaw": "winograd.nn.convert",
+    "thaw": "winograd.nn.freezing",
     "to_json": "winograd.algebra.serialise",
     "toom_cook": "winograd.algebra.toom_cook",
 }

@@ -101,11 +101,25 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def png(text: str) -> str:
-    """Return a path that ends in .png, for argparse."""
-    if not text.lower().endswith(".png"):
-        raise argparse.ArgumentTypeError(f"{text[:40]!a} must end in .png")
-    return text
+def ending(suffix: str) -> Callable[[str], str]:
+    """Return a parser of paths that end in so, for argparse.
+
+    Examples
+    --------
+    >>> ending(".svg")("c3d.svg")
+    'c3d.svg'
+    """
+
+    def parse(text: str) -> str:
+        if not text.lower().endswith(suffix):
+            raise ValueError(f"{text[:40]!a} must end in {suffix}")
+        return text
+
+    return argument(parse)
+
+
+png: Final = ending(".png")
+"""A path that ends in .png, for argparse."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

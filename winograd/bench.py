@@ -26,11 +26,12 @@ from winograd.console import Console
 from winograd.conv.prediction import DEFAULT_TOLERANCE, default_tolerance
 
 if TYPE_CHECKING:
+    from winograd.benching.cuda.result import CudaBenchmark, CudaLayer
     from winograd.benching.layers import Suite
     from winograd.benching.networks.result import NetworksBenchmark, NetworkTimes
     from winograd.benching.result import Benchmark, LayerMeasurement
 
-    _Shown = Benchmark | NetworksBenchmark
+    _Shown = Benchmark | NetworksBenchmark | CudaBenchmark
 
 _Measured = TypeVar("_Measured")
 
@@ -44,6 +45,8 @@ transformed beforehand, against the fastest of six variants of torch's convoluti
   {_CONSOLE.program} --suite c3d --batch 8 --tolerance 2e-6 --json c3d.json --plot c3d.png
   {_CONSOLE.program} --suite i3d_rgb --layer 'Mixed_3*' --layer 'Mixed_4*' --repeats 5
   {_CONSOLE.program} --suite r3d_18 --only stride1
+On a GPU, beside cuDNN's convolution in float32 and in TF32, in both memory formats, eager and compiled:
+  {_CONSOLE.program} --device cuda --suite c3d --batch 32 --tolerance 5e-6 --json c3d_gpu.json
 Whole networks run beside eager torch in both memory formats, with batch norm folded and not, and torch.compile:
   {_CONSOLE.program} --network c3d --network r3d_18 --repeats 9 --json networks.json
 """
@@ -69,7 +72,9 @@ def _parser() -> LineParser:
         "--network", metavar="NAME", action="append", help="a whole network of that name; may come several times"
     )
     parser.add_argument(
-        "--without-compiled", action="store_true", help="leave torch.compile out of whole networks: it takes minutes"
+        "--without-compiled",
+        action="store_true",
+        help="leave torch.compile out, of whole networks and of layers on a GPU: it takes minutes",
     )
     parser.add_argument("--only", choices=[part.value for part in Part], help="layers of one kind")
     parser.add_argument("--batch", type=integer(1), default=1, metavar="N", help="images (default: 1)")
@@ -104,6 +109,17 @@ def _parser() -> LineParser:
         help="threads, at most one per core (default: what torch uses)",
     )
     parser.add_argument("--seed", type=integer(0), default=0, metavar="N", help="of inputs and weights (default: 0)")
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="cuda times layers of a suite on the current GPU, beside cuDNN in float32 and in TF32 (default: cpu)",
+    )
+    parser.add_argument(
+        "--tuning",
+        choices=("model", "measure"),
+        help="with --device cuda: how plans are made, by the cost model or by timing candidates (default: measure)",
+    )
     parser.add_argument("--wide", action="store_true", help="all figures of every layer in the table")
     parser.add_argument("--json", metavar="FILE", help="all figures, with the time of every round, as JSON")
     parser.add_argument("--plot", type=png, metavar="FILE", help="ratios and errors as PNG")
@@ -125,6 +141,8 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
     _CONSOLE.warn_of_load()
     if suite is None:
         return _measured(options, _networks(options), lambda found: _networks_benchmark(options, found))
+    if options.device == "cuda":
+        return _measured(options, _layers_on_card(options, suite), lambda found: _cuda_benchmark(options, found))
     return _measured(options, _layers(options, suite), lambda found: _benchmark(options, found))
 
 
@@ -137,6 +155,7 @@ def _require_extras(options: argparse.Namespace) -> None:
 
 _OF_LAYERS: Final = {
     "only": None, "layer": None, "number": None, "live": False, "wide": False, "plot": None, "dtype": _DTYPES[0],
+    "device": "cpu", "tuning": None,
 }  # fmt: skip
 """Options that ask for something of layers, and what they are where nothing was asked for."""
 
@@ -157,8 +176,9 @@ def _check_networks(parser: LineParser, options: argparse.Namespace) -> None:
 
 
 def _suite(parser: LineParser, options: argparse.Namespace) -> Suite:
-    if options.without_compiled:
-        parser.error("argument --without-compiled: is for --network")
+    if options.without_compiled and options.device == "cpu":
+        parser.error("argument --without-compiled: is for --network, and for --device cuda")
+    _check_device(parser, options)
     if options.number is not None and options.suite != RANDOM:
         parser.error(f"argument --number: is for --suite {RANDOM}, got {options.suite[:40]!a}")
     suite = _checked(parser, "suite", lambda: _made(options))
@@ -167,6 +187,25 @@ def _suite(parser: LineParser, options: argparse.Namespace) -> Suite:
     if options.layer is not None:
         suite = _checked(parser, "layer", lambda: suite.matching(*options.layer))
     return suite.of_dtype(options.dtype)
+
+
+_OF_CPU: Final = {"live": False, "plot": None, "threads": None}
+"""Options of layers that are for the CPU alone, and what they are where nothing was asked for."""
+
+
+def _check_device(parser: LineParser, options: argparse.Namespace) -> None:
+    """End the command where there is no GPU, or an option is not for where the layers run."""
+    if options.device == "cpu":
+        if options.tuning is not None:
+            parser.error("argument --tuning: is for --device cuda")
+        return
+    for option, unset in _OF_CPU.items():
+        if getattr(options, option) != unset:
+            parser.error(f"argument --{option}: is for --device cpu")
+    import torch
+
+    if not torch.cuda.is_available():
+        parser.error("argument --device: torch finds no GPU")
 
 
 def _made(options: argparse.Namespace) -> Suite:
@@ -221,6 +260,49 @@ def _layers(options: argparse.Namespace, suite: Suite) -> Iterator[LayerMeasurem
             filters=Filters.LIVE if options.live else Filters.FROZEN,
             progress=_teller(layer.name, number, len(suite.layers)),
         )
+
+
+def _layers_on_card(options: argparse.Namespace, suite: Suite) -> Iterator[CudaLayer]:
+    import torch
+
+    from winograd.benching.cuda.clock import clock_of
+    from winograd.benching.cuda.measurement import measure_on_card
+    from winograd.conv.gpu.device import card_asked_for
+
+    device, card = torch.device("cuda", torch.cuda.current_device()), card_asked_for("cuda")
+    assert card is not None
+    for number, layer in enumerate(suite.layers, start=1):
+        yield measure_on_card(
+            layer,
+            card=card,
+            device=device,
+            clock=clock_of(device),
+            tolerance=_tolerance(options),
+            rounds=options.repeats,
+            seed=options.seed,
+            tuning=options.tuning or "measure",
+            compiled=not options.without_compiled,
+            progress=_teller(layer.name, number, len(suite.layers)),
+        )
+
+
+def _cuda_benchmark(options: argparse.Namespace, layers: Sequence[CudaLayer]) -> CudaBenchmark:
+    import torch
+
+    from winograd.benching.cuda.measurement import cuda_surroundings
+    from winograd.benching.cuda.result import CudaBenchmark
+
+    return CudaBenchmark(
+        suite=options.suite,
+        layers=tuple(layers),
+        batch=options.batch,
+        rounds=options.repeats,
+        seed=options.seed,
+        tolerance=_tolerance(options),
+        dtype=options.dtype,
+        tuning=options.tuning or "measure",
+        surroundings=cuda_surroundings(torch.device("cuda", torch.cuda.current_device())),
+    )
 
 
 def _networks(options: argparse.Namespace) -> Iterator[NetworkTimes]:
@@ -300,11 +382,16 @@ def _deliver(options: argparse.Namespace, benchmark: _Shown) -> int:
 
 
 def _print(benchmark: _Shown, wide: bool) -> int:
+    from winograd.benching.cuda.result import CudaBenchmark
+    from winograd.benching.cuda.showing import cuda_text
     from winograd.benching.networks.showing import networks_text
     from winograd.benching.result import Benchmark
     from winograd.benching.showing import benchmark_text
 
-    text = benchmark_text(benchmark, wide=wide) if isinstance(benchmark, Benchmark) else networks_text(benchmark)
+    if isinstance(benchmark, CudaBenchmark):
+        text = cuda_text(benchmark, wide=wide)
+    else:
+        text = benchmark_text(benchmark, wide=wide) if isinstance(benchmark, Benchmark) else networks_text(benchmark)
     return _CONSOLE.print(f"{text}\n".encode("ascii", "backslashreplace"))
 
 

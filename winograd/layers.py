@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from winograd.accuracy.showing.table import text_table
-from winograd.arguments import LineParser, add_options, argument, integer, parse_words
+from winograd.arguments import LineParser, add_options, argument, ending, integer, parse_words, png
 from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
 
@@ -65,8 +65,8 @@ def _parser() -> LineParser:
     )
     parser.add_argument("--json", metavar="FILE", help="all of it as JSON; of several networks as a list")
     parser.add_argument("--html", metavar="FILE", help="tables and pictures as one page")
-    parser.add_argument("--picture", metavar="FILE", help="the network drawn, as SVG")
-    parser.add_argument("--plot", metavar="FILE", help="multiplications and memory of the layers, as PNG")
+    parser.add_argument("--picture", type=ending(".svg"), metavar="FILE", help="the network drawn, as SVG")
+    parser.add_argument("--plot", type=png, metavar="FILE", help="multiplications and memory of the layers, as PNG")
     return parser
 
 

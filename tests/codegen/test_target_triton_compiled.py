@@ -88,7 +88,7 @@ def test_transforms_spill_nothing_and_read_every_value_once_a_part(tmp_path: Pat
 def test_products_run_on_the_tensor_cores_of_hopper(tmp_path: Path, precision: str) -> None:
     module = compilable(emit(nest(toom_cook(1, 3), toom_cook(2, 3)), "triton").source, tmp_path)
     kernel = product(module, precision)
-    registers, stack, counts = machine_code(kernel)
+    _, stack, counts = machine_code(kernel)
     assert (stack, counts["STL"], counts["LDL"]) == (0, 0, 0)
     assert counts["HGMMA"] > 0 == counts["HMMA"]
     depth = {"float16": 16, "bfloat16": 16}.get(precision, 8)

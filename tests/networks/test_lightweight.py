@@ -120,7 +120,7 @@ def test_what_is_no_cube_or_not_wanted_stays() -> None:
     model = nn.Sequential()
     for name, layer in layers.items():
         model.add_module(name, layer)
-    assert separate_(model.eval(), lambda name, _: name != "unwanted") == ("wanted",)
+    assert separate_(model.eval(), lambda _, name: name != "unwanted") == ("wanted",)
     assert [name for name in layers if model.get_submodule(name) is not layers[name]] == ["wanted"]
     block = model.get_submodule("wanted")
     assert isinstance(block, FullySeparable)

@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 import winograd
+from tests.torch_citizen.pairs import allowed, distance
 from winograd.conv.gradient import run as gradients
 from winograd.conv.limits import set_memory_limits
 from winograd.conv.plan import Backend, Filters
 from winograd.conv.prediction import default_tolerance
-from winograd.nn import convert as convert_module
+from winograd.nn import converting
 from winograd.nn.compare import relative_l2
+from winograd.nn.conversion import change
+from winograd.nn.folding import pairs
 from winograd.nn.modules import PlannedConvolution
 
 
@@ -37,18 +39,71 @@ class Scaled(nn.Conv3d):
         return 2 * super().forward(x)
 
 
-class Own(nn.Conv3d):
-    """Computes the convolution itself."""
+class Shifted(nn.Conv3d):
+    """Changes the weight on its way to torch's narrow method."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return super()._conv_forward(input, weight + 1, bias)
+        return 2 * super()._conv_forward(input, weight + 1, bias)
 
 
-class OwnTransposed(nn.ConvTranspose3d):
-    """Overrides the forward that a planned transposed convolution would replace."""
+class Causal(nn.Conv3d):
+    """Sees the present and the past: pads in front, then convolves as torch does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        front = (self.kernel_size[0] - 1) * self.dilation[0]
+        return self.narrow(nn.functional.pad(x, (0, 0, 0, 0, front, 0)))
+
+    def narrow(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.weight, self.bias)
+
+
+class Added(nn.ConvTranspose3d):
+    """Overrides the forward that a planned transposed convolution has, too."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         return super().forward(input, output_size) + 1
+
+
+class Own(nn.Conv3d):
+    """Computes the convolution itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.conv3d(x, self.weight.tanh(), self.bias, padding=self.padding)
+
+
+class Narrow(nn.Conv3d):
+    """Computes the convolution itself, in the narrow method."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return nn.functional.conv3d(input, weight, bias) + self.forward.__name__.count("x")
+
+
+class Demanding(nn.Conv3d):
+    """Has an attribute that a planned convolution has, too."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 4, 3)
+        self.tolerance = "none"
+
+
+class Final(nn.Conv3d):
+    """Lets no subclass be made."""
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("final")
+
+
+class Sealed(type):
+    """A metaclass whose classes stay without subclasses."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, object]) -> type:
+        if any(isinstance(base, Sealed) for base in bases):
+            raise TypeError("sealed\nfor good")
+        return super().__new__(cls, name, bases, body)
+
+
+class SealedConv(nn.Conv3d, metaclass=Sealed):
+    """Lets no subclass be made."""
 
 
 def network() -> nn.Sequential:
@@ -61,8 +116,8 @@ def network() -> nn.Sequential:
     ).eval()
 
 
-def clip() -> Tensor:
-    return torch.randn(2, 3, 4, 6, 6, generator=torch.Generator().manual_seed(1))
+def clip(size: int = 6) -> Tensor:
+    return torch.randn(2, 3, size - 2, size, size, generator=torch.Generator().manual_seed(1))
 
 
 def planned(model: nn.Module) -> list[str]:
@@ -128,41 +183,81 @@ def test_checkpoints_pass_both_ways() -> None:
     plain.load_state_dict(model.state_dict(), strict=True)
 
 
-def test_subclasses_keep_name_attributes_and_own_forward() -> None:
-    model = nn.Sequential(Conv3DSimple(3, 4, midplanes=7), Scaled(4, 4, 3))
-    expected = model(clip())
+def test_subclasses_keep_name_attributes_and_own_methods() -> None:
+    model = nn.Sequential(
+        Conv3DSimple(3, 4, midplanes=7), Scaled(4, 4, 3), Causal(4, 4, 3), Shifted(4, 4, 3, padding=1), Added(4, 4, 3)
+    )
+    expected = model(clip(size=9))
+    classes = [type(layer) for layer in model]
     winograd.convert_(model)
-    assert planned(model) == ["0", "1"]
-    assert [type(layer).__name__ for layer in model] == ["Conv3DSimple", "Scaled"]
-    assert isinstance(model[0], Conv3DSimple)
+    assert planned(model) == ["0", "1", "2", "3", "4"]
+    assert [type(layer).__qualname__ for layer in model] == [cls.__qualname__ for cls in classes]
+    assert all(isinstance(layer, cls) for layer, cls in zip(model, classes, strict=True))
     assert model[0].midplanes == 7
-    torch.testing.assert_close(model(clip()), expected)
+    assert distance(model(clip(size=9)), expected) <= 5 * allowed(torch.float32)  # of five layers
+    assert all(len(layer.plans) == 1 for layer in model)  # each comes to the planned convolution
+    winograd.revert_(model)
+    assert [type(layer) for layer in model] == classes
+    assert torch.equal(model(clip(size=9)), expected)
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_what_a_narrow_method_of_its_own_makes_of_the_output_is_not_folded(
+    noticed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = nn.Sequential(Shifted(3, 4, 3), nn.BatchNorm3d(4), nn.ReLU()).eval()
+    model[1].running_var.fill_(3.0)
+    expected = model(clip(size=9))
+    report = winograd.convert_(model)
+    if not noticed:
+        monkeypatch.setattr(pairs, "_convolves_as_torch", lambda _: True)
+    with warnings.catch_warnings(action="ignore"):
+        winograd.freeze(model, fold="all")
+    with torch.no_grad():
+        right = distance(model(clip(size=9)), expected) <= 4 * allowed(torch.float32)
+    assert right is noticed
+    assert report.layers[0].folds.startswith("nothing: ") is noticed
+
+
+def test_a_subclass_that_makes_another_of_its_kind_gets_a_planned_one() -> None:
+    model = nn.Sequential(Conv3DSimple(3, 4))
+    winograd.convert_(model, tolerance=1e-6)
+    twin = type(model[0])(3, 4, midplanes=2)
+    twin.load_state_dict(model[0].state_dict())
+    torch.testing.assert_close(twin(clip()), model(clip()))
+    assert len(twin.plans) == 1
+    assert type(winograd.revert_(twin)) is Conv3DSimple
 
 
 def test_layers_that_cannot_be_converted_stay_and_the_report_says_why() -> None:
     model = nn.ModuleDict(
         {
             "own": Own(3, 4, 3),
-            "parametrized": parametrize.register_parametrization(nn.Conv3d(3, 4, 3), "weight", nn.Identity()),
+            "narrow": Narrow(3, 4, 3),
             "linear": nn.Linear(3, 4),
-            "upsampling": OwnTransposed(3, 4, 3),
             "patched": nn.Conv3d(3, 4, 3),
+            "demanding": Demanding(),
+            "sealed": SealedConv(3, 4, 3),
             "excluded": nn.Conv3d(3, 4, 3),
             "plain": nn.Conv3d(3, 4, 3),
+            "final": Final(3, 4, 3),
         }
     )
     model["patched"]._conv_forward = lambda *tensors: tensors[0]
     classes = {name: type(module) for name, module in model.items()}
-    report = winograd.convert_(model, filter_fn=lambda name, _module: name != "excluded")
-    assert planned(model) == ["plain"]
+    report = winograd.convert_(model, filter_fn=lambda _module, name: name != "excluded")
+    assert planned(model) == ["plain", "final"]
     reasons = {layer.name: layer.reason for layer in report.layers}
-    assert "overrides _conv_forward" in reasons["own"]
-    assert "overrides _conv_forward" in reasons["patched"]
-    assert "parametrized" in reasons["parametrized"]
-    assert "overrides forward" in reasons["upsampling"]
+    assert "overrides forward and never calls torch's" in reasons["own"]
+    assert "overrides _conv_forward and never calls torch's" in reasons["narrow"]
+    assert "overrides _conv_forward, in this one layer" in reasons["patched"]
+    assert "its attribute 'tolerance' would be hidden" in reasons["demanding"]
+    assert "no subclass can be made of its class: TypeError: sealed" in reasons["sealed"]
+    assert "good" not in reasons["sealed"]  # one line
     assert reasons["excluded"] == "excluded by filter_fn"
     assert "linear" not in reasons
-    assert all(type(model[name]) is cls for name, cls in classes.items() if name != "plain")
+    assert all(type(model[name]) is cls for name, cls in classes.items() if name not in ("plain", "final"))
+    assert model["demanding"].tolerance == "none"
 
 
 def test_a_model_without_convolutions_is_left_alone_with_a_warning() -> None:
@@ -265,50 +360,62 @@ def test_a_wrong_tolerance_changes_nothing(tolerance: float) -> None:
     assert list(snapshot(model)) == before
 
 
-def test_scripted_and_compiled_models_are_refused_before_anything_changes() -> None:
-    with warnings.catch_warnings(action="ignore"):  # torch.jit is on its way out
-        scripted = torch.jit.script(nn.Sequential(nn.Conv3d(3, 4, 3)))
-    inner, in_place = network(), network()
-    in_place.compile()
-    compiled = torch.compile(inner)
-    before = list(snapshot(inner))
-    for model, word in (
-        (scripted, "scripted"),
-        (compiled, "compiled"),
-        (nn.Sequential(compiled), "compiled"),
-        (in_place, "compiled"),
-    ):
-        with pytest.raises(TypeError, match=word):
-            winograd.convert_(model)
-    assert list(snapshot(inner)) == before
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_scripted_models_are_refused_before_anything_changes_and_scripted_parts_are_left_alone() -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.Conv3d(3, 4, 3)))
+    with pytest.raises(TypeError, match="scripted"):
+        winograd.convert_(scripted)
     with pytest.raises(TypeError, match=r"must be a torch\.nn\.Module"):
         winograd.convert_("c3d")  # type: ignore[arg-type]
+    model = nn.Sequential(scripted, nn.Conv3d(4, 4, 3))
+    expected = model(clip(size=9))
+    report = winograd.convert_(model)
+    assert [(entry.name, entry.kind) for entry in report.layers] == [("0.0", "Conv3d"), ("1", "Conv3d")]
+    assert "scripted" in report.layers[0].reason
+    assert planned(model) == ["1"]
+    torch.testing.assert_close(model(clip(size=9)), expected)
 
 
-def test_a_failure_on_the_way_undoes_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = network()
-    before = list(snapshot(model))
-    convert_one = convert_module._convert
+@pytest.mark.parametrize("stage", ["class", "plan", "example"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_failure_on_the_way_undoes_what_was_done(
+    monkeypatch: pytest.MonkeyPatch, stage: str, error: type[BaseException]
+) -> None:
+    model = nn.Sequential(network(), winograd.nn.Conv3d(4, 4, 3, padding=1))
+    winograd.convert_(model[0][2], tolerance=1e-4)
+    winograd.freeze(model[0][2])
+    with torch.inference_mode():
+        model(clip())
+    before, plans = list(snapshot(model)), model[0][2][0].plans
+    settings = [vars(model.get_submodule(name)._winograd).copy() for name in planned(model)]
 
-    def failing(layer: nn.Module, tolerance: float) -> None:
-        if layer is model[3]:
-            raise KeyboardInterrupt
-        convert_one(layer, tolerance)
+    def fail(*_: object) -> None:
+        raise error("stop")
 
-    monkeypatch.setattr(convert_module, "_convert", failing)
-    with pytest.raises(KeyboardInterrupt):
-        winograd.convert_(model)
+    if stage == "class":
+        make = change._plan
+        monkeypatch.setattr(change, "_plan", lambda layer: fail() if layer is model[0][3] else make(layer))
+    elif stage == "plan":
+        monkeypatch.setattr(converting, "plan_ahead", fail)
+    else:
+        model[0][3].register_forward_hook(fail)
+        before = list(snapshot(model))
+    with pytest.raises(error, match="stop"):
+        winograd.convert_(model, tolerance=1e-6, workspace_cap=1 << 20, example=clip())
     assert list(snapshot(model)) == before
+    assert model[0][2][0].plans == plans != ()
+    assert [vars(model.get_submodule(name)._winograd) for name in planned(model)] == settings
 
 
 def test_reverting_refuses_a_class_that_changed_since() -> None:
     model = network()
     winograd.convert_(model)
-    parametrize.register_parametrization(model[3], "weight", nn.Identity())
-    with pytest.raises(RuntimeError, match="layer '3' became a Parametrized"):
+    former = type(model[3])
+    model[3].__class__ = type("Odd", (former,), {})
+    with pytest.raises(RuntimeError, match="layer '3' became a Odd"):
         winograd.revert_(model)
     assert planned(model) == ["0", "2.0", "3"]
-    parametrize.remove_parametrizations(model[3], "weight")
+    model[3].__class__ = former
     winograd.revert_(model)
     assert planned(model) == []
 

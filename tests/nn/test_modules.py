@@ -17,9 +17,9 @@ from winograd.conv import native, operator
 from winograd.conv.library.kept import Stamp
 from winograd.conv.plan import Backend, Filters
 from winograd.conv.prediction import default_tolerance
-from winograd.nn import modules
+from winograd.nn import convolving, plans_in_use
 from winograd.nn.compare import relative_l2
-from winograd.nn.modules import MAX_PLANS
+from winograd.nn.plans_in_use import MAX_PLANS
 
 CLASSES = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -222,8 +222,8 @@ def test_another_tolerance_makes_new_plans() -> None:
 
 def test_frozen_weights_are_transformed_once_for_all_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     packings = []
-    pack = modules.pack_for_plan
-    monkeypatch.setattr(modules, "pack_for_plan", lambda plan, weight: packings.append(plan) or pack(plan, weight))
+    pack = plans_in_use.pack_for_plan
+    monkeypatch.setattr(plans_in_use, "pack_for_plan", lambda plan, weight: packings.append(plan) or pack(plan, weight))
     plain, planned = pair()
     winograd.freeze(planned)
     with torch.inference_mode():
@@ -467,14 +467,14 @@ def test_a_transformed_weight_is_not_shared_between_unlike_phases() -> None:
 def test_a_weight_dropped_by_another_thread_meanwhile_is_transformed_anew() -> None:
     _, layer = frozen_pair()
     state = layer._winograd
-    (use,) = (use for use in state._uses.values() if use.packed is not None)
+    (use,) = (use for use in state._uses if use.packed is not None)
     kept = use.kept
-    state._drop_packed()
+    state._uses.drop_packed()
     assert (use.kept, use.packed) == (None, None)  # at once: no stamp is left that vouches for nothing
     use.kept = kept
-    assert state._packed(use, layer.weight) is kept.packed
+    assert state._uses.pack(use, layer.weight) is kept.packed
     layer.weight.data = layer.weight.data.clone()
-    assert state._packed(use, layer.weight) is not kept.packed
+    assert state._uses.pack(use, layer.weight) is not kept.packed
 
 
 def test_other_memory_at_the_same_address_is_noticed() -> None:
@@ -506,9 +506,9 @@ def test_a_frozen_weight_that_needs_no_gradient_stays_transformed_in_training() 
     with torch.no_grad():
         layer(volume())
     kept = layer._winograd._uses
-    packed = [use.packed for use in kept.values() if use.packed is not None]
+    packed = [use.packed for use in kept if use.packed is not None]
     layer(volume().requires_grad_()).sum().backward()
-    assert [use.packed for use in kept.values() if use.packed is not None] == packed != []
+    assert [use.packed for use in kept if use.packed is not None] == packed != []
 
 
 def test_an_input_that_is_no_tensor_is_refused_by_torch() -> None:
@@ -545,9 +545,9 @@ def test_a_frozen_direct_layer_leaves_onednn_where_it_is_disabled() -> None:
 def test_obstacles_are_looked_for_once_per_forward(monkeypatch: pytest.MonkeyPatch) -> None:
     _, layer = pair()
     seen = []
-    look = modules.operator_obstacle
-    monkeypatch.setattr(modules, "operator_obstacle", lambda *tensors: seen.append(tensors) or look(*tensors))
-    monkeypatch.setattr(operator, "operator_obstacle", modules.operator_obstacle)
+    look = convolving.operator_obstacle
+    monkeypatch.setattr(convolving, "operator_obstacle", lambda *tensors: seen.append(tensors) or look(*tensors))
+    monkeypatch.setattr(operator, "operator_obstacle", convolving.operator_obstacle)
     with torch.no_grad():
         layer(image())
     assert len(seen) == 1

@@ -56,7 +56,7 @@ def test_a_layer_that_is_differentiated_has_a_row_for_each_gradient() -> None:
 
 def test_text_names_every_layer_and_counts() -> None:
     report = winograd.convert_(
-        nn.Sequential(nn.Conv3d(2, 2, 3), nn.Conv3d(2, 2, 3)), filter_fn=lambda name, _: name == "0"
+        nn.Sequential(nn.Conv3d(2, 2, 3), nn.Conv3d(2, 2, 3)), filter_fn=lambda _, name: name == "0"
     )
     text = str(report)
     assert text.splitlines()[0].split()[:2] == ["layer", "class"]

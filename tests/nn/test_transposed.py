@@ -112,7 +112,7 @@ def test_a_frozen_weight_is_transformed_once_and_follows_writes() -> None:
     with torch.no_grad():
         for size in (9, 10, 9):
             assert_close(planned, plain, image(size=size))
-        kept = {id(use.packed) for use in planned._winograd._uses.values()}
+        kept = {id(use.packed) for use in planned._winograd._uses}
         assert len(kept) == 1
         assert planned._winograd.packed_bytes >= 4 * 27 * 8 * 16 * 8
         for layer in (plain, planned):
@@ -151,7 +151,7 @@ def test_models_are_converted_reverted_and_reported() -> None:
         assert rows[0].reason.endswith("; transposed")
         assert "transposed with stride (2, 2, 2) by 8 phases" in rows[1].reason
         compared = compare_layer("0", nn.ConvTranspose3d(48, 48, 3, 1, 1), model[0], x, 1)
-        assert compared.times.direct_variant == "default"
+        assert compared.times.direct_variant in {"contiguous", "channels_last"}
         winograd.revert_(model)
         assert [type(layer) for layer in model] == [nn.ConvTranspose3d, nn.ReLU, nn.ConvTranspose3d]
         assert torch.equal(model(x), before)

@@ -122,8 +122,26 @@ def _vgg16(batch: int) -> tuple[BenchLayer, ...]:
     )
 
 
+_LAN_2017: Final = (
+    ("conv2", 32, 64, (16, 56, 56)), ("conv3", 64, 256, (8, 28, 28)), ("conv4", 256, 256, (4, 14, 14)),
+    ("conv5", 256, 256, (2, 7, 7)),
+)  # fmt: skip
+"""Name, channels, outputs and sizes of the 3x3x3 convolutions of Lan et al. 2017, doi 10.1155/2017/8348671, table 2."""
+
+
+def _lan_2017(batch: int) -> tuple[BenchLayer, ...]:
+    arguments = ConvArguments(padding=1)
+    return tuple(
+        BenchLayer(
+            name, arguments.shape((batch, channels, *sizes), (outputs, channels, 3, 3, 3), dtype=_DTYPE), has_bias=False
+        )
+        for name, channels, outputs, sizes in _LAN_2017
+    )
+
+
 SUITES: Final[Mapping[str, Callable[[int], tuple[BenchLayer, ...]]]] = {
     "c3d_stack": _c3d_stack,
+    "lan2017": _lan_2017,
     "stems": _stems,
     "vgg16": _vgg16,
 }

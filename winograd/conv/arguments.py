@@ -10,6 +10,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from winograd.conv.gpu.card import Card
 from winograd.conv.shape import ConvShape
 from winograd.conv.wording import counted
 
@@ -36,7 +37,9 @@ class ConvArguments:
     dilation: IntOrSequence = 1
     groups: int = 1
 
-    def shape(self, input_sizes: Sequence[int], weight_sizes: Sequence[int], *, dtype: str) -> ConvShape:
+    def shape(
+        self, input_sizes: Sequence[int], weight_sizes: Sequence[int], *, dtype: str, card: Card | None = None
+    ) -> ConvShape:
         """Return the shape of a convolution of (N, C, sizes...) or (C, sizes...) with (K, C / groups, taps...).
 
         Parameters
@@ -45,6 +48,8 @@ class ConvArguments:
             Of the input, batched or not, and of the weight.
         dtype : str
             Name of the dtype.
+        card : Card, optional
+            The GPU that is to compute it.
 
         Raises
         ------
@@ -80,6 +85,7 @@ class ConvArguments:
             padding=read_padding(self.padding, taps=taps, stride=stride, dilation=dilation),
             groups=groups,
             dtype=dtype,
+            card=card,
         )
 
 

@@ -28,6 +28,7 @@ from winograd.conv.dispatch import (
     wanted_gradients,
 )
 from winograd.conv.forked import on_usable_threads
+from winograd.conv.gpu.device import may_run_on
 from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.gradient.run import runnable_gradient_plan
 from winograd.conv.library import flops
@@ -36,7 +37,7 @@ from winograd.conv.library.geometry import read_geometry
 from winograd.conv.library.operators import convolution
 from winograd.conv.library.written import Algorithm, algorithm_text
 from winograd.conv.obstacles import FEWEST_GROUP_CHANNELS
-from winograd.conv.operator import UNREADABLE, operator_obstacle, read_shape, run_plan, runnable_plan, tensor_obstacle
+from winograd.conv.operator import UNREADABLE, operator_obstacle, plan_obstacle, read_shape, run_plan, runnable_plan
 from winograd.conv.plan import Backend, Filters, Plan
 from winograd.conv.shape import ConvShape
 from winograd.conv.switch import is_direct
@@ -84,7 +85,7 @@ def convolve_torch(
         if decision is BY_OPERATOR:
             if operator_obstacle(input, weight, bias) is None:
                 return call_operator(input, weight, bias, arguments, Asked(tolerance, algorithm))
-        elif isinstance(decision, Plan) and tensor_obstacle(input, weight, bias) is None:
+        elif isinstance(decision, Plan) and plan_obstacle(input, weight, bias) is None:
             return run_plan(decision, input, weight, bias)
     return _convolve_planned(own, input, weight, bias, arguments, ndim, tolerance, algorithm)
 
@@ -128,11 +129,15 @@ def is_recordable(
         return False
     if _is_differentiated_otherwise():
         return False
-    if forced:
-        return True
-    groups, taps = arguments.groups, weight.shape[2:]
+    return forced or (max(weight.shape[2:]) > 1 and _may_have_code(input, weight, arguments.groups))
+
+
+def _may_have_code(input: Tensor, weight: Tensor, groups: int) -> bool:
+    """Return whether there is generated code for such tensors that may be worth it for some sizes."""
+    if input.device.type == "cuda":
+        return input.dtype is torch.float32 and groups == 1 and may_run_on(input.device.index or 0)
     narrow = groups != 1 and min(weight.shape[1], weight.shape[0] // groups) < FEWEST_GROUP_CHANNELS
-    return kind == "cpu" and not narrow and max(taps) > 1
+    return input.device.type == "cpu" and not narrow
 
 
 def _is_differentiated_otherwise() -> bool:

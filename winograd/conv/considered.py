@@ -72,7 +72,8 @@ class Considered:
 
 def considered(plan: Plan) -> tuple[Considered, ...]:
     """Return the candidates: those that were timed before the others, of either the fastest first."""
-    return tuple(sorted([*_algorithms(plan), *_direct(plan)], key=_order))
+    algorithms = _algorithms(plan) if plan.shape.card is None else _on_card(plan)
+    return tuple(sorted([*algorithms, *_direct(plan)], key=_order))
 
 
 def had_candidates(plan: Plan) -> bool:
@@ -90,7 +91,8 @@ def _direct(plan: Plan) -> list[Considered]:
     """Return direct convolution, and its variants where they were timed."""
     own = Backend.DIRECT.value
     measured = {label: ms for label, ms in plan.measured if label.partition(" ")[0] == own}
-    predicted = roofline.direct_ms(plan.shape, plan.terms.threads if plan.terms else roofline.NOMINAL_THREADS)
+    threads = plan.terms.threads if plan.terms else roofline.NOMINAL_THREADS
+    predicted = plan.direct_ms if plan.shape.card is not None else roofline.direct_ms(plan.shape, threads)
     return [
         Considered(
             label=label,
@@ -105,6 +107,22 @@ def _direct(plan: Plan) -> list[Considered]:
         )
         for label in dict.fromkeys([own, *measured])
     ]
+
+
+def _on_card(plan: Plan) -> list[Considered]:
+    """Return the candidates of a plan on a card, the chosen one among them."""
+    from winograd.conv.gpu.explained import considered_on_card
+
+    rows = [] if plan.algorithm is None else [_chosen_row(plan)]
+    own = {(row.label, row.schedule) for row in rows}
+    for label, schedule, predicted_ms, error, filter_bytes, workspace_bytes, obstacle in considered_on_card(plan):
+        if (label, schedule) not in own:
+            preference = "the chosen one comes first by the model"
+            reason = ANOTHER_GIVEN if was_given(plan) else verdict(plan, predicted_ms, None, obstacle, preference)
+            rows.append(
+                Considered(label, schedule, predicted_ms, None, error, filter_bytes, workspace_bytes, 0, reason)
+            )
+    return rows
 
 
 def _algorithms(plan: Plan) -> list[Considered]:
@@ -179,6 +197,11 @@ def _chosen_row(plan: Plan) -> Considered:
 
 def _own_error(plan: Plan) -> float | None:
     """Return the predicted error of the plan's own algorithm before the rounding to 16 bits, if it is known."""
+    if plan.gpu is not None and plan.algorithm is not None:
+        from winograd.conv.gpu.products import CHANNEL_BLOCK, product_error
+
+        block = dict(plan.gpu.config).get("block_c", CHANNEL_BLOCK)
+        return product_error(plan.shape, plan.algorithm, plan.gpu.products, block)
     if plan.algorithm is None or plan.shape.dtype not in NATIVE_DTYPES:
         return plan.predicted_error
     return unrounded_error(plan.core, plan.algorithm)

@@ -13,6 +13,7 @@ from typing import Final
 import torch
 
 from winograd.conv.forked import has_lost_threads
+from winograd.conv.gpu.device import pretended_card
 from winograd.conv.gradient.record import Gradient
 from winograd.conv.limits import memory_limits
 from winograd.conv.plan_record import Plan
@@ -161,6 +162,7 @@ def _call_key(
         torch._C._get_mkldnn_enabled(),
         memory_limits(),
         is_enabled(),
+        pretended_card(),
         more,
     )
 

@@ -54,6 +54,8 @@ def stride_obstacle(shape: ConvShape) -> str | None:
 
 def shape_obstacle(shape: ConvShape) -> str | None:
     """Return why the native backend cannot be chosen for this shape, or None."""
+    if shape.card is not None:
+        return f"device {shape.card.name}, the native backend has cpu"
     if shape.dtype not in NATIVE_DTYPES:
         return f"dtype {shape.dtype}, the native backend has {', '.join(NATIVE_DTYPES)}"
     phases = phases_of(shape)

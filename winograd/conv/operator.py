@@ -28,6 +28,7 @@ from winograd.conv.direct import (
 from winograd.conv.dispatch import are_tensors
 from winograd.conv.epilogue import finish
 from winograd.conv.forked import FORKS, on_usable_threads
+from winograd.conv.gpu.device import card_of_tensor
 from winograd.conv.layout import Layout, as_torch_would, torchs_layout
 from winograd.conv.packed import PackedDirect, TorchsOwn, convolve_packed, pack_direct, torchs_own
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
@@ -36,10 +37,11 @@ from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct
 
 if TYPE_CHECKING:
+    from winograd.conv.gpu.run import FilterOnCard
     from winograd.conv.native import NativeConvolution, PackedFilter
     from winograd.conv.phased import PackedGroups
 
-    Packed = PackedFilter | PackedGroups | PackedDirect | TorchsOwn
+    Packed = PackedFilter | PackedGroups | FilterOnCard | PackedDirect | TorchsOwn
 
 Tensor = torch.Tensor
 
@@ -79,7 +81,8 @@ def read_shape(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: Co
             raise ValueError(f"{name} is {other.dtype} on {other.device}, input is {input.dtype} on {input.device}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias of shape {tuple(bias.shape)}, must be {tuple(weight.shape[:1])}")
-    return arguments.shape(tuple(input.shape), tuple(weight.shape), dtype=str(input.dtype).removeprefix("torch."))
+    dtype = str(input.dtype).removeprefix("torch.")
+    return arguments.shape(tuple(input.shape), tuple(weight.shape), dtype=dtype, card=card_of_tensor(input))
 
 
 def runnable_plan(
@@ -127,6 +130,12 @@ def runnable_plan(
 
 def tensor_obstacle(*given: Tensor | None) -> str | None:
     """Return why generated C cannot read these tensors, for a reason that their shapes do not show, or None."""
+    device = next((tensor.device.type for tensor in given if tensor is not None and tensor.device.type != "cpu"), None)
+    return plan_obstacle(*given) if device is None else f"device {device}, the native backend has cpu"
+
+
+def plan_obstacle(*given: Tensor | None) -> str | None:
+    """Return why no generated code can read these tensors, for a reason that their shapes do not show, or None."""
     tensors = [tensor for tensor in given if tensor is not None]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return "a gradient is required"
@@ -134,14 +143,14 @@ def tensor_obstacle(*given: Tensor | None) -> str | None:
 
 
 def operator_obstacle(*given: Tensor | None) -> str | None:
-    """Return why neither generated C nor torch's operators made of it can read these tensors, or None."""
+    """Return why neither generated code nor torch's operators made of it can read these tensors, or None."""
     tensors = [tensor for tensor in given if tensor is not None]
-    device = next((tensor.device.type for tensor in tensors if tensor.device.type != "cpu"), None)
-    if device is not None:
-        return f"device {device}, the native backend has cpu"
+    device = next((tensor.device.type for tensor in tensors if tensor.device.type != "cpu"), "cpu")
+    if device != "cpu" and any(card_of_tensor(tensor) is None for tensor in tensors):
+        return f"device {device}, generated code has cpu and GPUs of NVIDIA"
     if any(type(tensor) not in _PLAIN or tensor.layout is not torch.strided for tensor in tensors):
         return "a tensor is not a plain dense one"
-    if torch.is_autocast_enabled("cpu"):
+    if torch.is_autocast_enabled(device):
         return "autocast is on"
     return _transform_obstacle(tensors)
 
@@ -167,6 +176,10 @@ def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
     native = _native_for(plan)
     if native is not None:
         return _pack_native(native, weight, plan)
+    if plan.backend is Backend.GPU:
+        from winograd.conv.gpu.run import pack_on_card
+
+        return pack_on_card(plan, weight)
     if plan.backend is not Backend.DIRECT:
         return None
     packed = pack_direct(weight, plan.shape) if is_worth_packing(plan.shape) else None
@@ -177,7 +190,7 @@ def torchs_own_layouts(plan: Plan, weight: Tensor) -> tuple[Layout, ...]:
     """Return for which layouts of the output torch's own convolution is all that running the plan comes to."""
     if plan.backend is not Backend.DIRECT or is_slow_in_torch(weight, plan.shape):
         return ()
-    if plan.filters is Filters.LIVE or not is_worth_packing(plan.shape):
+    if plan.shape.card is not None or plan.filters is Filters.LIVE or not is_worth_packing(plan.shape):
         return tuple(Layout)
     return tuple(layout for layout in Layout if not is_faster_packed(plan.shape, layout))
 
@@ -194,8 +207,8 @@ def run_plan(
 ) -> Tensor:
     """Run a plan made for these tensors: the convolution, plus the residual, then the ReLU if one is asked for.
 
-    The native backend does all in one pass over the output, and rounds 16-bit outputs once, at its end; the others
-    finish what they have rounded in place. So is a residual added that C cannot read, such as one that requires a
+    Generated code does all in one pass over the output, and rounds 16-bit outputs once, at its end; the others
+    finish what they have rounded in place. So is a residual added that it cannot read, such as one that requires a
     gradient, and one to a dilated or grouped convolution, whose outputs are put where they belong after they are
     rounded. Without a residual the output is that of `torch.relu` of the convolution, bit for bit but for the sign of
     zeros in 16 bits.
@@ -206,7 +219,7 @@ def run_plan(
     input : Tensor of shape (N, C, sizes...) or (C, sizes...)
     weight : Tensor of shape (K, C / groups, taps...)
     bias : Tensor of shape (K,), optional
-    packed : PackedFilter, PackedGroups, PackedDirect or TorchsOwn, optional
+    packed : PackedFilter, PackedGroups, FilterOnCard, PackedDirect or TorchsOwn, optional
         From `pack_for_plan` with the same plan; without it the filter is transformed in this call.
     residual : Tensor of the shape and dtype of the result, optional
     relu : bool
@@ -243,6 +256,11 @@ def _run_plan(
     if input.ndim == plan.shape.ndim + 1:
         added = None if residual is None else residual.unsqueeze(0)
         return _run_plan(plan, input.unsqueeze(0), weight, bias, packed, added, relu).squeeze(0)
+    if plan.backend is Backend.GPU:
+        from winograd.conv.gpu.run import FilterOnCard, run_on_card
+
+        kept = packed if isinstance(packed, FilterOnCard) else None
+        return run_on_card(plan, input, weight, bias, packed=kept, residual=residual, relu=relu)
     native = _native_for(plan)
     if native is None:
         return finish(_run_in_torch(plan, input, weight, bias, packed), residual, relu)
@@ -358,6 +376,10 @@ def _native_for(plan: Plan) -> NativeConvolution | None:
 
 def lack_of_code(plan: Plan) -> str | None:
     """Return why the code that a plan runs cannot be compiled, or None."""
+    if plan.backend is Backend.GPU:
+        from winograd.conv.gpu.run import lack_on_card
+
+        return lack_on_card(plan)
     if plan.backend is not Backend.NATIVE:
         return None
     from winograd.conv import copying, native

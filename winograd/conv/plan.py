@@ -124,12 +124,25 @@ def _make_plan(shape: ConvShape, forced: NestedAlgorithm | None, obstacle: str |
 def _planned(shape: ConvShape, forced: NestedAlgorithm | None, obstacle: str | None, terms: Terms) -> Plan:
     if shape.is_empty:
         return Plan(shape, Backend.DIRECT, None, "nothing to compute")
+    if shape.card is not None:
+        return _plan_on_card(shape, forced, obstacle, terms)
     if forced is not None:
         return _forced_plan(shape, forced, obstacle, terms)
     lack = obstacle or shape_obstacle(shape)
     if lack:
         return Plan(shape, Backend.DIRECT, None, lack, filters=terms.filters)
     return _fastest_plan(core_task(shape, terms))
+
+
+def _plan_on_card(shape: ConvShape, forced: NestedAlgorithm | None, obstacle: str | None, terms: Terms) -> Plan:
+    from winograd.conv.gpu.planning import card_obstacle, direct_plan, forcing_obstacle, plan_on_card
+
+    lack = obstacle or (card_obstacle(shape) if forced is None else forcing_obstacle(shape))
+    if lack is None:
+        return plan_on_card(shape, forced, terms)
+    if forced is not None and stride_obstacle(shape) is None:
+        return composed_plan(shape, forced, f"{GIVEN}, composed since {lack}")
+    return direct_plan(shape, terms, lack)
 
 
 def _forced_plan(shape: ConvShape, algorithm: NestedAlgorithm, obstacle: str | None, terms: Terms) -> Plan:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv import roofline
 from winograd.conv.candidates import Candidate
+from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.phases import Phases
 from winograd.conv.schedule import Schedule
 from winograd.conv.selection import Filters
@@ -28,10 +29,11 @@ Measured = tuple[tuple[str, float], ...]
 
 
 class Backend(Enum):
-    """Who computes: torch's own convolution, generated C, plain torch operations, or NumPy."""
+    """Who computes: torch's own convolution, generated C, generated Triton, plain torch operations, or NumPy."""
 
     DIRECT = "direct"
     NATIVE = "native"
+    GPU = "gpu"
     COMPOSED = "composed"
     REFERENCE = "reference"
 
@@ -68,6 +70,8 @@ class Plan:
         What was asked for: tolerance, limits, threads, whether filters are kept; None for plans made without them.
     measured : tuple of (str, float)
         Labels and median milliseconds of the candidates that were timed on this machine; empty where none were.
+    gpu : GpuSchedule or None
+        How the GPU works: by which kernels, with which products, in which blocks; None for the other backends.
     """
 
     shape: ConvShape
@@ -84,12 +88,15 @@ class Plan:
     phases: Phases | None = None
     terms: Terms | None = None
     measured: Measured = ()
+    gpu: GpuSchedule | None = None
 
     def __post_init__(self) -> None:
         if (self.backend is Backend.DIRECT) != (self.algorithm is None):
             raise ValueError(f"backend {self.backend.value} with algorithm {self.algorithm}, only direct has none")
         if self.schedule is not None and self.backend is not Backend.NATIVE:
             raise ValueError(f"backend {self.backend.value} with schedule {self.schedule}, only native has one")
+        if (self.backend is Backend.GPU) != (self.gpu is not None):
+            raise ValueError(f"backend {self.backend.value} with GPU schedule {self.gpu}, only gpu has one")
         if self.phases is not None and self.backend not in {Backend.NATIVE, Backend.REFERENCE}:
             raise ValueError(f"backend {self.backend.value} with {self.phases.label}, native and reference have phases")
 
@@ -125,6 +132,8 @@ class Plan:
     @property
     def schedule_label(self) -> str:
         """Schedule and tiles at a time, such as "fused blocks of 9 tiles"; empty where there is no schedule."""
+        if self.gpu is not None:
+            return self.gpu.label
         return "" if self.schedule is None else schedule_label_of(self.schedule)
 
     @property
@@ -136,6 +145,11 @@ class Plan:
     def measured_ms(self) -> float | None:
         """Median milliseconds of what was chosen, or None where nothing was timed."""
         return dict(self.measured).get(self.label)
+
+    @property
+    def filter_form(self) -> tuple[str, str] | None:
+        """What decides how a GPU's transformed filter lies in memory, beside the algorithm; None without one."""
+        return None if self.gpu is None else self.gpu.filter_form
 
     def explain(self) -> Explanation:
         """Return what was asked for, what was chosen, and what was rejected and why.

@@ -10,12 +10,15 @@ import operator
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any, Final
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments, IntOrSequence, Padding
+from winograd.conv.gpu.card import Card
+from winograd.conv.gpu.device import card_asked_for, card_of_tensor
 from winograd.conv.plan import make_plan
 from winograd.conv.plan_record import Plan
 from winograd.conv.selection import Filters
@@ -49,6 +52,7 @@ def plan_conv(
     threads: int | None = None,
     workspace_cap: int | None = None,
     filter_cap: int | None = None,
+    device: Any = None,
 ) -> Plan:
     """Return what `winograd.conv3d` or a converted layer would do, and why: see ``.explain()`` of the result.
 
@@ -76,13 +80,17 @@ def plan_conv(
         None takes what torch uses if it is loaded, else the cores that this process may use.
     workspace_cap, filter_cap : int, optional
         Limits on memory in bytes, see `winograd.conv.limits`; None takes those of the process.
+    device : str, torch.device or Card, optional
+        None takes that of the input, "cpu" where only sizes are given; "cuda", "cuda:1" for a GPU that is here; "h100",
+        "h200", "a100" and others of `winograd.conv.gpu.card.CARDS` for one that need not be.
 
     Raises
     ------
     TypeError
         If sizes, threads or a cap are no integers, the tolerance is no number, or the algorithm is none.
     ValueError
-        If input, weight and arguments make no convolution, or another argument is out of range.
+        If input, weight and arguments make no convolution, or another argument is out of range, or there is no such
+        device.
     NotImplementedError
         If an algorithm is forced on what no algorithm computes.
 
@@ -93,8 +101,12 @@ def plan_conv(
     ('native', True)
     >>> plan_conv((1, 64, 16, 56, 56), (128, 64, 1, 1, 1), threads=2)
     <Plan direct: taps (1, 1, 1), algorithms are known for 2 to 7 (and 1 on some axes)>
+    >>> plan_conv((32, 64, 16, 56, 56), (128, 64, 3, 3, 3), padding=1, device="h200").gpu.products
+    'tf32x3'
     """
     shape = _shape(input, weight, ConvArguments(stride, padding, dilation, groups), dtype)
+    card = _card(input, device)
+    shape = shape if card is None else replace(shape, card=card)
     filters = Filters.FROZEN if frozen else Filters.LIVE
     used = usable_threads() if threads is None else threads
     if checked_tuning(tuning) is Tuning.MEASURE and algorithm is None:
@@ -138,6 +150,13 @@ def _shape(input: Any, weight: Any, arguments: ConvArguments, dtype: Any) -> Con
         if prod(sizes) > MOST_ELEMENTS:
             raise ValueError(f"{what} of sizes {sizes} has more than 2**62 elements")
     return shape
+
+
+def _card(input: Any, device: Any) -> Card | None:
+    if device is not None:
+        return card_asked_for(device)
+    kind = getattr(getattr(input, "device", None), "type", None)
+    return card_of_tensor(input) if kind == "cuda" else None
 
 
 def _sizes(name: str, given: Any) -> tuple[int, ...]:

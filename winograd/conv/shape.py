@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from winograd.conv.gpu.card import Card
+
 _TRIPLES = ("taps", "stride", "dilation", "padding")
 
 
@@ -32,6 +34,8 @@ class ConvShape:
         Divides ``channels`` and ``outputs``.
     dtype : str
         Name of the dtype, such as "float32" or "object".
+    card : Card or None
+        The GPU that computes it; None for the CPU.
 
     Raises
     ------
@@ -56,6 +60,7 @@ class ConvShape:
     padding: tuple[tuple[int, int], ...]
     groups: int
     dtype: str
+    card: Card | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.ndim <= 3:

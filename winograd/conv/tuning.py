@@ -75,6 +75,10 @@ def tuned_plan(
         filter_cap=filter_cap,
     )
     assert planned.terms is not None
+    if shape.card is not None:
+        from winograd.conv.gpu.tuning import tuned_on_card
+
+        return planned if _is_intercepted() else tuned_on_card(planned)
     task = core_task(shape, planned.terms)
     predicted = partial(
         runnable_plan,

@@ -137,7 +137,7 @@ class LightweightC3D(C3D):
 
 def separate_(
     model: nn.Module,
-    filter_fn: Callable[[str, nn.Module], bool] | None = None,
+    filter_fn: Callable[[nn.Module, str], bool] | None = None,
     *,
     width: float = 1.0,
     conv: Conv = nn.Conv3d,
@@ -151,7 +151,7 @@ def separate_(
     model : torch.nn.Module
         Its layers are exchanged; the blocks have the sizes, device and dtype of the layers.
     filter_fn : callable, optional
-        Called with the name and the module of each convolution; those for which it returns False stay.
+        Called with the module and the name of each convolution; those for which it returns False stay.
     width : float
         Of the blocks.
     conv : callable
@@ -167,7 +167,7 @@ def separate_(
     >>> from winograd.networks import create
     >>> with torch.device("meta"):  # shapes only, no memory
     ...     model = create("c3d")
-    >>> separate_(model, lambda name, layer: name != "conv1")
+    >>> separate_(model, lambda layer, name: name != "conv1")
     ('conv2', 'conv3a', 'conv3b', 'conv4a', 'conv4b', 'conv5a', 'conv5b')
     >>> model(torch.empty(2, *model.input_shape, device="meta")).shape
     torch.Size([2, 400])
@@ -175,7 +175,7 @@ def separate_(
     found = {
         name: layer
         for name, layer in model.named_modules()
-        if name and isinstance(layer, nn.Conv3d) and _is_cubic(layer) and (filter_fn is None or filter_fn(name, layer))
+        if name and isinstance(layer, nn.Conv3d) and _is_cubic(layer) and (filter_fn is None or filter_fn(layer, name))
     }
     blocks = {name: _block(layer, width, conv) for name, layer in found.items()}
     for name, block in blocks.items():

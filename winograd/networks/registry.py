@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -25,10 +26,13 @@ class _Family:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, **options: Any) -> VideoNetwork:
-        built: VideoNetwork = getattr(import_module(f"winograd.networks.{self.module}"), self.name)(
-            **self.options, **options
-        )
+        built: VideoNetwork = self.builder(**self.options, **options)
         return built
+
+    @property
+    def builder(self) -> Callable[..., Any]:
+        found: Callable[..., Any] = getattr(import_module(f"winograd.networks.{self.module}"), self.name)
+        return found
 
 
 _SEPARATIONS: Final = {"resnet3d": "dense", "ip_csn": "interaction-preserved", "ir_csn": "interaction-reduced"}
@@ -83,7 +87,7 @@ def create(name: str, *, num_classes: int = 400, **options: Any) -> VideoNetwork
     num_classes : int
         Number of scores, at least 1.
     **options
-        Passed to the network's class, for example ``dropout`` or ``conv``.
+        Passed to the network's class, for example ``dropout`` or ``conv``; see `network_options`.
 
     Raises
     ------
@@ -109,4 +113,20 @@ def create(name: str, *, num_classes: int = 400, **options: Any) -> VideoNetwork
         raise TypeError(f"num_classes is {num_classes!r}, must be an integer of at least 1")
     if num_classes < 1:
         raise ValueError(f"num_classes is {num_classes}, must be at least 1")
+    unknown = sorted(options.keys() - network_options(name))
+    if unknown:
+        raise TypeError(f"option {unknown[0]!r} is unknown, {name} takes {', '.join(network_options(name)) or 'none'}")
     return _BUILDERS[name](num_classes=num_classes, **options)
+
+
+def network_options(name: str) -> tuple[str, ...]:
+    """Return the names of the options that `create` takes for a network beside ``num_classes``.
+
+    Examples
+    --------
+    >>> network_options("r2plus1d_18")
+    ('mid_channels', 'conv', 'norm_eps')
+    """
+    family = _BUILDERS[name]
+    builder, settled = (family.builder, family.options) if isinstance(family, _Family) else (family, {})
+    return tuple(word for word in signature(builder).parameters if word not in settled and word != "num_classes")

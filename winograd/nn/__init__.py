@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from winograd.nn.convert import convert_, freeze, revert_, thaw
+from winograd.nn.converting import conversion_report, convert, convert_, revert_
 from winograd.nn.folding.plain import fold_norms
 from winograd.nn.formats import channels_last_
+from winograd.nn.freezing import freeze, thaw
 from winograd.nn.lazy import (
     LazyConv1d,
     LazyConv2d,
@@ -32,6 +33,8 @@ __all__ = [
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
     "channels_last_",
+    "conversion_report",
+    "convert",
     "convert_",
     "fold_norms",
     "freeze",

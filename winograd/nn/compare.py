@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 from winograd.conv.layout import as_channels_last
 from winograd.nn.comparison import Comparison, LayerComparison, OutputComparison
-from winograd.nn.convert import convert_, freeze
+from winograd.nn.converting import convert_
 from winograd.nn.depth import errors_so_far, record_outputs, relative_l2, visit_layers
-from winograd.nn.modules import Convolution, PlannedConvolution
+from winograd.nn.freezing import freeze
+from winograd.nn.modules import PlannedConvolution
 from winograd.nn.report import spell_plan
 from winograd.nn.speed import time_layer, time_networks
+from winograd.nn.state import Convolution
 
 __all__ = ["compare", "compare_layer", "compare_outputs", "relative_l2"]
 

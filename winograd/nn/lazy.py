@@ -10,23 +10,23 @@ from typing import Any
 
 from torch import nn
 
-from winograd.nn.modules import Built, Conv1d, Conv2d, Conv3d
+from winograd.nn.modules import Built, Conv1d, Conv2d, Conv3d, PlannedDense
 from winograd.nn.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, PlannedTransposed
 
 
-class LazyConv1d(Built, nn.LazyConv1d):  # type: ignore[misc]
+class LazyConv1d(Built, PlannedDense, nn.LazyConv1d):  # type: ignore[misc]
     """`torch.nn.LazyConv1d` that becomes a `Conv1d`; see `LazyConv3d`."""
 
     cls_to_become: Any = Conv1d
 
 
-class LazyConv2d(Built, nn.LazyConv2d):  # type: ignore[misc]
+class LazyConv2d(Built, PlannedDense, nn.LazyConv2d):  # type: ignore[misc]
     """`torch.nn.LazyConv2d` that becomes a `Conv2d`; see `LazyConv3d`."""
 
     cls_to_become: Any = Conv2d
 
 
-class LazyConv3d(Built, nn.LazyConv3d):  # type: ignore[misc]
+class LazyConv3d(Built, PlannedDense, nn.LazyConv3d):  # type: ignore[misc]
     """`torch.nn.LazyConv3d` that becomes a `Conv3d` at its first forward, with the same settings.
 
     Parameters

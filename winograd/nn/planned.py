@@ -1,19 +1,22 @@
 """The planned class of every convolution class: those of this package, and subclasses made when they are asked for.
 
-In: a class of torch's convolutions or a subclass of one. Out: the class that does the same with planned convolution.
+In: a class of torch's convolutions or a subclass of one. Out: the class that does the same with planned convolution,
+and the way back.
 """
 
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from typing import Any, Final, SupportsIndex
 
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from winograd.nn import lazy, modules, transposed
-from winograd.nn.modules import Convolution, PlannedConvolution
-from winograd.nn.transposed import PlannedTransposed
+from winograd.nn.modules import PlannedConvolution
+from winograd.nn.state import Convolution, LayerState
+from winograd.nn.wrapped import inside, wrap_alike
 
 PLANNED: Final[dict[type[Convolution], type[PlannedConvolution]]] = {
     nn.Conv1d: modules.Conv1d,
@@ -37,34 +40,52 @@ _LAZY: Final[dict[type[Convolution], type[PlannedConvolution]]] = {
 _made: Final[dict[type[Convolution], type[PlannedConvolution]]] = {**PLANNED, **_LAZY}
 
 
-def planned_class(base: type[Convolution]) -> type[PlannedConvolution]:
+def planned_class(base: Any) -> type[PlannedConvolution]:
     """Return the class that does what ``base`` does, with planned convolution.
 
     For torch's own classes these are `Conv3d` and its like; for a subclass of them it is made here, under the same
-    name, and pickles as the recipe to make it again. Its constructor is that of ``base``.
+    name, and pickles as the recipe to make it again. Its methods come first: where they call those of torch's class by
+    ``super()``, they come to the planned ones. What torch made around a class stays around it.
     """
-    if base not in _made:
-        _made[base] = _make_planned(base)
-    return _made[base]
+    planned: Any = wrap_alike(base, _planned)
+    return planned  # type: ignore[no-any-return]
 
 
 def settled_class(layer: PlannedConvolution) -> type[Convolution] | None:
     """Return the class that a converted layer would have now had it not been converted, or None for other layers.
 
-    That is the class before the conversion; for a lazy one whose weight got its shape since, the class it becomes.
+    That is the class before the conversion; for a lazy one whose weight got its shape since, the class it becomes. What
+    torch made around the class meanwhile stays around it.
+
+    Raises
+    ------
+    TypeError
+        If the layer was given a class that neither the conversion nor torch made.
     """
     original = layer._winograd.original
-    if original is None or type(layer) is planned_class(original) or not issubclass(original, LazyModuleMixin):
+    if original is None:
+        return None
+    settled: Any = wrap_alike(type(layer), lambda cls: _former(cls, original))
+    return settled  # type: ignore[no-any-return]
+
+
+def torchs_class(layer: Convolution) -> type[Convolution]:
+    """Return the convolution of torch's that a layer is."""
+    return next(base for base in PLANNED if isinstance(layer, base))
+
+
+def _former(cls: Any, original: type[Convolution]) -> type[Convolution]:
+    if cls is _planned(original):
         return original
-    return _becomes(original)
+    if issubclass(original, LazyModuleMixin) and cls is _planned(_becomes(original)):
+        return _becomes(original)
+    raise TypeError(f"a {original.__qualname__} became a {cls.__qualname__}")
 
 
-def overridden(layer: Convolution) -> str | None:
-    """Return the name of the method by which a layer computes the convolution itself, or None."""
-    base = next(base for base in PLANNED if isinstance(layer, base))
-    name = "forward" if issubclass(PLANNED[base], PlannedTransposed) else "_conv_forward"
-    is_own = name in vars(layer) or getattr(type(layer), name) is not getattr(base, name)
-    return name if is_own else None
+def _planned(base: Any) -> Any:
+    if base not in _made:
+        _made[base] = _make_planned(base)
+    return _made[base]
 
 
 def _becomes(base: Any) -> type[Convolution]:
@@ -72,20 +93,56 @@ def _becomes(base: Any) -> type[Convolution]:
     return cls
 
 
+class Converted(PlannedConvolution):
+    """Mixed in first into a class that is made here: how it is derived and copied."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # What the base does with its subclasses, keep a table of them for example, is not for those of ours.
+        if "_plain_class" not in vars(cls):
+            super().__init_subclass__(**kwargs)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        made_class: Any = inside(type(self))
+        original = made_class._plain_class
+        if original.__reduce__ is object.__reduce__ and original.__reduce_ex__ is object.__reduce_ex__:
+            return _blank, (original,), object.__reduce_ex__(self, 2)[2]
+        made = original.__reduce_ex__(self, protocol)
+        if isinstance(made, str):
+            return made
+        make, arguments, *state = (_plain(original, part) for part in made)
+        return _convert_again, (self._winograd, make, arguments), *state
+
+
+def _plain(original: type[Convolution], part: Any) -> Any:
+    """Return a part of a recipe with the class before the conversion, which is found by its name."""
+    if isinstance(part, tuple):
+        return tuple(_plain(original, one) for one in part)
+    return original if part is planned_class(original) else part
+
+
+def _convert_again(state: LayerState, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Make a layer by the recipe of its own class, and convert it."""
+    layer = make(*arguments)
+    if type(layer) is state.original:
+        vars(layer)["_winograd"] = state
+        object.__setattr__(layer, "__class__", planned_class(type(layer)))
+    return layer
+
+
 def _make_planned(base: type[Convolution]) -> type[PlannedConvolution]:
-    mixin = PlannedTransposed if issubclass(base, nn.modules.conv._ConvTransposeNd) else PlannedConvolution
-    body: dict[str, Any] = {"__reduce_ex__": _reduce_converted, "__doc__": base.__doc__, "__module__": base.__module__}
+    nearest = next(parent for parent in base.__mro__ if parent in PLANNED or parent in _LAZY)
+    body: dict[str, Any] = {
+        "_plain_class": base,
+        "__doc__": base.__doc__,
+        "__module__": base.__module__,
+        "__qualname__": base.__qualname__,
+    }
     if issubclass(base, LazyModuleMixin):
         body["cls_to_become"] = planned_class(_becomes(base))
     made: type[PlannedConvolution] = types.new_class(
-        base.__name__, (mixin, base), exec_body=lambda namespace: namespace.update(body)
+        base.__name__, (Converted, base, _made[nearest]), exec_body=lambda namespace: namespace.update(body)
     )
     return made
-
-
-def _reduce_converted(layer: PlannedConvolution, _protocol: SupportsIndex) -> tuple[Any, ...]:
-    state = object.__reduce_ex__(layer, 2)[2]
-    return _blank, (settled_class(layer),), state
 
 
 def _blank(original: type[Convolution]) -> PlannedConvolution:

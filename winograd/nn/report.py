@@ -1,205 +1,224 @@
 """`ConversionReport`: what became of each convolution of a model, filled as its plans are made.
 
-In: one entry per convolution. Out: rows, a table as text and HTML, JSON.
+In: one entry per convolution, and the model. Out: rows, as text, HTML and JSON; errors and times of each layer and of
+the whole, once they are measured. Refused: measuring a model that is gone.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import weakref
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from winograd.conv.gradient.record import GradientPlan
+from torch import nn
+
 from winograd.conv.plan import Plan
-from winograd.conv.shape import ConvShape
-from winograd.nn.modules import LayerState
-from winograd.nn.table import html_table, mebibytes, scientific, text_table
+from winograd.nn.reporting.measurement import Measurement
+from winograd.nn.reporting.rows import CONVERTED, REVERTED, SKIPPED, LayerEntry, Place, ReportRow
 
-_HEADER = (
-    "layer", "class", "input", "computes", "algorithm", "schedule", "predicted error", "U MiB", "work MiB",
-    "folds", "reason",
-)  # fmt: skip
+if TYPE_CHECKING:
+    from winograd.nn.budget.record import OutputBudget
 
+__all__ = ["ConversionReport", "LayerEntry", "ReportRow", "spell_plan"]
 
-@dataclass(frozen=True, slots=True)
-class LayerEntry:
-    """One convolution of the model.
-
-    Parameters
-    ----------
-    name : str
-        In the model.
-    kind : str
-        Name of its class.
-    state : LayerState or None
-        Where its plans appear; None if the layer was not converted.
-    reason : str
-        Why it was not converted; empty if it was.
-    """
-
-    name: str
-    kind: str
-    state: LayerState | None
-    reason: str
-
-    @property
-    def plans(self) -> tuple[Plan, ...]:
-        """The plans made so far."""
-        return self.state.plans if self.state is not None else ()
-
-    @property
-    def gradient_plans(self) -> tuple[GradientPlan, ...]:
-        """The plans of gradients of input and weight made so far."""
-        return self.state.gradient_plans if self.state is not None else ()
-
-    @property
-    def folds(self) -> str:
-        """What is folded into it."""
-        return self.state.folds if self.state is not None else ""
+WIDTH = 160
+"""Columns of text that a report takes at most, unless it is asked for others."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRow:
-    """What one layer computes at one input shape, or a layer without a plan, whose ``input`` is empty.
-
-    Parameters
-    ----------
-    layer, kind : str
-        Name in the model and name of the class.
-    input : tuple of int
-        (N, C, sizes...).
-    computes : str
-        "output"; where the layer was differentiated also "input gradient" and "weight gradient".
-    algorithm : str
-        "direct", or backend and algorithm such as "native F(4x4x4,3x3x3)"; "not converted" or "no forward yet".
-    schedule : str
-        In which order the native backend works, such as "fused blocks of 9 tiles"; empty for others.
-    predicted_error : float or None
-        Relative L2, for independent zero-mean inputs; None for direct convolution.
-    filter_bytes, workspace_bytes : int
-        Memory of the transformed filter U, and of what a call holds beside it.
-    folds : str
-        Norm and ReLU that it computes beside itself, or why nothing; empty if that was not asked for.
-    reason : str
-        Why this algorithm.
-    """
-
-    layer: str
-    kind: str
-    input: tuple[int, ...]
-    computes: str
-    algorithm: str
-    schedule: str
-    predicted_error: float | None
-    filter_bytes: int
-    workspace_bytes: int
-    folds: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False, eq=False)
 class ConversionReport:
     """What became of the convolutions of a model; read it after a forward to see the plans.
+
+    It stays readable when layers are turned back or the model is gone. Copied or pickled it is what it was then.
 
     Parameters
     ----------
     layers : tuple of LayerEntry
         In the order of the model, shared modules once.
+    budget : OutputBudget or None
+        How the error of the model's output was divided among the layers, where that was asked for.
+    model : torch.nn.Module or None
+        What `measure` runs. It is not kept alive.
+
+    Examples
+    --------
+    >>> import torch, winograd
+    >>> model = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 3), torch.nn.ReLU())
+    >>> report = winograd.convert_(model)
+    >>> _ = model(torch.zeros(1, 4, 5, 5, 5))
+    >>> print(report)  # doctest: +ELLIPSIS
+    layer  class   input      algorithm  predicted error  U MiB  work MiB
+    ---------------------------------------------------------------------
+    0      Conv3d  1x4x5x5x5  direct                   -      -         -
+    reasons:
+      0: Winograd would take ...
+    1 converted, 0 left as they were; tolerance 1e-05 each
     """
 
     layers: tuple[LayerEntry, ...]
+    budget: OutputBudget | None = None
+    model: InitVar[nn.Module | None] = None
+    whole: Measurement | None = field(default=None, init=False)
+    _measured: dict[Place, Measurement] = field(default_factory=dict, init=False)
+    _model: weakref.ReferenceType[nn.Module] | None = field(default=None, init=False)
+
+    def __post_init__(self, model: nn.Module | None) -> None:
+        layers = self.layers
+        # Plans stay readable without the model; the weights transformed for them would be memory for nothing.
+        self._model = None if model is None else weakref.ref(model, lambda _: _release(layers))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ConversionReport.from_json, (self.to_json(),)
 
     @property
     def converted(self) -> int:
         """Number of layers that choose their algorithm by plan."""
-        return sum(layer.state is not None for layer in self.layers)
+        return self._count(CONVERTED)
 
     @property
     def skipped(self) -> int:
         """Number of layers that were left as they were."""
-        return len(self.layers) - self.converted
+        return self._count(SKIPPED)
+
+    @property
+    def reverted(self) -> int:
+        """Number of layers that got their former class back."""
+        return self._count(REVERTED)
+
+    def _count(self, status: str) -> int:
+        return sum(layer.status == status for layer in self.layers)
 
     @property
     def rows(self) -> tuple[ReportRow, ...]:
         """One row for each layer and shape, and one for each gradient that was planned, as of now."""
-        return tuple(row for layer in self.layers for row in _rows(layer))
+        return tuple(row for layer in self.layers for row in layer.rows(self._measured))
+
+    @property
+    def shapes(self) -> dict[str, list[tuple[int, ...]]]:
+        """The input shapes that each layer was planned for, by its name.
+
+        Examples
+        --------
+        >>> import torch, winograd
+        >>> model = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 3))
+        >>> report = winograd.convert_(model)
+        >>> _ = model(torch.zeros(1, 4, 5, 5, 5))
+        >>> report.shapes
+        {'0': [(1, 4, 5, 5, 5)]}
+        """
+        found: dict[str, dict[tuple[int, ...], None]] = {}
+        for row in self.rows:
+            if row.input and row.computes == "output":
+                found.setdefault(row.layer, {})[row.input] = None
+        return {name: list(inputs) for name, inputs in found.items()}
+
+    def measure(
+        self, example: Any, *, repeats: int = 5, progress: Callable[[str], None] = lambda _: None
+    ) -> ConversionReport:
+        """Measure errors and times of each converted layer on the activations that it sees, and of the whole model.
+
+        The model runs in evaluation mode and without gradients, and is left as it was. Errors are against the same
+        computation in float64. Times before the conversion are those of the fastest variant of direct convolution that
+        is known (a layer with a forward of its own runs as it is, in the faster memory format), times after it those of
+        the faster memory format. Norms and ReLUs that a layer folds are left out of
+        its own figures, and are in those of the whole. Figures of other shapes that were measured before stay.
+
+        Parameters
+        ----------
+        example : Tensor, tuple or dict
+            The input of the model, its arguments, or its arguments by name.
+        repeats : int
+            Rounds of timing; 0 measures errors only.
+        progress : callable
+            Called with a line of text before each step.
+
+        Returns
+        -------
+        ConversionReport
+            This one.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is gone, or the report was read from a file or copied.
+        ValueError
+            If repeats is negative, or the model gives no floating tensor, or one that is not finite.
+
+        Examples
+        --------
+        >>> import torch, winograd
+        >>> model = torch.nn.Sequential(torch.nn.Conv3d(4, 4, 3), torch.nn.ReLU())
+        >>> report = winograd.convert_(model).measure(torch.randn(1, 4, 5, 5, 5), repeats=0)
+        >>> 0 < report.whole.error < 1e-5, 0 < report.rows[0].measured.error < 1e-5
+        (True, True)
+        """
+        from winograd.nn.reporting.measuring import measure_model
+
+        model = None if self._model is None else self._model()
+        if model is None:
+            raise RuntimeError("the model of this report is gone; convert_ it again, or ask for its conversion_report")
+        names = [layer.name for layer in self.layers if layer.status == CONVERTED]
+        layers, self.whole = measure_model(model, names, example, repeats, progress)
+        self._measured.update(layers)
+        return self
+
+    def to_text(self, width: int = WIDTH) -> str:
+        """Return a table that fits into so many columns, with reasons below it where they do not fit beside."""
+        from winograd.nn.reporting.text import report_text
+
+        return report_text(self, width)
+
+    def to_html(self) -> str:
+        """Return a page of its own, with all columns and sums, which loads nothing."""
+        from winograd.nn.reporting.page import report_page
+
+        return report_page(self)
 
     def to_json(self) -> str:
-        """Return counts and rows as JSON text."""
-        rows = [asdict(row) for row in self.rows]
-        return json.dumps({"converted": self.converted, "skipped": self.skipped, "rows": rows}, indent=2)
+        """Return counts, rows and what was measured as JSON text; `from_json` reads it."""
+        from winograd.nn.reporting.record import report_json
+
+        return report_json(self)
+
+    @staticmethod
+    def from_json(text: str | bytes) -> ConversionReport:
+        """Return the report that `to_json` wrote; its rows stay as they are.
+
+        Raises
+        ------
+        ValueError
+            If the text is no report.
+
+        Examples
+        --------
+        >>> import torch, winograd
+        >>> report = winograd.convert_(torch.nn.Sequential(torch.nn.Conv3d(4, 4, 3)))
+        >>> ConversionReport.from_json(report.to_json()).rows == report.rows
+        True
+        """
+        from winograd.nn.reporting.record import read_report
+
+        return read_report(text)
 
     def __repr__(self) -> str:
-        plans = sum(len(layer.plans) for layer in self.layers)
+        plans = sum(bool(row.input) and row.computes == "output" for row in self.rows)
         return f"<ConversionReport: {self.converted} of {len(self.layers)} convolutions converted, {plans} plans made>"
 
     def __str__(self) -> str:
-        if not self.layers:
-            return "0 converted: the model has no convolution"
-        return f"{text_table(_HEADER, [_cells(row) for row in self.rows], left=6)}\n{self._summary}"
-
-    @property
-    def _summary(self) -> str:
-        return f"{self.converted} converted, {self.skipped} left as they were"
+        return self.to_text()
 
     def _repr_html_(self) -> str:
-        return html_table(self._summary, _HEADER, [_cells(row) for row in self.rows])
+        from winograd.nn.reporting.page import report_parts
+
+        return "".join(report_parts(self))
 
 
-def _rows(layer: LayerEntry) -> Iterator[ReportRow]:
-    if not layer.plans:
-        what = ("not converted", layer.reason) if layer.state is None else ("no forward yet", "no input shape is known")
-        yield ReportRow(layer.name, layer.kind, (), "output", what[0], "", None, 0, 0, layer.folds, what[1])
-    for plan in layer.plans:
-        yield ReportRow(
-            layer=layer.name,
-            kind=layer.kind,
-            input=_input(plan.shape),
-            computes="output",
-            algorithm=spell_plan(plan),
-            schedule=plan.schedule_label,
-            predicted_error=plan.predicted_error,
-            filter_bytes=plan.filter_bytes,
-            workspace_bytes=plan.workspace_bytes,
-            folds=layer.folds,
-            reason=plan.reason,
-        )
-    for gradient in layer.gradient_plans:
-        yield ReportRow(
-            layer=layer.name,
-            kind=layer.kind,
-            input=_input(gradient.shape),
-            computes=f"{gradient.wanted.value} gradient",
-            algorithm=gradient.label,
-            schedule="" if gradient.convolution is None else gradient.convolution.schedule_label,
-            predicted_error=gradient.predicted_error,
-            filter_bytes=gradient.filter_bytes,
-            workspace_bytes=gradient.workspace_bytes,
-            folds="",
-            reason=gradient.reason,
-        )
-
-
-def _input(shape: ConvShape) -> tuple[int, ...]:
-    return (shape.batch, shape.channels, *shape.sizes)
+def _release(layers: tuple[LayerEntry, ...]) -> None:
+    for layer in layers:
+        layer.release()
 
 
 def spell_plan(plan: Plan) -> str:
     """Return the backend and, where there is one, the algorithm of a plan."""
     return plan.algorithm_label
-
-
-def _cells(row: ReportRow) -> tuple[str, ...]:
-    return (
-        row.layer,
-        row.kind,
-        "x".join(map(str, row.input)) or "-",
-        row.computes,
-        row.algorithm,
-        row.schedule or "-",
-        scientific(row.predicted_error),
-        mebibytes(row.filter_bytes),
-        mebibytes(row.workspace_bytes),
-        row.folds or "-",
-        row.reason,
-    )

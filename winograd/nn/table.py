@@ -29,17 +29,21 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: in
     return "\n".join(lines)
 
 
-def html_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table in HTML, every text escaped.
+def html_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, foot: Sequence[str] = ()) -> str:
+    """Write a table in HTML, every text escaped, with a last row of sums where there is one.
 
     Examples
     --------
     >>> html_table("a < b", ["name"], [["x"]])
     '<table><caption>a &lt; b</caption><tr><th>name</th></tr><tr><td>x</td></tr></table>'
     """
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><caption>{escape(caption)}</caption><tr>{head}</tr>{body}</table>"
+    body = "".join(_html_row(row, "td") for row in rows)
+    last = f"<tfoot>{_html_row(foot, 'th')}</tfoot>" if foot else ""
+    return f"<table><caption>{escape(caption)}</caption>{_html_row(header, 'th')}{body}{last}</table>"
+
+
+def _html_row(cells: Sequence[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def scientific(value: float | None) -> str:

@@ -29,7 +29,9 @@ from winograd.conv.transposed.run import (
     transposed_plan,
 )
 from winograd.conv.transposed.shape import TransposedShape
-from winograd.nn.modules import Built, Convolution, LayerState, PlanInUse, PlannedConvolution, is_watched
+from winograd.nn.modules import Built, PlannedConvolution
+from winograd.nn.plans_in_use import PlanInUse
+from winograd.nn.state import Convolution, LayerState, is_watched
 
 
 class TransposedState(LayerState):
@@ -42,8 +44,7 @@ class TransposedState(LayerState):
         self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, output_padding: Any
     ) -> Tensor:
         """Convolve with the stride, padding, dilation and groups of the layer, by the plan for this shape."""
-        padding: Any = layer.padding
-        arguments = TransposedArguments(layer.stride, padding, tuple(output_padding), layer.groups, layer.dilation)
+        arguments = _arguments(layer, output_padding)
         ndim = len(layer.kernel_size)
         own = partial(TRANSPOSED_FUNCTIONS[ndim], input, weight, bias, *arguments.given)
         if not are_tensors(input, weight, bias):
@@ -51,7 +52,7 @@ class TransposedState(LayerState):
         watched = self.filters is Filters.FROZEN and is_watched(layer, weight)
         filters = Filters.FROZEN if watched else Filters.LIVE
         if filters is not self.filters:
-            self._drop_packed()
+            self._uses.drop_packed()
         given, more = as_tuples(arguments.given), (torch.is_autocast_enabled("cpu"), watched)
         if self._own.find(input, weight, bias, given, *more) is OWN:
             return own()
@@ -66,13 +67,22 @@ class TransposedState(LayerState):
                 self._own.keep(OWN, input, weight, bias, given, *more)
             return own()
         packs = watched and obstacle is None and use.plan.filters is Filters.FROZEN
-        packed = self._packed(use, weight, partial(pack_transposed, use.plan, shape)) if packs else None
+        packed = self._uses.pack(use, weight, partial(pack_transposed, use.plan, shape)) if packs else None
         return run_transposed(use.plan, shape, input, weight, bias, packed=packed, workspace_cap=self.workspace_cap)
+
+    def plan_ahead(self, layer: Convolution, sizes: tuple[int, ...]) -> None:
+        """Make the plan for an input of these sizes; see `LayerState.plan_ahead`."""
+        weight, bias = layer.weight.detach(), None if layer.bias is None else layer.bias.detach()
+        input = torch.empty((), dtype=weight.dtype, device=weight.device).expand(sizes)
+        arguments = _arguments(layer, layer.output_padding)
+        frozen = self.filters is Filters.FROZEN and is_watched(layer, layer.weight)
+        shape = read_transposed(input, weight, bias, arguments, ndim=len(layer.kernel_size))
+        self._use(shape, Filters.FROZEN if frozen else Filters.LIVE, tensor_obstacle(input, weight, bias))
 
     def _use(self, shape: TransposedShape, filters: Filters, obstacle: str | None) -> PlanInUse:
         """Return the plan for a shape, made now unless it was before under the same circumstances."""
         key = (shape, filters, obstacle, torch.get_num_threads(), memory_limits(), is_enabled())
-        use = self._uses.get(key)
+        use = self._uses.find(key)
         if use is None:
             plan = transposed_plan(
                 shape,
@@ -86,6 +96,11 @@ class TransposedState(LayerState):
             use = PlanInUse(plan, (), manner=(shape.along("stride"), shape.along("dilation"), shape.groups))
             self._remember(key, use)
         return use
+
+
+def _arguments(layer: Convolution, output_padding: Any) -> TransposedArguments:
+    padding: Any = layer.padding
+    return TransposedArguments(layer.stride, padding, tuple(output_padding), layer.groups, layer.dilation)
 
 
 class PlannedTransposed(PlannedConvolution, _ConvTransposeNd):

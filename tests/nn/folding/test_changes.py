@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint_sequential
 from torch.utils.flop_counter import FlopCounterMode
 
 import winograd
@@ -196,3 +197,25 @@ def test_copies_have_places_of_their_own(way: Callable[[nn.Module], nn.Module]) 
         assert layer._winograd.folding.find(layer, layer.weight, layer.bias) is not None
         other.norms[0] = nn.Identity()
         assert layer._winograd.folding.find(layer, layer.weight, layer.bias) is None
+
+
+def test_a_gradient_of_what_was_folded_without_one_is_refused_or_right() -> None:
+    model, twin = folded(), network()
+    found = []
+    for one in (model, twin):
+        with torch.no_grad():
+            between = one[1](one[0](clip()))
+        between.requires_grad_()
+        found.append(torch.autograd.grad(one[2](between).sum(), between)[0])
+    assert torch.equal(*found)
+    with torch.no_grad():
+        between = model[0](clip())
+    with pytest.raises(RuntimeError, match="thaw the model first"):
+        model[1](between.requires_grad_())
+    with pytest.raises(RuntimeError, match="thaw the model first"):
+        checkpoint_sequential(model, 3, clip().requires_grad_(), use_reentrant=True)
+    thawed = winograd.thaw(model)
+    for one in (thawed, twin):
+        checkpoint_sequential(one, 3, clip().requires_grad_(), use_reentrant=True).sum().backward()
+    for ours, torchs in zip(thawed.parameters(), twin.parameters(), strict=True):
+        assert relative_l2(ours.grad, torchs.grad) <= DOUBLE

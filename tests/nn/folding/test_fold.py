@@ -112,9 +112,9 @@ def test_a_layer_by_winograd_keeps_its_folded_weight_transformed() -> None:
         (plan,) = model[0].plans
         assert plan.backend is Backend.NATIVE
         state = model[0]._winograd
-        kept = [use.packed for use in state._uses.values()]
+        kept = [use.packed for use in state._uses]
         assert torch.equal(model(image), got)
-        assert [use.packed for use in state._uses.values()] == kept  # the same objects: nothing was made again
+        assert [use.packed for use in state._uses] == kept  # the same objects: nothing was made again
         # The norm moves and stretches what the convolution gives: twice leaves room for a mean that cancels some of it.
         assert relative_l2(got, exact(image.double())) <= 2 * plan.predicted_error
         winograd.freeze(model, fold="norms")

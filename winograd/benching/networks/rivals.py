@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from winograd.conv.layout import as_channels_last
-from winograd.nn.convert import convert_, freeze
+from winograd.nn.converting import convert_
 from winograd.nn.folding.pairs import FoldName
 from winograd.nn.formats import channels_last_
+from winograd.nn.freezing import freeze
 from winograd.nn.report import ConversionReport
 
 

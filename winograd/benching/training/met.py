@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.shape import ConvShape
-from winograd.nn.modules import Convolution
+from winograd.nn.state import Convolution
 
 _CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 

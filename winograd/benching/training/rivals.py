@@ -18,8 +18,8 @@ from winograd.benching.layers import BenchLayer
 from winograd.benching.measurement import draw_tensors
 from winograd.benching.training.step import Step
 from winograd.conv.layout import FORMATS
-from winograd.nn.convert import convert_
-from winograd.nn.modules import Convolution
+from winograd.nn.converting import convert_
+from winograd.nn.state import Convolution
 
 _Module = TypeVar("_Module", bound=nn.Module)
 

@@ -32,8 +32,9 @@ def input_plan(asked: Asked) -> GradientPlan:
     transposed, stride = transposed_shape(shape), f"stride {shape.stride}"
     if asked.obstacle is not None or transposed is None:
         return asked.torchs_own(asked.obstacle or f"{stride}, padding {shape.padding}: no transposed convolution")
-    if shape.dtype not in NATIVE_DTYPES:
-        return asked.torchs_own(f"{stride} needs the native backend, dtype {shape.dtype}")
+    if shape.dtype not in NATIVE_DTYPES or shape.card is not None:
+        device = f"dtype {shape.dtype}" if shape.card is None else f"device {shape.card.name}"
+        return asked.torchs_own(f"{stride} needs the native backend, {device}")
     if asked.forced is not None and asked.forced.r != transposed.core.taps:
         return asked.torchs_own(
             f"{stride}, {asked.forced.label} is for taps {asked.forced.r}, not {transposed.core.taps}"

@@ -55,7 +55,8 @@ def own_error(shape: ConvShape, threads: int) -> float:
 
 def _forced_plan(asked: Asked, algorithm: NestedAlgorithm) -> GradientPlan:
     shape, stride = asked.shape, stride_obstacle(asked.shape)
-    lack = asked.obstacle or (None if shape.dtype in NATIVE_DTYPES else f"dtype {shape.dtype}")
+    device = None if shape.card is None else f"device {shape.card.name}"
+    lack = asked.obstacle or device or (None if shape.dtype in NATIVE_DTYPES else f"dtype {shape.dtype}")
     if lack is not None and stride is not None:
         return asked.torchs_own(f"{stride} needs the native backend, {lack}")
     if lack is not None:

@@ -8,6 +8,7 @@ from, so that a call of a small convolution is not held up.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from torch.autograd import forward_ad
 from winograd.conv.direct import FUNCTIONS
 from winograd.conv.dispatch import Decisions
 from winograd.conv.forked import on_usable_threads
+from winograd.conv.gpu.device import card_of_tensor
 from winograd.conv.gradient import run as gradients
 from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.layout import Layout, as_torch_would, torchs_layout
@@ -26,9 +28,9 @@ from winograd.conv.library.written import read_algorithm
 from winograd.conv.operator import (
     UNREADABLE,
     pack_for_plan,
+    plan_obstacle,
     run_plan,
     runnable_plan,
-    tensor_obstacle,
     torchs_own_layouts,
 )
 from winograd.conv.plan import Filters, Plan
@@ -62,14 +64,14 @@ _plans: Final = Decisions()
 def convolve(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, asked: Asked) -> Tensor:
     """Return the convolution of a batch by the plan for its sizes."""
     refuse_tangents(input, weight, bias)
-    obstacle = tensor_obstacle(input, weight, bias)
+    obstacle = plan_obstacle(input, weight, bias)
     written = tuple(geometry.stride), tuple(geometry.padding), tuple(geometry.dilation), geometry.groups
     plan = _plans.find(input, weight, bias, written, asked, obstacle)
     if not isinstance(plan, Plan):
         if not fits(input, weight, bias, geometry):
             return convolve_own(input, weight, bias, geometry)
         try:
-            shape = geometry.shape(input.shape, weight.shape, _dtype(input))
+            shape = _on_its_card(geometry.shape(input.shape, weight.shape, _dtype(input)), input)
         except UNREADABLE:
             return convolve_own(input, weight, bias, geometry)
         plan = _planned(shape, asked, obstacle)
@@ -119,8 +121,8 @@ def input_gradient(
     """
     if 0 in sizes:
         return as_torch_would(grad_output.new_zeros(sizes), layout)
-    shape = geometry.shape(sizes, weight.shape, _dtype(grad_output))
-    plan = _gradient_plan(Gradient.INPUT, shape, asked, tensor_obstacle(grad_output, weight))
+    shape = _on_its_card(geometry.shape(sizes, weight.shape, _dtype(grad_output)), grad_output)
+    plan = _gradient_plan(Gradient.INPUT, shape, asked, plan_obstacle(grad_output, weight))
     return as_torch_would(gradients.input_gradient(plan, grad_output, weight, layout), layout)
 
 
@@ -134,8 +136,8 @@ def weight_gradient(
     """
     if 0 in (*input.shape, *sizes):
         return as_torch_would(input.new_zeros(sizes), layout)
-    shape = geometry.shape(input.shape, sizes, _dtype(input))
-    plan = _gradient_plan(Gradient.WEIGHT, shape, asked, tensor_obstacle(input, grad_output))
+    shape = _on_its_card(geometry.shape(input.shape, sizes, _dtype(input)), input)
+    plan = _gradient_plan(Gradient.WEIGHT, shape, asked, plan_obstacle(input, grad_output))
     return as_torch_would(gradients.weight_gradient(plan, input, grad_output, layout), layout)
 
 
@@ -175,6 +177,12 @@ def refuse_tangents(*tensors: Tensor | None) -> None:
     unpack: Callable[..., forward_ad.UnpackedDualTensor] = forward_ad.unpack_dual
     if any(tensor is not None and unpack(tensor).tangent is not None for tensor in tensors):
         raise NotImplementedError("torch.ops.winograd has no forward-mode differentiation; call winograd.conv3d")
+
+
+def _on_its_card(shape: ConvShape, tensor: Tensor) -> ConvShape:
+    """Return the shape with the GPU that the tensor is on, if it is on one."""
+    card = card_of_tensor(tensor)
+    return shape if card is None else replace(shape, card=card)
 
 
 def _dtype(tensor: Tensor) -> str:

@@ -132,4 +132,4 @@ def _manner(plan: Plan) -> tuple[Any, ...]:
     shape = plan.shape
     if plan.algorithm is None:
         return (shape,)
-    return plan.algorithm, shape.dtype, shape.stride, shape.dilation, shape.groups
+    return plan.algorithm, shape.dtype, shape.stride, shape.dilation, shape.groups, plan.filter_form

@@ -20,7 +20,7 @@ from torch.fx import Proxy
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from winograd.nn.folding.weights import Norm
-from winograd.nn.modules import Convolution
+from winograd.nn.state import Convolution
 
 End = nn.Module | str
 """A module whose calls are followed, or the name of something else: a function, another module, the output."""

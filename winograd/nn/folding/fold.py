@@ -17,7 +17,8 @@ from winograd.nn.folding.pairs import Fold, Pair, find_pairs
 from winograd.nn.folding.passing import begin_passing, end_passing, is_passing
 from winograd.nn.folding.places import places_of
 from winograd.nn.folding.weights import Norm
-from winograd.nn.modules import Convolution, PlannedConvolution
+from winograd.nn.modules import PlannedConvolution
+from winograd.nn.state import Convolution
 
 _NOTHING: Final = "nothing: "
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Final, Literal
 
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -17,7 +17,15 @@ from torch.nn.utils import parametrize
 from winograd.nn.folding.flow import End, Flow
 from winograd.nn.folding.hooks import has_hooks
 from winograd.nn.folding.weights import Norm
-from winograd.nn.modules import Convolution
+from winograd.nn.modules import PlannedDense
+from winograd.nn.state import Convolution
+
+_CONV_FORWARDS: Final = (
+    nn.Conv1d._conv_forward,
+    nn.Conv2d._conv_forward,
+    nn.Conv3d._conv_forward,
+    PlannedDense._conv_forward,
+)
 
 
 class Fold(Enum):
@@ -112,8 +120,16 @@ def _does_as(module: nn.Module, bases: type[nn.Module] | tuple[type[nn.Module], 
     """Return whether a module computes what its base class of torch does, on parameters of its own."""
     bases = bases if isinstance(bases, tuple) else (bases,)
     base = next(base for base in bases if isinstance(module, base))
-    own = "forward" in vars(module) or plain_class(type(module)).forward is not base.forward
+    cls = plain_class(type(module))
+    own = "forward" in vars(module) or cls.forward is not base.forward or not _convolves_as_torch(module)
     return not own and not parametrize.is_parametrized(module) and not has_hooks(module)
+
+
+def _convolves_as_torch(module: nn.Module) -> bool:
+    """Return whether what a module gives is what the convolution gave, if it is one."""
+    if not isinstance(module, Convolution) or isinstance(module, nn.modules.conv._ConvTransposeNd):
+        return True
+    return "_conv_forward" not in vars(module) and type(module)._conv_forward in _CONV_FORWARDS
 
 
 def plain_class(cls: type[nn.Module]) -> type[nn.Module]:

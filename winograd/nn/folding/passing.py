@@ -20,15 +20,18 @@ from winograd.nn.folding.weights import Norm
 if TYPE_CHECKING:
     from winograd.nn.folding.folding import Folding
 
-_marks: Final[dict[int, tuple[weakref.ref[Tensor], Folding]]] = {}
-"""By the id of a tensor: what computed it. The marks are beside the tensors, so that none is saved with one."""
+_marks: Final[dict[int, tuple[weakref.ref[Tensor], Folding, bool]]] = {}
+"""By the id of a tensor: what computed it, and whether that was recorded for gradients.
+
+The marks are beside the tensors, so that none is saved with one.
+"""
 
 
 def mark(output: Tensor, folding: Folding) -> Tensor:
     """Mark what a folded convolution gives; the mark goes with the tensor, if nothing takes it off before."""
     number = id(output)
     # The callback's argument, the reference, is what `pop` would return if there were no mark any more.
-    _marks[number] = weakref.ref(output, partial(_marks.pop, number)), folding
+    _marks[number] = weakref.ref(output, partial(_marks.pop, number)), folding, output.requires_grad
     return output
 
 
@@ -38,6 +41,11 @@ def _find_mark(input: Tensor) -> Folding | None:
         return None
     marked = _marks.get(id(input))
     return None if marked is None or marked[0]() is not input else marked[1]
+
+
+def _is_cut_off(input: Tensor) -> bool:
+    """Return whether a gradient is wanted of a marked tensor that was computed without one, as in a checkpoint."""
+    return input.requires_grad and not _marks[id(input)][2]
 
 
 class Passing(nn.Module):
@@ -55,10 +63,21 @@ class PassingNorm(Passing, Norm):
     """A batch norm; `Passing`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return the input if it is normalised already."""
+        """Return the input if it is normalised already.
+
+        Raises
+        ------
+        RuntimeError
+            If a gradient is wanted of what was computed without one.
+        """
         folding = _find_mark(input)
         if folding is None or folding.norm is not self:
             return super().forward(input)
+        if _is_cut_off(input):
+            raise RuntimeError(
+                "a gradient is wanted of a norm that was folded into the convolution before it and computed without "
+                "gradients, by checkpointing both apart for example; thaw the model first"
+            )
         self._check_input_dim(input)  # type: ignore[no-untyped-call]
         if folding.relu is None:
             del _marks[id(input)]
@@ -71,7 +90,7 @@ class PassingReLU(Passing, nn.ReLU):
     def forward(self, input: Tensor) -> Tensor:
         """Return the input if it has no negative number any more."""
         folding = _find_mark(input)
-        if folding is None or folding.relu is not self:
+        if folding is None or folding.relu is not self or _is_cut_off(input):
             return super().forward(input)
         del _marks[id(input)]
         return input

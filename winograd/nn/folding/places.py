@@ -1,7 +1,7 @@
 """Places of modules in a model: the module that holds another, and the name under which it does.
 
 In: a model. Out: the places of each module in it. A place refers to the holder weakly; a copy or pickle of a place that
-goes without its holder holds nothing.
+goes without its holder, or whose holder is copied by a recipe of its own, holds nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Place:
         self._name = name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Place, (self._find_holder(), self._name)
+        holder = self._find_holder()
+        return Place, (None if holder is None or _has_own_copy(holder) else holder, self._name)
 
     def holds(self, module: nn.Module) -> bool:
         """Return whether this very module is there."""
@@ -47,6 +48,15 @@ class Place:
 
     def _find_holder(self) -> nn.Module | None:
         return None if self._holder is None else self._holder()
+
+
+def _has_own_copy(holder: nn.Module) -> bool:
+    """Return whether a module, such as a graph of torch.fx, copies by a recipe that wants what it holds before itself.
+
+    A copy of what it holds then cannot refer to the copy of the holder, which is not there yet.
+    """
+    cls = type(holder)
+    return cls.__reduce__ is not object.__reduce__ or hasattr(cls, "__deepcopy__")
 
 
 def places_of(model: nn.Module) -> dict[nn.Module, tuple[Place, ...]]:

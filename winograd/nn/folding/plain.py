@@ -14,7 +14,8 @@ from torch import nn
 from winograd.nn.folding.fold import pairs_of
 from winograd.nn.folding.pairs import Fold
 from winograd.nn.folding.weights import fold_weights
-from winograd.nn.modules import Convolution, PlannedConvolution
+from winograd.nn.modules import PlannedConvolution
+from winograd.nn.state import Convolution
 
 _Model = TypeVar("_Model", bound=nn.Module)
 

@@ -1,7 +1,7 @@
 """Which axes of an algorithm a Triton convolution transforms, and which it leaves to the loop of the product.
 
 In: a nested algorithm of one to three axes. Out: the same with three, divided in two. An axis of one output or one tap
-has nothing to gain from a transform: it is *direct*, its taps are summed with the channels, and its data are not copied.
+has nothing to gain from a transform: it is *direct*, its taps are summed with the channels, its data stay as they are.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.targets.axes import pad_axes
@@ -60,5 +61,5 @@ class DirectAxes:
         )
 
     @property
-    def _axes(self) -> tuple:
+    def _axes(self) -> tuple[BilinearAlgorithm, ...]:
         return pad_axes(self.nested).axes

@@ -1,0 +1,196 @@
+"""Layers on a GPU, with tensors on the CPU taken for those of a card: all of the benchmark but the card's own speed."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import sys
+from dataclasses import replace
+from math import prod
+
+import pytest
+import torch
+
+if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
+    pytest.skip("triton has wheels for Linux on x86-64 and 64-bit Arm alone", allow_module_level=True)
+
+from winograd import bench
+from winograd.benching.cuda import contenders, measurement
+from winograd.benching.cuda.clock import EventClock, ProcessClock, clock_of, take_turns
+from winograd.benching.cuda.contenders import Contender, buffers_of, library_set
+from winograd.benching.cuda.measurement import cuda_surroundings, measure_on_card
+from winograd.benching.cuda.published import LAN_2017
+from winograd.benching.cuda.result import CudaBenchmark, CudaLayer
+from winograd.benching.cuda.showing import cuda_text
+from winograd.benching.layers import BenchLayer
+from winograd.benching.suites import make_suite
+from winograd.conv.arguments import ConvArguments
+from winograd.conv.gpu.card import card_named
+from winograd.conv.gpu.device import pretending
+
+H100 = card_named("h100")
+CPU = torch.device("cpu")
+
+
+class SteadyClock:
+    """Every call takes a millisecond and a bit, less from one to the next."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def milliseconds(self, calls: object) -> float:
+        calls()
+        self.calls += 1
+        return 1 + 1 / self.calls
+
+
+@pytest.fixture(scope="module")
+def measured() -> CudaLayer:
+    shape = ConvArguments(padding=1).shape((2, 8, 2, 3), (8, 8, 3, 3), dtype="float32")
+    with pytest.MonkeyPatch.context() as patch, pretending(H100):
+        patch.setattr(measurement, "_planned", planned)
+        patch.setattr(contenders, "MOST_BUFFERS", 2)
+        return measure_on_card(
+            BenchLayer("conv2", shape, has_bias=True),
+            card=H100,
+            device=CPU,
+            clock=SteadyClock(),
+            tolerance=1e-5,
+            rounds=3,
+            compiled=False,
+            round_ms=0.1,
+        )
+
+
+def planned(shape: object, tolerance: float, tuning: str) -> object:
+    from winograd import nest, toom_cook
+    from winograd.conv.plan import Filters, make_plan
+
+    return make_plan(shape, algorithm=nest(toom_cook(2, 3), toom_cook(2, 3)), filters=Filters.FROZEN)
+
+
+def benchmark_of(layer: CudaLayer) -> CudaBenchmark:
+    return CudaBenchmark("lan2017", (layer,), 2, 3, 0, 1e-5, "float32", "model", cuda_surroundings(CPU))
+
+
+def test_every_way_of_computing_is_verified_and_timed(measured: CudaLayer) -> None:
+    names = {
+        f"{who} {layout}"
+        for who in ("ours", "cudnn float32", "cudnn tf32")
+        for layout in ("contiguous", "channels_last")
+    }
+    assert {one.name for one in measured.timed} == names
+    assert all(one.error < 1e-6 and len(one.times_ms) == 3 for one in measured.timed)
+    assert measured.plan.startswith("gpu F(2x2,3x3)")
+    fastest = (measured.ours, measured.exact, measured.tf32)
+    assert [one.name.rpartition(" ")[0] for one in fastest] == ["ours", "cudnn float32", "cudnn tf32"]
+    assert measured.stages
+
+
+def test_text_and_json_have_all_figures(measured: CudaLayer) -> None:
+    benchmark = benchmark_of(measured)
+    text = cuda_text(benchmark, wide=True)
+    rates, ways = ("Lan et al. 2017", "1.28"), ("cudnn tf32 channels_last", "peak MiB")
+    for words in ("conv2", "F(2x2,3x3)", "slower than tf32", *rates, *ways):
+        assert words in text
+    read = json.loads(json.dumps(benchmark.as_dict(), allow_nan=False))
+    assert read["layers"][0]["ours_ms"] == measured.ours.median_ms
+    assert read["published"]["conv4"] == {"library_tflops": 2.4, "winograd_tflops": 4.72}
+    assert read["surroundings"]["torch"] == torch.__version__
+
+
+def test_what_is_no_number_is_not_timed(monkeypatch: pytest.MonkeyPatch, measured: CudaLayer) -> None:
+    untimed = {"error": float("nan"), "times_ms": ()}
+    broken = tuple(replace(one, **untimed) if "tf32" in one.name else one for one in measured.timed)
+    benchmark = benchmark_of(replace(measured, timed=broken))
+    assert json.loads(json.dumps(benchmark.as_dict()["tf32_ms"])) is None
+    assert "nan" in cuda_text(benchmark)
+
+
+def test_a_compiler_may_fail_and_nothing_else() -> None:
+    def fail(_: int) -> torch.Tensor:
+        raise RuntimeError("no C compiler")
+
+    exact = torch.ones(1)
+    error, peak_bytes = measurement._verified(Contender("compiled tf32 contiguous", fail, tf32=True), exact, CPU)
+    assert (math.isnan(error), peak_bytes) == (True, 0)
+    with pytest.raises(RuntimeError, match="no C compiler"):
+        measurement._verified(Contender("ours contiguous", fail, tf32=False), exact, CPU)
+
+
+def test_errors_above_the_tolerance_are_named(measured: CudaLayer) -> None:
+    wrong = tuple(replace(one, error=1e-3) if one.name.startswith("ours") else one for one in measured.timed)
+    assert benchmark_of(measured).above_tolerance == ()
+    assert benchmark_of(replace(measured, timed=wrong)).above_tolerance == ("conv2",)
+    assert "above the tolerance: conv2" in cuda_text(benchmark_of(replace(measured, timed=wrong)))
+
+
+def test_turns_are_taken_with_all_buffers() -> None:
+    seen: dict[str, list[int]] = {"one": [], "other": []}
+    calls = {name: seen[name].append for name in seen}
+    times = take_turns(calls, 4, 3, SteadyClock(), round_ms=9.0)
+    assert {name: len(each) for name, each in times.items()} == {"one": 4, "other": 4}
+    assert all(set(numbers) == {0, 1, 2} for numbers in seen.values())
+    with pytest.raises(ValueError, match="rounds is 0"):
+        take_turns(calls, 0, 3, SteadyClock())
+
+
+def test_events_are_recorded_around_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            log.append("record")
+
+        def synchronize(self) -> None:
+            log.append("wait")
+
+        def elapsed_time(self, other: object) -> float:
+            return 2.5
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: log.append("idle"))
+    assert EventClock().milliseconds(lambda: log.append("call")) == 2.5
+    assert log == ["idle", "record", "call", "record", "wait"]
+    assert isinstance(clock_of(torch.device("cuda")), EventClock)
+    assert isinstance(clock_of(CPU), ProcessClock)
+
+
+def test_the_library_is_set_and_put_back() -> None:
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
+    for tf32 in (True, False):
+        with library_set(tf32=tf32):
+            assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark) == (tf32, True)
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark) == before
+
+
+def test_inputs_that_take_turns_are_larger_than_the_cache() -> None:
+    for layer in make_suite("lan2017", 32).layers:
+        count = buffers_of(layer.shape, H100.l2_bytes)
+        one = layer.shape.batch * layer.shape.channels * prod(layer.shape.sizes) * 4
+        assert count == contenders.MOST_BUFFERS or count * one > 2 * H100.l2_bytes
+
+
+def test_the_published_layers_are_those_of_the_suite() -> None:
+    layers = make_suite("lan2017", 32).layers
+    assert [layer.name for layer in layers] == list(LAN_2017)
+    # Table 2 counts a multiply-add as one operation, and has 88.8, 88.8, 44.4, 5.55.
+    assert [round(layer.macs / 1e9, 2) for layer in layers] == [88.79, 88.79, 44.39, 5.55]
+    assert [round(one.ratio, 2) for one in LAN_2017.values()] == [1.06, 1.39, 1.97, 1.45]
+
+
+def test_the_command_refuses_what_is_not_for_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, why in (
+        (["--suite", "lan2017", "--device", "cuda"], "torch finds no GPU"),
+        (["--suite", "lan2017", "--device", "cuda", "--live"], "argument --live: is for --device cpu"),
+        (["--suite", "lan2017", "--tuning", "model"], "argument --tuning: is for --device cuda"),
+        (["--network", "c3d", "--device", "cuda"], "argument --device: is for --suite"),
+    ):
+        if why == "torch finds no GPU" and torch.cuda.is_available():
+            continue
+        assert bench.main(words) == 2
+        assert why in capsys.readouterr().err

@@ -1,0 +1,126 @@
+"""Tuning on a card, with a clock that is told what to say: what is timed, chosen, kept and read again."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
+    pytest.skip("triton has wheels for Linux on x86-64 and 64-bit Arm alone", allow_module_level=True)
+
+from triton.runtime.errors import OutOfResources
+
+from winograd.conv import tuning_cache
+from winograd.conv.arguments import ConvArguments
+from winograd.conv.gpu import measuring
+from winograd.conv.gpu.card import card_named
+from winograd.conv.gpu.device import pretending
+from winograd.conv.gpu.tuning import tuned_on_card
+from winograd.conv.plan import Backend, Filters, Plan, make_plan
+from winograd.conv.shape import ConvShape
+from winograd.conv.tuning import tuned_plan
+
+H100 = card_named("h100")
+
+
+def conv4(dtype: str = "float32") -> ConvShape:
+    return ConvArguments(padding=1).shape((32, 256, 14, 14), (256, 256, 3, 3), dtype=dtype, card=H100)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("WINOGRAD_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(measuring, "_drawn", lambda *_: (torch.zeros(0), torch.zeros(0)))
+    monkeypatch.setattr(measuring, "pack_on_card", lambda *_: None)
+    with pretending(H100):
+        yield
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    seen: list[Plan] = []
+    monkeypatch.setattr(measuring, "try_on_card", lambda plan, *_, **__: seen.append(plan) or plan)
+    monkeypatch.setattr(measuring, "convolve_direct", lambda *_: None)
+    return seen
+
+
+def planned() -> Plan:
+    return make_plan(conv4(), filters=Filters.FROZEN)
+
+
+def clock(says: Callable[[Plan], float], direct: float) -> Callable[[Callable[[], object]], float]:
+    def timer(call: Callable[[], object]) -> float:
+        plan = call()
+        return direct if plan is None else says(plan)
+
+    return timer
+
+
+def test_the_fastest_form_and_settings_are_taken_and_kept(calls: list[Plan]) -> None:
+    def says(plan: Plan) -> float:
+        settings = dict(plan.gpu.config)
+        return (1.0 if plan.gpu.kind == "staged" else 2.0) - 0.2 * (settings.get("warps") == 8)
+
+    plan = tuned_on_card(planned(), clock(says, 5.0))
+    assert plan.backend is Backend.GPU
+    assert (plan.gpu.kind, dict(plan.gpu.config)["warps"], plan.measured_ms) == ("staged", 8, 0.8)
+    assert plan.terms == planned().terms
+    assert dict(plan.measured)["direct"] == 5.0
+    assert plan.reason.startswith("measured on NVIDIA H100")
+    timed = len(calls)
+    assert tuned_on_card(planned(), clock(says, 5.0)) == plan
+    assert len(calls) == timed
+
+
+def test_direct_convolution_stays_unless_it_is_beaten(calls: list[Plan]) -> None:
+    plan = tuned_on_card(planned(), clock(lambda _: 1.0, 1.02))
+    assert plan.backend is Backend.DIRECT
+    assert plan.measured
+    assert calls
+
+
+def test_settings_that_a_card_refuses_are_passed_over(calls: list[Plan]) -> None:
+    def says(plan: Plan) -> float:
+        if dict(plan.gpu.config).get("stages") == 4:
+            raise OutOfResources(300_000, 232_448, "shared memory")
+        return 1.0
+
+    assert dict(tuned_on_card(planned(), clock(says, 5.0)).gpu.config).get("stages") != 4
+
+
+def test_forms_are_unlike_and_within_the_tolerance(calls: list[Plan]) -> None:
+    tuned_on_card(planned(), clock(lambda _: 1.0, 5.0))
+    first = {plan.label: plan for plan in calls[: measuring.FORMS]}
+    assert len(first) == measuring.FORMS
+    assert all(plan.predicted_error <= 1e-5 and plan.gpu.products != "tf32" for plan in calls)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {}, {"chosen": None}, {"chosen": 3, "measured": [["direct", 1.0]]},
+        {"chosen": {"m": [9, 9]}, "measured": [["direct", 1.0]]}, {"measured": [["direct", "fast"]]},
+        {"chosen": {"config": {"warps": -1}}, "measured": [["direct", 1.0]]},
+    ],
+)  # fmt: skip
+def test_answers_that_name_no_plan_are_measured_again(
+    broken: dict[str, object], calls: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tuning_cache.find
+    answers = iter([broken, broken])
+    monkeypatch.setattr(tuning_cache, "find", lambda question: next(answers, None) or real(question))
+    assert tuned_on_card(planned(), clock(lambda _: 1.0, 5.0)).backend is Backend.GPU
+    assert calls
+
+
+def test_what_kernels_do_not_cover_is_not_timed(calls: list[Plan]) -> None:
+    strided = replace(conv4(), stride=(2, 2))
+    assert tuned_plan(strided).backend is Backend.DIRECT
+    assert tuned_plan(conv4("float64")).backend is Backend.DIRECT
+    assert not calls

@@ -1,0 +1,121 @@
+"""A benchmark of a GPU as text. In: a `CudaBenchmark`. Out: a table, with how it was made above and the sums below."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from winograd.benching.cuda.published import LAN_2017
+from winograd.benching.cuda.result import LAN, CudaBenchmark, CudaLayer, Timed
+from winograd.nn.table import scientific, text_table
+
+_HEADER: Final = (
+    "layer", "shape", "ours", "ours ms", "float32 ms", "ratio", "tf32 ms", "ratio",
+    "error", "float32's", "tf32's", "TFLOP/s",
+)  # fmt: skip
+_LEFT: Final = 3
+
+_WIDE_HEADER: Final = ("layer", "computed by", "ms", "least", "most", "error", "peak MiB")
+
+_NAMES: Final = ("ours", "exact", "tf32")
+
+
+def cuda_text(benchmark: CudaBenchmark, *, wide: bool = False) -> str:
+    """Return heading, table and sums; every way of computing of every layer if ``wide``."""
+    table = text_table(_HEADER, [_cells(layer) for layer in benchmark.layers], left=_LEFT)
+    parts = [*_heading(benchmark), "", table, "", *_sums(benchmark), "", *_limits(benchmark)]
+    if benchmark.suite == LAN:
+        parts += ["", *_published(benchmark)]
+    if wide:
+        parts += ["", text_table(_WIDE_HEADER, [row for layer in benchmark.layers for row in _wide(layer)], left=2)]
+    return "\n".join(parts)
+
+
+def _heading(benchmark: CudaBenchmark) -> list[str]:
+    around = benchmark.surroundings
+    versions = ", ".join(f"{name} {around[name]}" for name in ("torch", "triton", "cuda", "cudnn") if name in around)
+    return [
+        f"{benchmark.suite}, batch {benchmark.batch}, {benchmark.dtype}, tolerance {benchmark.tolerance:g}, "
+        f"filters transformed beforehand, plans by {benchmark.tuning}",
+        f"{around.get('card', around.get('processor', ''))}; {versions}; {around.get('date', '')}, "
+        f"seed {benchmark.seed}",
+        f"medians of {benchmark.rounds} interleaved rounds, events around back-to-back calls, inputs larger than the "
+        "level-2 cache in turns",
+        "float32, tf32: the fastest of the library's direct convolution without and with "
+        "torch.backends.cudnn.allow_tf32; cudnn.benchmark on, both memory formats, eager and compiled",
+        "errors: relative L2 against float64, independent zero-mean inputs, verified before timing",
+    ]
+
+
+def _cells(layer: CudaLayer) -> tuple[str, ...]:
+    ours, exact, tf32 = (getattr(layer, name) for name in _NAMES)
+    return (
+        layer.layer + (f" x{layer.count}" if layer.count > 1 else ""),
+        f"{layer.weight[1]}->{layer.weight[0]} @{'x'.join(map(str, layer.input[2:]))}",
+        layer.plan.partition(",")[0],
+        _milliseconds(ours),
+        _milliseconds(exact),
+        _ratio(exact.median_ms, ours.median_ms),
+        _milliseconds(tf32),
+        _ratio(tf32.median_ms, ours.median_ms),
+        scientific(ours.error),
+        scientific(exact.error),
+        scientific(tf32.error),
+        f"{layer.effective_tflops:.3g}",
+    )
+
+
+def _wide(layer: CudaLayer) -> list[tuple[str, ...]]:
+    return [
+        (
+            layer.layer,
+            one.name,
+            _milliseconds(one),
+            *(f"{which(one.times_ms):.3g}" if one.times_ms else "-" for which in (min, max)),
+            scientific(one.error),
+            f"{one.peak_bytes / 2**20:.1f}",
+        )
+        for one in layer.timed
+    ]
+
+
+def _sums(benchmark: CudaBenchmark) -> list[str]:
+    ours, exact, tf32 = (benchmark.total_ms(name) for name in _NAMES)
+    lines = [
+        f"all layers: ours {ours:.3g} ms, float32 {exact:.3g} ms ({_ratio(exact, ours)} times ours), "
+        f"tf32 {tf32:.3g} ms ({_ratio(tf32, ours)} times ours)"
+    ]
+    slower = [one.layer for one in benchmark.layers if one.tf32.median_ms < one.ours.median_ms]
+    lines.append(f"slower than tf32: {', '.join(slower) if slower else 'none'}")
+    if benchmark.above_tolerance:
+        lines.append(f"above the tolerance: {', '.join(benchmark.above_tolerance)}")
+    return lines
+
+
+def _limits(benchmark: CudaBenchmark) -> list[str]:
+    """Return the predicted stages of every layer, and what limits each."""
+    return [
+        f"{layer.layer}: {layer.plan}; predicted "
+        + ", ".join(f"{name} {milliseconds:.3g} ms by {limit}" for name, milliseconds, limit in layer.stages)
+        for layer in benchmark.layers
+    ]
+
+
+def _published(benchmark: CudaBenchmark) -> list[str]:
+    rows = []
+    for layer in benchmark.layers:
+        theirs = LAN_2017.get(layer.layer)
+        if theirs is not None:
+            exact, ours = layer.exact.median_ms, layer.ours.median_ms
+            here = f"{2 * layer.macs / exact / 1e9:.3g}", f"{layer.effective_tflops:.3g}", _ratio(exact, ours)
+            there = f"{theirs.library_tflops:g}", f"{theirs.winograd_tflops:g}", f"{theirs.ratio:.2f}"
+            rows.append((layer.layer, *there, *here))
+    header = ("layer", "cuDNN 2017", "Winograd 2017", "ratio", "cuDNN float32", "ours", "ratio")
+    return ["effective TFLOP/s beside those of Lan et al. 2017 on a GPU of that time:", text_table(header, rows)]
+
+
+def _milliseconds(one: Timed) -> str:
+    return f"{one.median_ms:.3g}" if one.times_ms else "-"
+
+
+def _ratio(slower: float, faster: float) -> str:
+    return "-" if float("inf") in (slower, faster) else f"{slower / faster:.2f}"

@@ -1,0 +1,70 @@
+"""Products of a GPU: in which precision they may be taken for a dtype, and how wrong the convolution is then.
+
+In: a `ConvShape`, an algorithm, a precision. Out: the predicted relative L2 error, and whether a tolerance allows it.
+Refused: nothing; precisions that a dtype of tensors does not have are not offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
+
+from winograd.accuracy.tensor_cores import predict_product_error
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.edges import edge_factor
+from winograd.conv.gpu.schedule import Products
+from winograd.conv.prediction import float32_tolerance
+from winograd.conv.shape import ConvShape
+
+OFFERED: Final[Mapping[str, tuple[Products, ...]]] = MappingProxyType(
+    {
+        "float32": ("ieee", "tf32x3", "tf32"),
+        "float16": ("tf32x3", "tf32", "float16"),
+        "bfloat16": ("tf32x3", "tf32", "bfloat16"),
+    }
+)
+"""Products that a plan may take, by the dtype of the tensors. Like all else, TF32 has to be within the tolerance."""
+
+CHANNEL_BLOCK: Final = 32
+"""Channels of one product of blocks where kernels are not set otherwise; half of it moves the error by 8 %."""
+
+MARGIN: Final = 1.09
+"""What emulated errors may be above predicted ones: 8 % in ``tests/conv/gpu/test_tf32.py``."""
+
+
+def product_error(
+    shape: ConvShape, algorithm: NestedAlgorithm, products: Products, block: int = CHANNEL_BLOCK
+) -> float:
+    """Return the predicted error of the output, before its rounding to 16 bits: what a tolerance is compared with.
+
+    Parameters
+    ----------
+    shape : ConvShape
+    algorithm : NestedAlgorithm
+    products : str
+    block : int
+        Channels of one product of blocks, whose sum "tf32x3" adds to the others in float32.
+
+    Examples
+    --------
+    >>> from winograd import nest, toom_cook
+    >>> from winograd.conv.arguments import ConvArguments
+    >>> shape = ConvArguments(padding=1).shape((1, 64, 16, 56, 56), (128, 64, 3, 3, 3), dtype="float32")
+    >>> errors = [product_error(shape, nest(*[toom_cook(4, 3)] * 3), products) for products in OFFERED["float32"]]
+    >>> errors[1] < errors[0] < 3e-6 < 3e-4 < errors[2]
+    True
+    """
+    return _whole_tiles(algorithm, products, max(shape.channels, 1), block) * edge_factor(shape, algorithm)
+
+
+@lru_cache(maxsize=4096)
+def _whole_tiles(algorithm: NestedAlgorithm, products: Products, channels: int, block: int) -> float:
+    parts = block if products == "tf32x3" else None
+    return predict_product_error(algorithm, products, channels=channels, channel_block=parts)
+
+
+def product_tolerance(shape: ConvShape, tolerance: float) -> float:
+    """Return how large `product_error` may be: the tolerance, less what the model may be off by."""
+    return min(float32_tolerance(shape, tolerance), tolerance / MARGIN)

@@ -1,0 +1,65 @@
+"""Plans, and tolerances for the error of the output, by an example.
+
+In: a model, its layers, arguments for a forward. Out: layers with plans. Refused: an error of the output without an
+example, and what is no error.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from torch import nn
+
+from winograd.conv.prediction import checked_tolerance
+from winograd.nn.conversion.change import state_of
+from winograd.nn.conversion.eligible import Candidate, planned_layers
+from winograd.nn.conversion.example import call, undisturbed, unwrapped
+from winograd.nn.modules import PlannedConvolution
+
+_UNSEEN: Final = "the example did not come to its convolution"
+
+
+def checked_output_tolerance(output_tolerance: float | None, example: Any) -> float | None:
+    """Return the largest error of the output as a float, or None if there is none.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it is not above 0, or there is no example.
+    """
+    if output_tolerance is None:
+        return None
+    if example is None:
+        raise ValueError("output_tolerance is for what the model gives for an example; give one")
+    try:
+        return checked_tolerance(output_tolerance)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"output_{error}") from error
+
+
+def plan_by_example(model: nn.Module, example: Any, found: list[Candidate], output_tolerance: float | None) -> None:
+    """Make plans in a forward, and choose tolerances if the output has one: then plans are made anew with them."""
+    inner = unwrapped(model)
+    with undisturbed(inner):
+        call(inner, example)
+        if output_tolerance is not None:
+            _choose_tolerances(inner, example, {one.layer for one in found if not one.refusal}, output_tolerance)
+            call(inner, example)
+    for one in found:
+        if (state := state_of(one.layer)) is not None:
+            state.unseen = "" if state.plans else _UNSEEN
+
+
+def _choose_tolerances(model: nn.Module, example: Any, asked: set[nn.Module], output_tolerance: float) -> None:
+    from winograd.nn.budget.meet import meet_output_tolerance
+
+    layers = {name: layer for name, layer in planned_layers(model) if layer in asked and _chooses(layer)}
+    budget = meet_output_tolerance(model, layers, output_tolerance, example)
+    for layer in layers.values():
+        layer._winograd.budget = budget
+
+
+def _chooses(layer: PlannedConvolution) -> bool:
+    return layer._winograd.original is not None and layer.algorithm is None

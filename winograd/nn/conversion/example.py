@@ -1,0 +1,66 @@
+"""One forward of a model on an example that leaves the model as it was.
+
+In: a model and arguments. Out: what it gives, in evaluation mode and without gradients; then everything is put back
+that the forward changed: attributes, parameters, buffers, hooks, classes, training flags, random states.
+Refused: models whose parameters are spread over processes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from winograd.nn.conversion.kept import kept_modules, kept_random_states
+from winograd.nn.folding.flow import unwrapped as unwrapped_parallel
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the model inside of those that compile it, or run it on several devices or in several processes."""
+    inner = unwrapped_parallel(model)
+    while (following := vars(inner).get("_modules", {}).get("_orig_mod")) is not None:
+        inner = unwrapped_parallel(following)
+    return inner
+
+
+def call(model: nn.Module, example: Any) -> Any:
+    """Call a model: with a tensor or anything else, a tuple or list of arguments, or a dictionary of named ones."""
+    if isinstance(example, Mapping):
+        return model(**example)
+    return model(*example) if isinstance(example, (tuple, list)) else model(example)
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Run a model in evaluation mode, without gradients or compilers, and leave it as it was, also after an error.
+
+    Raises
+    ------
+    ValueError
+        If its parameters are spread over processes, so that what the model holds is not for us to put back.
+    """
+    modules = list(model.modules())
+    sharded = next((module for module in modules if _is_sharded(module)), None)
+    if sharded is not None:
+        raise ValueError(
+            f"example cannot run a model that is sharded ({type(sharded).__name__}); convert the model before, or "
+            "give shapes in its place"
+        )
+    with ExitStack() as cleanup:
+        cleanup.enter_context(kept_random_states())
+        cleanup.enter_context(kept_modules(modules))
+        for module in modules:
+            vars(module)["training"] = False
+        cleanup.enter_context(torch.no_grad())
+        if "torch._dynamo" in sys.modules:
+            cleanup.enter_context(torch.compiler.set_stance("force_eager"))
+        yield
+
+
+def _is_sharded(module: nn.Module) -> bool:
+    kinds = {cls.__name__ for cls in type(module).__mro__ if cls.__module__.startswith("torch.distributed.")}
+    return not kinds.isdisjoint({"FSDPModule", "FullyShardedDataParallel"})

@@ -1,0 +1,121 @@
+"""Modules and random states that are put back as they were, also after an error.
+
+In: modules. Out: contexts that leave no trace of what happens inside: classes, attributes, what containers among these
+hold, numbers of tensors, states of generators. Not looked into: other objects, and tensors of subclasses.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import sys
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+_CONTAINERS: Final = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
+_PLAIN: Final = frozenset({Tensor, nn.Parameter, nn.Buffer})
+
+PutBack = Callable[[], None]
+
+
+@contextmanager
+def kept_random_states() -> Iterator[None]:
+    """Put back the states of torch's, Python's and NumPy's global generators."""
+    numbers, numpy = random.getstate(), sys.modules.get("numpy")
+    drawn = numpy.random.get_state() if numpy is not None else None
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            random.setstate(numbers)
+            if numpy is not None:
+                numpy.random.set_state(drawn)
+
+
+@contextmanager
+def kept_modules(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Put back modules, and all that lies in their attributes."""
+    every = list(modules)
+    with ExitStack() as cleanup:
+        for one in _reached(every):
+            cleanup.callback(_keep(one))
+        for module in every:
+            cleanup.callback(_keep_class(module))
+        yield
+
+
+def _reached(modules: Iterable[nn.Module]) -> Iterator[Any]:
+    """Yield what lies in the attributes of modules, and in containers there, each thing once."""
+    waiting: list[Any] = [vars(module) for module in modules]
+    seen: dict[int, Any] = {}
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen[id(one)] = one  # stays, so that no id comes again
+        if type(one) in _CONTAINERS or isinstance(one, tuple):
+            waiting.extend(one.values() if isinstance(one, Mapping) else one)
+        yield one
+
+
+def _keep(one: Any) -> PutBack:
+    if isinstance(one, Tensor):
+        return _keep_tensor(one)
+    if isinstance(one, torch.Generator):
+        state = one.get_state()
+        return partial(_set_state, one, state)
+    if isinstance(one, random.Random):
+        numbers = one.getstate()
+        return lambda: one.setstate(numbers)
+    return _keep_container(one) if type(one) in _CONTAINERS else lambda: None
+
+
+def _set_state(generator: torch.Generator, state: Tensor) -> None:
+    generator.set_state(state)
+
+
+def _keep_container(one: Any) -> PutBack:
+    content = copy.copy(one)
+
+    def put_back() -> None:
+        one.clear()
+        (one.extend if isinstance(one, (list, deque)) else one.update)(content)
+
+    return put_back
+
+
+def _keep_tensor(tensor: Tensor) -> PutBack:
+    """Put back the numbers of a tensor and the memory they lie in, or that it has no shape yet."""
+    if is_lazy(tensor):
+        return partial(_make_lazy, tensor, type(tensor), tensor.data)
+    if tensor.is_meta or type(tensor) not in _PLAIN:
+        return lambda: None
+    data = tensor.data
+    numbers = data.clone()
+
+    def put_back() -> None:
+        if tensor.data.data_ptr() != data.data_ptr():
+            tensor.data = data
+        if not torch.equal(data, numbers):
+            data.copy_(numbers)
+
+    return put_back
+
+
+def _make_lazy(tensor: Tensor, cls: type[Tensor], data: Tensor) -> None:
+    if not is_lazy(tensor):
+        tensor.data = data
+        tensor.__class__ = cls
+
+
+def _keep_class(module: nn.Module) -> PutBack:
+    cls = type(module)
+    return lambda: object.__setattr__(module, "__class__", cls)

@@ -1,0 +1,176 @@
+"""Errors and times of a converted model, layer by layer on the activations that each sees, and of the whole.
+
+In: a model, the names of its converted layers, an example. Out: measurements by place, and one of the whole. Refused:
+models that give no floating tensor, or one that is not finite.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from winograd.nn.budget.outputs import output_error, outputs_of, with_dtype
+from winograd.nn.conversion.example import call, undisturbed, unwrapped
+from winograd.nn.converting import revert_
+from winograd.nn.depth import relative_l2
+from winograd.nn.modules import PlannedConvolution
+from winograd.nn.reporting.measurement import Measurement
+from winograd.nn.reporting.rows import Place, input_of
+from winograd.nn.speed import computes_as_torch, time_layer, time_networks
+
+Progress = Callable[[str], None]
+
+_Layer = TypeVar("_Layer", bound=nn.Module)
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCall:
+    """How a layer was called: with its input, and whatever else it was given."""
+
+    input: Tensor
+    more: tuple[Any, ...]
+    named: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> LayerCall:
+        """Take the arguments apart; the input may be a named one."""
+        if arguments:
+            return cls(arguments[0], arguments[1:], named)
+        return cls(named["input"], (), {name: value for name, value in named.items() if name != "input"})
+
+    def run(self, layer: nn.Module, input: Tensor | None = None) -> Tensor:
+        """Return what a layer gives for this call, or for another input."""
+        output: Tensor = layer(self.input if input is None else input, *self.more, **self.named)
+        return output
+
+
+def measure_model(
+    model: nn.Module, names: Sequence[str], example: Any, repeats: int, progress: Progress
+) -> tuple[dict[Place, Measurement], Measurement]:
+    """Return what was measured of the layers of these names and of the whole model, which is left as it was.
+
+    Raises
+    ------
+    ValueError
+        If repeats is negative, or outputs have no floating tensor or are not finite.
+    """
+    if repeats < 0:
+        raise ValueError(f"repeats is {repeats}, must be at least 0")
+    inner = unwrapped(model)
+    with undisturbed(inner):
+        progress("converted model: kernels, plans, output")
+        output = outputs_of(inner, example)
+        plain = as_it_was(inner)
+        progress("model before the conversion")
+        direct = outputs_of(plain, example)
+        progress("float64 reference of the whole model")
+        exact = outputs_of(copy.deepcopy(plain).double(), with_dtype(example, torch.float64))
+        layers = _measured_layers(_pairs(model, inner, plain, names), plain, example, repeats, progress)
+        times = None
+        if repeats:
+            progress("time of the whole model")
+            times = time_networks(plain, inner, example, repeats)
+    return layers, Measurement(output_error(output, exact), output_error(direct, exact), times)
+
+
+def as_it_was(model: _Layer) -> _Layer:
+    """Return the model as it was before its conversion; parameters are shared, layers built as planned are direct."""
+    plain = revert_(copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()}))
+    for layer in plain.modules():
+        if isinstance(layer, PlannedConvolution):
+            layer._winograd.change(algorithm="direct")
+    return plain
+
+
+_Pairs = dict[str, tuple[PlannedConvolution, nn.Module]]
+"""By its name a converted layer, and what it was."""
+
+
+def _pairs(model: nn.Module, inner: nn.Module, plain: nn.Module, names: Sequence[str]) -> _Pairs:
+    """Return the layers of these names that are there; names are those in the model that wraps the inner one."""
+    places = {module: place for place, module in inner.named_modules()}
+    present = dict(model.named_modules())
+    pairs: _Pairs = {}
+    for name in names:
+        layer = present.get(name)
+        if isinstance(layer, PlannedConvolution) and layer in places:
+            pairs[name] = layer, plain.get_submodule(places[layer])
+    return pairs
+
+
+def _measured_layers(
+    pairs: _Pairs, plain: nn.Module, example: Any, repeats: int, progress: Progress
+) -> dict[Place, Measurement]:
+    """Measure each layer at its first call of each shape, while the model as it was runs."""
+    found: dict[Place, Measurement] = {}
+    seen: set[Place] = set()
+
+    def visit(name: str, layer: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        made = LayerCall.of(arguments, named)
+        place = name, tuple(made.input.shape)
+        if place in seen:
+            return
+        seen.add(place)
+        progress(f"layer {name} at {'x'.join(map(str, made.input.shape))}")
+        ours = alone(pairs[name][0])
+        measurement = measure_layer(name, alone(layer), ours, made, repeats)
+        plans = ours._winograd.plans
+        found[name, input_of(plans[-1].shape) if plans else place[1]] = measurement
+
+    with ExitStack() as cleanup:
+        for name, (_, layer) in pairs.items():
+            hook = layer.register_forward_hook(
+                lambda layer, arguments, named, _, name=name: visit(name, layer, arguments, named), with_kwargs=True
+            )
+            cleanup.callback(hook.remove)
+        call(plain, example)
+    return found
+
+
+def measure_layer(name: str, direct: Any, ours: Any, made: LayerCall, repeats: int) -> Measurement:
+    """Measure one layer, before and after its conversion, in one call.
+
+    Raises
+    ------
+    ValueError
+        If its output is not finite.
+    """
+    exact = _exact_output(direct, made)
+    error, direct_error = (relative_l2(made.run(layer), exact) for layer in (ours, direct))
+    if not (math.isfinite(error) and math.isfinite(direct_error)):
+        raise ValueError(f"output of layer {name} is not finite for the example; check the weights and the example")
+    times = time_layer(direct, ours, made.input, repeats, *made.more, named=made.named) if repeats else None
+    return Measurement(error, direct_error, times)
+
+
+def _exact_output(layer: Any, made: LayerCall) -> Tensor:
+    wide = copy.deepcopy(layer).double()
+    # A weight that a hook computed is an attribute like any other.
+    own = {name: value for name, value in vars(wide).items() if isinstance(value, Tensor)}
+    vars(wide).update(with_dtype(own, torch.float64))
+    more, named = with_dtype(made.more, torch.float64), with_dtype(dict(made.named), torch.float64)
+    # One of the batch at a time where that is the same: float64 takes memory for every tap of every place.
+    parts = torch.split(made.input, 1) if computes_as_torch(layer, made.input) else (made.input,)
+    return torch.cat([LayerCall(part.double(), more, named).run(wide) for part in parts])
+
+
+def alone(layer: Any) -> Any:
+    """Return a layer with the same parameters and settings that no hook looks at and that folds nothing."""
+    own = object.__new__(type(layer))
+    vars(own).update(vars(layer))
+    vars(own).update({name: OrderedDict() for name in _HOOKS})
+    if isinstance(layer, PlannedConvolution):
+        state = copy.copy(layer._winograd)
+        state.folding = None
+        vars(own)["_winograd"] = state
+    return own

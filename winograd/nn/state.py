@@ -1,0 +1,180 @@
+"""What a planned convolution has beyond torch's: its settings, its plans, and weights transformed for them.
+
+In: settings. Out: plans, as they are made at the first forward of each shape. Refused: settings that are none. Plans
+and transformed weights never enter state_dict, copies or pickles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.dispatch import Decisions
+from winograd.conv.gradient.record import GradientPlan
+from winograd.conv.library.kept import hides_writes
+from winograd.conv.limits import limits_or_default
+from winograd.conv.plan import Filters, Plan
+from winograd.conv.prediction import checked_tolerance
+from winograd.conv.switch import Direct
+from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
+from winograd.nn.plans_in_use import PlanInUse, PlansInUse
+
+if TYPE_CHECKING:
+    from winograd.nn.folding.folding import Folding
+
+Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
+
+Convolution = _ConvNd
+"""What torch's convolutions have in common."""
+
+
+class LayerState:
+    """What a planned convolution has beyond torch's: its settings, and the plans and transformed weights in use.
+
+    Copies and pickles carry the settings only, and what is folded into the layer: ``folding`` is what it computes
+    beside itself, ``folds`` names that, or says why it is nothing; see `winograd.nn.folding`. ``budget`` is how the
+    tolerance was chosen, if that was for the output of a model; ``unseen`` why an example led to no plan; ``reverted``
+    whether the layer has its class back.
+
+    Parameters
+    ----------
+    tolerance : float or None
+        Allowed relative L2 error of the layer; None takes that of the dtype it runs with.
+    algorithm : BilinearAlgorithm, NestedAlgorithm or "direct", optional
+        Forces this one.
+    original : type, optional
+        The class before conversion; None for a layer that was built as a planned one.
+    filters : Filters
+        FROZEN keeps transformed weights.
+    workspace_cap, filter_cap : int, optional
+        Limits on memory in bytes, see `winograd.conv.limits`; None takes those of the process.
+    tuning : Tuning or str
+        "measure" times candidates at the first forward of each shape, see `winograd.conv.tuning`.
+    """
+
+    def __init__(
+        self,
+        tolerance: float | None = None,
+        algorithm: Algorithm | None = None,
+        original: type[Convolution] | None = None,
+        filters: Filters = Filters.LIVE,
+        workspace_cap: int | None = None,
+        filter_cap: int | None = None,
+        tuning: Tuning | TuningName = Tuning.MODEL,
+    ) -> None:
+        self.tuning = checked_tuning(tuning)
+        self.tolerance = checked_tolerance(tolerance)
+        self.algorithm = algorithm
+        self.original = original
+        self.filters = filters
+        limits_or_default(workspace_cap, filter_cap)  # refuses what are no limits
+        self.workspace_cap = workspace_cap
+        self.filter_cap = filter_cap
+        self.folding: Folding | None = None
+        self.folds = ""
+        self.budget: Any = None
+        self.unseen = ""
+        self.reverted = False
+        self._uses = PlansInUse()
+        self._own = Decisions()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        settings = (self.tolerance, self.algorithm, self.original, self.filters)
+        more = (self.workspace_cap, self.filter_cap, self.tuning)
+        # The modules of a folding refer to it in turn, so that it is filled in when all of them are there.
+        return type(self), (*settings, *more), {"folding": self.folding, "folds": self.folds, "budget": self.budget}
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans made so far, oldest first."""
+        return tuple(use.plan for use in self._uses)
+
+    @property
+    def gradient_plans(self) -> tuple[GradientPlan, ...]:
+        """The plans of gradients of input and weight made so far, oldest first."""
+        return tuple(plan for use in self._uses for plan in use.gradients)
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of the transformed weights that are kept."""
+        return self._uses.packed_bytes
+
+    def limit(self, workspace_cap: int | None, filter_cap: int | None) -> None:
+        """Take these limits on memory, and drop what was planned and transformed under the old ones."""
+        limits_or_default(workspace_cap, filter_cap)
+        self.workspace_cap, self.filter_cap = workspace_cap, filter_cap
+        self._forget()
+
+    def tolerate(self, tolerance: float | None) -> None:
+        """Take another tolerance, None for that of the dtype, and drop what was planned under the old one."""
+        self.tolerance = checked_tolerance(tolerance)
+        self._forget()
+
+    def change(
+        self,
+        *,
+        algorithm: Algorithm | None = None,
+        filters: Filters | None = None,
+        tuning: Tuning | None = None,
+    ) -> None:
+        """Take new settings, those that are not None, and drop what was planned and transformed under the old ones."""
+        self.algorithm = self.algorithm if algorithm is None else algorithm
+        self.filters = self.filters if filters is None else filters
+        self.tuning = self.tuning if tuning is None else tuning
+        self._forget()
+
+    def plan_ahead(self, layer: Convolution, sizes: tuple[int, ...]) -> None:
+        """Make the plan for an input of these sizes, as the first forward without gradients would.
+
+        Parameters
+        ----------
+        layer : Convolution
+            The layer that this is the state of; its weight has a shape.
+        sizes : tuple of int
+            (N, C, sizes...) or (C, sizes...), as torch's convolution takes them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If that is no input of the layer.
+        """
+        raise NotImplementedError
+
+    def snapshot(self) -> Callable[[], None]:
+        """Return a function that gives this the settings and plans that it has now."""
+        settings, plans = dict(vars(self)), self._uses.snapshot()
+
+        def put_back() -> None:
+            vars(self).update(settings)
+            plans()
+            self._own.forget()
+
+        return put_back
+
+    def retire(self) -> None:
+        """Say that the layer is as it was before the conversion; plans stay for reports, no memory stays with them."""
+        self.reverted = True
+        self._uses.drop_packed()
+
+    def _remember(self, key: tuple[Any, ...], use: PlanInUse) -> None:
+        if self._uses.keep(key, use):
+            self._own.forget()
+
+    def _forget(self) -> None:
+        self._uses, self._own = PlansInUse(), Decisions()
+
+
+def is_watched(layer: Convolution, weight: Tensor) -> bool:
+    """Return whether this weight may be kept transformed.
+
+    A weight that is no parameter of the layer is computed for each call, by a weight norm for example.
+    """
+    if weight is not layer._parameters.get("weight") or not isinstance(weight, nn.Parameter):
+        return False
+    return not hides_writes(weight) and not (weight.requires_grad and torch.is_grad_enabled())

@@ -172,6 +172,8 @@ def test_trained_networks_run_in_every_dtype(
         if (row["runs"], row["dtype"]) == ("direct", "float32"):
             assert row["right"] == pytest.approx(log[row["trained"]]["accuracies"]["2"], abs=1 / 16)
     assert len(capsys.readouterr().out.splitlines()) == len(rows) == 12
+    with pytest.raises(SystemExit, match=r"has no seed-7.json; train.py writes them"):
+        example["infer"].main(["--dir", str(trained), "--seeds", "7"])
 
 
 def test_steps_are_timed(example: dict[str, ModuleType], trained: Path) -> None:

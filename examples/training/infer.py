@@ -3,8 +3,9 @@
     python examples/training/infer.py [--dir DIR] [--seeds N [N ...]] [--test-clips N] [--own-float16-clips N]
 
 In: DIR/seed-N.json and .pt of train.py. Out: DIR/inference.json, in which rows of other seeds stay, and a line for each
-network and dtype. Each network runs with torch's own convolutions, and converted, frozen and folded. Torch's own float16 convolutions are so slow on
-most processors that they see as many clips as are asked for, none otherwise. speed.py says what the times are.
+network and dtype. Each network runs with torch's own convolutions, and converted, frozen and folded. Torch's own
+float16 convolutions are so slow on most processors that they see only as many clips as are asked for. The times of all
+of them are in what speed.py prints.
 """
 
 from __future__ import annotations

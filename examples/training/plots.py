@@ -3,7 +3,7 @@
     python examples/training/plots.py [--dir DIR]
 
 In: DIR/seed-N.json and, if they are there, DIR/inference.json and DIR/speed.json. Out: DIR/losses.svg, accuracies.svg,
-confusion.svg, inference.svg, speed.svg and clips.png, a look at the data. Needs matplotlib.
+confusion.svg, inference.svg, speed.svg, and clips.png, a look at the data. Needs matplotlib.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def save(figure: Figure, path: Path) -> None:
     target = BytesIO()
     with rc_context({"svg.hashsalt": "winograd"}):
         undated = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(target, format=path.suffix[1:], dpi=100, metadata=undated)
+        figure.savefig(target, format=path.suffix[1:], dpi=70, metadata=undated)  # an SVG has no dots
     write_atomically(path, target.getvalue())
     print(f"wrote {path}")
 

@@ -92,8 +92,12 @@ def test_products_run_on_the_tensor_cores_of_hopper(tmp_path: Path, precision: s
     assert (stack, counts["STL"], counts["LDL"]) == (0, 0, 0)
     assert counts["HGMMA"] > 0 == counts["HMMA"]
     depth = {"float16": 16, "bfloat16": 16}.get(precision, 8)
-    blocks = module.DEFAULTS["block_t"] // 64 * module.DEFAULTS["block_c"] // depth
+    rows, outputs, channels, warps = (module.DEFAULTS[one] for one in ("block_t", "block_k", "block_c", "warps"))
+    blocks = rows // (16 * warps) * channels // depth
     assert instructions(kernel.asm["ptx"], r"wgmma\.mma_async\S*") == blocks * (3 if precision == "tf32x3" else 1)
+    if precision == "tf32x3":
+        # What the tensor cores sum for some channels is added to the rest rounded to nearest, one addition a sum.
+        assert instructions(kernel.asm["ptx"], r"add\S*f32") == rows * outputs // (32 * warps)
     # Copies to shared memory are of 16 bytes each.
     widths = re.findall(r"cp\.async\S* \[[^\]]*\], \[[^\]]*\], (\w+)", kernel.asm["ptx"])
     assert {int(width, 0) for width in widths} == {16}

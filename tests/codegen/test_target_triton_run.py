@@ -95,6 +95,14 @@ def test_small_integers_are_exact_in_every_precision(f22: ModuleType, precision:
     assert torch.equal(f22.run(last(x), u, padding=1, precision=precision).double(), direct(x, w, (1, 1)))
 
 
+def test_values_of_16_bits_may_be_odd_in_number(folder: Path) -> None:
+    module = interpreted(emit(nest(F13), "triton").source, folder)
+    x, w = integers((1, 1, 5), 1), integers((1, 1, 3), 2)
+    assert torch.equal(
+        module.run(x, module.transform_filter(w, "float16"), precision="float16").double(), direct(x, w, (0,))
+    )
+
+
 def test_precisions_round_what_they_say(f22: ModuleType) -> None:
     x, w = integers((1, 4, 4, 4), 1, 2**20) / 2**20, integers((3, 4, 3, 3), 2, 2**20) / 2**20
     exact = direct(x, w, (0, 0))
@@ -240,10 +248,7 @@ BROKEN = {
     "the edge of a direct axis": (r"\(i1 < size1\)", "(i1 <= size1)"),
     "the small part of a filter": (r"_eleven_bits\(u - high\)", "_eleven_bits(u - u)"),
     "the residual": (r"residual \+ residual_place", "residual + place"),
-    "a store beside the output": (
-        r"lang\.store\(target \+ place, value, mask=inside\)",
-        "lang.store(target + place, value)",
-    ),
+    "a store behind the output": (r"value, mask=inside\)$", "value, mask=inside | ((place >= 36) & (place < 40)))"),
 }
 
 
@@ -265,6 +270,6 @@ def test_a_broken_file_is_noticed(folder: Path, what: str) -> None:
         return bool(near) and bool((memory[expected.numel() :] == GUARD).all())
 
     assert is_right(source)
-    broken, found = re.subn(*BROKEN[what], source)
+    broken, found = re.subn(*BROKEN[what], source, flags=re.MULTILINE)
     assert found
     assert not is_right(broken)

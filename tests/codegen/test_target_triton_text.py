@@ -13,9 +13,11 @@ from winograd import crt, emit, nest, toom_cook
 from winograd.codegen.lower import Lowering
 from winograd.codegen.nested import lower_nested
 from winograd.codegen.targets.contract import Stage
-from winograd.codegen.targets.triton import TARGET
+from winograd.codegen.targets.triton import TARGET, tile_kernel
+from winograd.codegen.targets.triton.direct_axes import DirectAxes
 from winograd.codegen.targets.triton.groups import grouped
 from winograd.codegen.targets.triton.printing import wrapped
+from winograd.codegen.targets.triton.tile_kernel import TILE, TileKernel, live_values
 from winograd.testing.strategies import nested_algorithms
 
 F43 = toom_cook(4, 3)
@@ -73,3 +75,52 @@ def test_lines_wrap_between_items_only() -> None:
     assert "".join(f"{line.strip()} " for line in lines) == ", ".join(items) + ", "
     assert max(map(len, lines)) <= 120
     assert wrapped("f(", ["a", "b"], ",)") == ["f(a, b,)"]
+
+
+def test_the_schedule_is_in_the_command_where_it_is_not_the_default() -> None:
+    plain, staged, fused = (
+        emit(nest(F43), "triton", schedule=schedule).source for schedule in (None, "staged", "fused")
+    )
+    assert plain == staged != fused
+    assert "--schedule" not in plain
+    assert "--target triton --schedule fused\n" in fused
+    assert 'SCHEDULE = "fused"\n' in fused
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"target": "triton", "schedule": "layered"},
+            "schedule 'layered' is not for target triton; allowed: staged, fused",
+        ),
+        (
+            {"target": "triton", "schedule": "fused", "stage": "data"},
+            "schedule 'fused' is for stage 'conv', not for 'data'",
+        ),
+        ({"target": "numpy", "schedule": "staged"}, "schedule 'staged' is not for target numpy, whose code has none"),
+    ],
+)
+def test_schedules_are_refused_where_there_are_none(options: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        emit(nest(F43), **options)
+
+
+@pytest.mark.parametrize(("kept", "parts"), [(216, 1), (112, 2), (76, 3), (1, 6)])
+def test_a_tile_is_shared_by_as_few_programs_as_hold_it(monkeypatch: pytest.MonkeyPatch, kept: int, parts: int) -> None:
+    monkeypatch.setattr(tile_kernel, "MAX_LIVE", kept)
+    passes = lower_nested(F444).data
+    kernel = TileKernel("data", passes, TILE, read=str, write=lambda index, value: [f"store {index} {value}"])
+    assert len(kernel.parts) == parts
+    assert [output for part in kernel.parts for output in part] == list(range(6))
+    stores = [line for part in range(parts) for line in kernel.statements(part) if line.startswith("store")]
+    assert len({line.split(" y")[0].split(" z")[0] for line in stores}) == len(stores) == 216
+    if parts > 1:
+        assert live_values(kernel.steps, len(kernel.parts[0])) <= max(kept, live_values(kernel.steps, 1))
+
+
+def test_direct_axes_have_taps_and_no_positions() -> None:
+    for m, r in product((1, 2), (1, 3)):
+        axes = DirectAxes(nest(toom_cook(m, r), F43))
+        assert axes.direct == (True, m == 1 or r == 1, False)
+        assert (axes.positions, axes.taps) == ((24, (1, 1, 1)) if m == 2 and r == 3 else (6, (1, r, 1)))

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 import winograd
 from tests.nn.conversion.laws import planned, snapshot
 from winograd.conv.plan import Filters
+from winograd.conv.tuning_mode import Tuning
 from winograd.nn.conversion import example as example_module
 from winograd.nn.conversion import kept
 from winograd.nn.conversion.example import call, undisturbed
+from winograd.nn.freezing import REPLANNED
 
 
 def clip(channels: int = 4) -> Tensor:
@@ -161,6 +163,16 @@ def test_freezing_and_thawing_keep_the_newest_plan_in_the_report() -> None:
     model[0].weight = nn.Parameter(torch.zeros(8, 8, 3, 3, 3))
     winograd.freeze(model)  # no such input for this weight: no plan, no error
     assert model[0].plans == ()
+
+
+def test_freezing_makes_a_few_plans_at_once_and_the_others_later() -> None:
+    model = nn.Conv1d(4, 4, 3)
+    report = winograd.convert_(model, shapes={"": [(1, 4, size) for size in range(8, 16)]})
+    winograd.freeze(model)
+    assert report.shapes[""] == [(1, 4, size) for size in range(16 - REPLANNED, 16)]
+    model._winograd.tuning = Tuning.MEASURE
+    winograd.thaw(model)  # measuring takes seconds, so that it waits for a forward
+    assert report.shapes == {}
 
 
 def test_layers_that_the_example_does_not_come_to_are_named() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import nn
@@ -23,6 +23,9 @@ from winograd.nn.folding.pairs import FoldName, checked_fold
 from winograd.nn.modules import PlannedConvolution
 
 _Model = TypeVar("_Model", bound=nn.Module)
+
+REPLANNED: Final = 4
+"""Plans of a layer that are made anew at once; others follow at the next forward of their shape."""
 
 
 def freeze(model: _Model, *, fold: FoldName | None = None, example: Any = None) -> _Model:
@@ -129,13 +132,13 @@ def thaw(model: _Model) -> _Model:
 
 @torch.no_grad()
 def _change(layers: Sequence[PlannedConvolution], filters: Filters) -> None:
-    """Take other filters, and make the plans of each layer anew, so that a report has them.
+    """Take other filters, and make the newest plans of each layer anew, so that a report has them.
 
     Measured plans are left to the next forward: they take seconds.
     """
     for layer in layers:
         state = layer._winograd
-        shapes = {(plan.shape.batch, plan.shape.channels, *plan.shape.sizes): None for plan in state.plans}
+        shapes = {(plan.shape.batch, plan.shape.channels, *plan.shape.sizes): None for plan in state.plans[-REPLANNED:]}
         state.change(filters=filters)
         if state.tuning is Tuning.MODEL:
             for shape in shapes:

@@ -20,8 +20,8 @@ from winograd.conv.arguments import ConvArguments
 from winograd.conv.layout import as_channels_last
 from winograd.conv.timing import SCREENING_ROUNDS, fastest, median_ratio, race
 from winograd.conv.variants import direct_variants
-from winograd.nn.budget.outputs import call
 from winograd.nn.comparison import Times
+from winograd.nn.conversion.example import call
 from winograd.nn.modules import PlannedConvolution
 from winograd.nn.planned import PLANNED
 from winograd.nn.state import Convolution

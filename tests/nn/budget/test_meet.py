@@ -160,6 +160,33 @@ def test_a_search_that_does_not_correct_is_noticed(monkeypatch: pytest.MonkeyPat
     assert max(errors(model, 0)) > 2e-6
 
 
+class Transposed(nn.Module):
+    """Two layers that are called with named arguments; the transposed one may be worth Winograd or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv3d(64, 64, 3, padding=1)
+        self.up = nn.ConvTranspose3d(64, 64, 3, stride=1, padding=1)
+
+    def forward(self, *, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.up(input=self.down(input=x).relu())
+        return y, y.mean(dim=1)
+
+
+def test_transposed_layers_have_plans_of_their_own() -> None:
+    model = initialise_he(Transposed(), seed=0)
+    example = {"x": torch.randn(1, 64, 8, 16, 16, generator=torch.Generator().manual_seed(0))}
+    report = winograd.convert_(model, output_tolerance=1e-3, example=example)
+    assert report.budget is not None
+    assert report.budget.is_met
+    winograd.freeze(model.eval())
+    with torch.no_grad():
+        model(**example)
+    for share, layer in zip(report.budget.layers, (model.down, model.up), strict=True):
+        assert isinstance(layer, PlannedConvolution)
+        assert [plan.algorithm_label for plan in layer.plans] == [share.algorithm]
+
+
 def test_16_bits_count_with_their_rounding() -> None:
     model = small().bfloat16()
     budget = winograd.convert_(model, output_tolerance=0.05, example=clip(0).bfloat16()).budget
@@ -176,6 +203,13 @@ def test_wrong_figures_are_refused_and_nothing_is_converted(wrong: float) -> Non
     with pytest.raises(ValueError, match="output_tolerance is"):
         winograd.convert_(model, output_tolerance=wrong, example=clip(0))
     assert type(model.conv1) is nn.Conv3d
+
+
+def test_a_wrong_margin_is_refused() -> None:
+    model = small()
+    winograd.convert_(model)
+    with pytest.raises(ValueError, match=r"margin is 0\.5, must be at least 1"):
+        meet.meet_output_tolerance(model, {}, 1e-5, clip(0), margin=0.5)
 
 
 def test_without_an_output_nothing_is_converted() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from winograd.nn.budget.outputs import call, output_error, outputs_of, with_dtype
+from winograd.nn.budget.outputs import output_error, outputs_of, with_dtype
 
 Pair = namedtuple("Pair", ["clip", "frames"])
 
@@ -70,15 +70,6 @@ def test_outputs_that_are_not_alike_have_no_error() -> None:
     for other in ({"b": ONE}, {"a": ONE[:1]}, {}):
         with pytest.raises(ValueError, match="other shapes or at other places"):
             output_error(other, {"a": ONE})
-
-
-def test_arguments_are_given_as_the_example_has_them() -> None:
-    class Sum(nn.Module):
-        def forward(self, one: Tensor, other: Tensor) -> Tensor:
-            return one - other
-
-    for example in ((ONE, ONE), [ONE, ONE], {"one": ONE, "other": ONE}):
-        assert torch.equal(call(Sum(), example), torch.zeros(2))
 
 
 def test_floating_tensors_change_their_dtype_and_nothing_else() -> None:

@@ -14,17 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from winograd.nn.conversion.example import call
 from winograd.nn.depth import relative_l2
 
 Outputs = dict[str, Tensor]
 """Floating tensors by their place in what a model returned."""
-
-
-def call(model: nn.Module, example: Any) -> Any:
-    """Return what the model gives for a tensor, for a tuple of arguments or for a mapping of named arguments."""
-    if isinstance(example, Mapping):
-        return model(**example)
-    return model(*example) if isinstance(example, (tuple, list)) else model(example)
 
 
 def outputs_of(model: nn.Module, example: Any) -> Outputs:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -20,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from winograd.conv.plan import Filters
-from winograd.nn.budget.front import Calls, planner_of
+from winograd.nn.budget.called import calls_of
+from winograd.nn.budget.front import Calls
 from winograd.nn.budget.outputs import Outputs, output_error, outputs_of, with_dtype
 from winograd.nn.budget.sensitivity import measure_gain
 from winograd.nn.budget.setting import direct, frozen, tolerated
@@ -69,19 +68,7 @@ class Trial:
 
     def calls(self, tolerance: float) -> dict[str, Calls]:
         """Return what the layers that the example comes by compute; a layer that it does not come by has no entry."""
-        counts: Counter[str] = Counter()
-        with ExitStack() as cleanup:
-            cleanup.enter_context(frozen(self._layers.values()))
-            for name, layer in self._layers.items():
-                cleanup.enter_context(tolerated(layer, tolerance))
-                handle = layer.register_forward_hook(lambda *_, name=name: counts.update([name]))
-                cleanup.callback(handle.remove)
-            self._run()
-            return {
-                name: Calls(tuple(map(planner_of, layer.plans)), counts[name])
-                for name, layer in self._layers.items()
-                if layer.plans
-            }
+        return calls_of(self._run, self._layers, tolerance)
 
     def compare(self, tolerances: Mapping[str, float]) -> dict[str, LayerErrors]:
         """Run the model in float64, and compare layers on the way, by Winograd at these tolerances and directly.

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from winograd.nn.budget.outputs import call, output_error, outputs_of, with_dtype
-from winograd.nn.conversion.example import undisturbed, unwrapped
+from winograd.nn.budget.outputs import output_error, outputs_of, with_dtype
+from winograd.nn.conversion.example import call, undisturbed, unwrapped
 from winograd.nn.converting import revert_
 from winograd.nn.depth import relative_l2
 from winograd.nn.modules import PlannedConvolution

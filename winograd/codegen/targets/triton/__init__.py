@@ -34,7 +34,7 @@ _CHANGING = """(  # what kernels are not compiled again for
 
 _DEFAULTS = """{  # meta-parameters of run
     "block_t": 128, "block_k": 64, "block_c": 32,  # most rows, outputs and channels of a program; powers of 2
-    "warps": 4, "stages": 3,  # of the product
+    "warps": 8, "stages": 3,  # of the product
     "data_warps": 4, "inverse_warps": 4,
     "workspace_bytes": 2**30,  # rows are taken in as many steps as this asks for
 }"""

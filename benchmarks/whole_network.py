@@ -63,7 +63,13 @@ def main() -> int:
     for name in options.network or NETWORKS:
         for row in steps(name, options.clip, rows.get(name, {}), options.repeats):
             rows[name] = row
-            figures = {"clip": options.clip, "clips": CLIPS, "seed": SEED, "rows": list(rows.values())}
+            figures = {
+                "clip": options.clip,
+                "clips": CLIPS,
+                "seed": SEED,
+                "machine": measured_on(),
+                "rows": list(rows.values()),
+            }
             write_atomically(options.json, (json.dumps(figures, indent=1, allow_nan=False) + "\n").encode())
     wrong = [line for row in rows.values() for line in failures(row)]
     for line in wrong:
@@ -166,17 +172,17 @@ def uniform_for(row: Row, budget: Row) -> Row | None:
     return min(kept, key=lambda one: one["milliseconds"], default=None)
 
 
-@torch.inference_mode()
 def times(model: nn.Module, clip: Tensor, row: Row, repeats: int) -> Row:
     """Time the network directly, with the tolerances of the budget, and with one tolerance that is exact enough."""
     budget = next(one for one in row["budgets"] if one["output_tolerance"] == TIMED)
     tolerances = {layer["layer"]: layer["tolerance"] for layer in budget["layers"]}
     other = uniform_for(row, budget)
-    models = {"direct": model, "budget": winograd.freeze(_converted(model, tolerances))}
+    models = {"direct": model, "budget": _frozen(model, tolerances)}
     if other is not None:
-        models["uniform"] = winograd.freeze(_converted(model, other["tolerance"]))
+        models["uniform"] = _frozen(model, other["tolerance"])
     rivals = {name: _in_both_formats(each, clip) for name, each in models.items()}
-    found = {name: variants[fastest(variants)] for name, variants in race(rivals, repeats).items()}
+    with torch.inference_mode():
+        found = {name: variants[fastest(variants)] for name, variants in race(rivals, repeats).items()}
     return {
         "repeats": repeats,
         "uniform_tolerance": None if other is None else other["tolerance"],
@@ -187,8 +193,8 @@ def times(model: nn.Module, clip: Tensor, row: Row, repeats: int) -> Row:
     }
 
 
-def _converted(model: nn.Module, tolerance: Any) -> nn.Module:
-    return winograd.convert(model, tolerance=tolerance)
+def _frozen(model: nn.Module, tolerance: Any) -> nn.Module:
+    return winograd.freeze(winograd.convert(model, tolerance=tolerance))
 
 
 def _in_both_formats(model: nn.Module, clip: Tensor) -> dict[str, Callable[[], object]]:

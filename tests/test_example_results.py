@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 RESULTS = Path(__file__).parent.parent / "examples" / "training" / "results"
+PAGE = Path(__file__).parent.parent / "docs" / "train-with-winograd.md"
 LEAST = 0.95
 HALF_A_POINT = 0.005
 
@@ -43,6 +45,16 @@ def test_a_training_that_is_worse_is_noticed() -> None:
         steps = log["sides"]["winograd"]["accuracies"]
         steps[list(steps)[-1]] -= 0.02
     assert not as_good(worse)
+
+
+def test_the_page_says_what_the_logs_say() -> None:
+    told = re.findall(r"^\| (\d+) \| ([\d.]+)% \| ([\d.]+)% \|$", PAGE.read_text(), re.MULTILINE)
+    logs = trainings()
+    measured = zip(finals(logs, "direct"), finals(logs, "winograd"), strict=True)
+    seeds = [str(log["seed"]) for log in logs]
+    assert told == [
+        (seed, f"{100 * one:.1f}", f"{100 * two:.1f}") for seed, (one, two) in zip(seeds, measured, strict=True)
+    ]
 
 
 def test_accuracies_are_those_of_the_confusion() -> None:

@@ -26,10 +26,13 @@ from winograd.console import Console
 from winograd.conv.prediction import DEFAULT_TOLERANCE, default_tolerance
 
 if TYPE_CHECKING:
+    import torch
+
     from winograd.benching.cuda.result import CudaBenchmark, CudaLayer
     from winograd.benching.layers import Suite
     from winograd.benching.networks.result import NetworksBenchmark, NetworkTimes
     from winograd.benching.result import Benchmark, LayerMeasurement
+    from winograd.conv.gpu.card import Card
 
     _Shown = Benchmark | NetworksBenchmark | CudaBenchmark
 
@@ -262,15 +265,23 @@ def _layers(options: argparse.Namespace, suite: Suite) -> Iterator[LayerMeasurem
         )
 
 
-def _layers_on_card(options: argparse.Namespace, suite: Suite) -> Iterator[CudaLayer]:
+def _current_card() -> tuple[torch.device, Card]:
+    """Return the current GPU, as torch and as the cost model know it."""
     import torch
 
-    from winograd.benching.cuda.clock import clock_of
-    from winograd.benching.cuda.measurement import measure_on_card
     from winograd.conv.gpu.device import card_asked_for
 
-    device, card = torch.device("cuda", torch.cuda.current_device()), card_asked_for("cuda")
+    number = torch.cuda.current_device()
+    card = card_asked_for(f"cuda:{number}")
     assert card is not None
+    return torch.device("cuda", number), card
+
+
+def _layers_on_card(options: argparse.Namespace, suite: Suite) -> Iterator[CudaLayer]:
+    from winograd.benching.cuda.clock import clock_of
+    from winograd.benching.cuda.measurement import measure_on_card
+
+    device, card = _current_card()
     for number, layer in enumerate(suite.layers, start=1):
         yield measure_on_card(
             layer,
@@ -287,8 +298,6 @@ def _layers_on_card(options: argparse.Namespace, suite: Suite) -> Iterator[CudaL
 
 
 def _cuda_benchmark(options: argparse.Namespace, layers: Sequence[CudaLayer]) -> CudaBenchmark:
-    import torch
-
     from winograd.benching.cuda.measurement import cuda_surroundings
     from winograd.benching.cuda.result import CudaBenchmark
 
@@ -301,7 +310,7 @@ def _cuda_benchmark(options: argparse.Namespace, layers: Sequence[CudaLayer]) ->
         tolerance=_tolerance(options),
         dtype=options.dtype,
         tuning=options.tuning or "measure",
-        surroundings=cuda_surroundings(torch.device("cuda", torch.cuda.current_device())),
+        surroundings=cuda_surroundings(_current_card()[0]),
     )
 
 

@@ -37,13 +37,16 @@ def main(words: list[str] | None = None) -> int:
     missing = [seed for seed in seeds if seed not in found]
     if missing or not seeds:
         raise SystemExit(f"{options.dir} has no seed-{missing[0] if missing else 'N'}.json; train.py writes them")
-    target = options.dir / "inference.json"
-    rows = json.loads(target.read_text())["rows"] if target.exists() else []
     for seed in seeds:
-        rows = [row for row in rows if row["seed"] != seed] + list(_seed_rows(found[seed], seed, options))
-        text = json.dumps({"measured_on": measured_on(), "rows": sorted(rows, key=lambda row: row["seed"])})
-        write_atomically(target, (text + "\n").encode("ascii"))
+        _add(options.dir / "inference.json", seed, list(_seed_rows(found[seed], seed, options)))
     return 0
+
+
+def _add(path: Path, seed: int, rows: list[dict[str, Any]]) -> None:
+    """Put rows of a seed into a file, in the place of its former ones."""
+    former = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = sorted([*(row for row in former if row["seed"] != seed), *rows], key=lambda row: row["seed"])
+    write_atomically(path, (json.dumps({"measured_on": measured_on(), "rows": rows}) + "\n").encode("ascii"))
 
 
 def _parser() -> argparse.ArgumentParser:

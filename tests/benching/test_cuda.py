@@ -8,6 +8,7 @@ import platform
 import sys
 from dataclasses import replace
 from math import prod
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ from winograd.benching.cuda.measurement import cuda_surroundings, measure_on_car
 from winograd.benching.cuda.published import LAN_2017
 from winograd.benching.cuda.result import CudaBenchmark, CudaLayer
 from winograd.benching.cuda.showing import cuda_text
-from winograd.benching.layers import BenchLayer
+from winograd.benching.layers import BenchLayer, Suite
 from winograd.benching.suites import make_suite
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.gpu.card import card_named
@@ -181,6 +182,27 @@ def test_the_published_layers_are_those_of_the_suite() -> None:
     # Table 2 counts a multiply-add as one operation, and has 88.8, 88.8, 44.4, 5.55.
     assert [round(layer.macs / 1e9, 2) for layer in layers] == [88.79, 88.79, 44.39, 5.55]
     assert [round(one.ratio, 2) for one in LAN_2017.values()] == [1.06, 1.39, 1.97, 1.45]
+
+
+def test_the_command_measures_a_suite(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shape = ConvArguments(padding=1).shape((1, 8, 2, 3), (8, 8, 3, 3), dtype="float32")
+    monkeypatch.setattr(bench, "make_suite", lambda *_, **__: Suite("tiny", (BenchLayer("conv", shape, False),)))
+    monkeypatch.setattr(bench, "_current_card", lambda: (CPU, H100))
+    monkeypatch.setattr(measurement, "_planned", planned)
+    monkeypatch.setattr(contenders, "MOST_BUFFERS", 2)
+    monkeypatch.setattr("winograd.benching.cuda.clock.clock_of", lambda _: SteadyClock())
+    monkeypatch.setattr("winograd.benching.cuda.clock.MOST_CALLS", 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    file = tmp_path / "tiny.json"
+    words = ["--suite", "tiny", "--device", "cuda", "--without-compiled", "--repeats", "1", "--json", str(file)]
+    with pretending(H100):
+        assert bench.main([*words, "--wide"]) == 0
+    told = capsys.readouterr()
+    assert "conv (1 of 1): verifying" in told.err
+    assert "F(2x2,3x3)" in told.out
+    assert json.loads(file.read_text())["layers"][0]["layer"] == "conv"
 
 
 def test_the_command_refuses_what_is_not_for_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:

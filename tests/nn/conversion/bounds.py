@@ -26,6 +26,8 @@ def plain_copy(layer: nn.Module) -> nn.Module:
         del twin._modules["parametrizations"]
         twin.__class__ = type(layer).__bases__[-1]
         twin.weight = nn.Parameter(layer.weight.detach().clone())
+    elif isinstance(twin._buffers.get("weight"), Tensor):  # what is left of a parametrization that does not train
+        twin.weight = nn.Parameter(twin._buffers.pop("weight"))
     return twin.double().requires_grad_(False)
 
 

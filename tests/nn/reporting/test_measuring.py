@@ -188,6 +188,17 @@ def test_layers_that_are_not_there_any_more_are_left_out() -> None:
     assert [row.measured is None for row in report.rows] == [False, True]
 
 
+def test_figures_are_those_of_the_plan_that_was_measured() -> None:
+    model = plain_model().eval()
+    report = winograd.convert_(model).measure(CLIP, repeats=0)
+    former = report.rows[1].measured
+    winograd.convert_(model, tolerance=1e-6, example=CLIP)
+    assert report.rows[1].tolerance == 1e-6
+    assert report.rows[1].measured is None
+    winograd.convert_(model, example=CLIP)
+    assert report.rows[1].measured == former is not None
+
+
 def test_a_report_outlives_its_model_without_its_memory() -> None:
     model = plain_model().eval()
     report = winograd.convert_(model)

@@ -31,7 +31,7 @@ _PADDED: Final = 16
 """Channels are filled up to a multiple of this where there are more than half as many."""
 
 
-_FUSED_BLOCKS: Final = ((1, (64, 128)), (5, (32, 128)), (6, (32, 64)), (16, (16, 64)))
+_FUSED_BLOCKS: Final = ((1, (64, 128)), (4, (32, 128)), (6, (32, 64)), (16, (16, 64)))
 """Up to so many positions: rows and outputs of a block of fused kernels."""
 
 

@@ -31,7 +31,7 @@ CHANNEL_BLOCK: Final = 32
 """Channels of one product of blocks where kernels are not set otherwise; half of it moves the error by 8 %."""
 
 MARGIN: Final = 1.09
-"""What emulated errors may be above predicted ones: 8 % in ``tests/conv/gpu/test_tf32.py``."""
+"""What emulated errors may be above predicted ones: 8 % in ``tests/accuracy/tensor_cores``."""
 
 
 def product_error(

@@ -23,7 +23,7 @@ from winograd.nn.converting import revert_
 from winograd.nn.depth import relative_l2
 from winograd.nn.modules import PlannedConvolution
 from winograd.nn.reporting.measurement import Measurement
-from winograd.nn.reporting.rows import Place, input_of
+from winograd.nn.reporting.rows import Place
 from winograd.nn.speed import computes_as_torch, time_layer, time_networks
 
 Progress = Callable[[str], None]
@@ -113,7 +113,7 @@ def _measured_layers(
 ) -> dict[Place, Measurement]:
     """Measure each layer at its first call of each shape, while the model as it was runs."""
     found: dict[Place, Measurement] = {}
-    seen: set[Place] = set()
+    seen: set[tuple[str, tuple[int, ...]]] = set()
 
     def visit(name: str, layer: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         made = LayerCall.of(arguments, named)
@@ -124,8 +124,7 @@ def _measured_layers(
         progress(f"layer {name} at {'x'.join(map(str, made.input.shape))}")
         ours = alone(pairs[name][0])
         measurement = measure_layer(name, alone(layer), ours, made, repeats)
-        plans = ours._winograd.plans
-        found[name, input_of(plans[-1].shape) if plans else place[1]] = measurement
+        found.update({(name, plan.digest): measurement for plan in ours.plans})
 
     with ExitStack() as cleanup:
         for name, (_, layer) in pairs.items():

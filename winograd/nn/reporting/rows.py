@@ -19,8 +19,8 @@ CONVERTED: Final = "converted"
 SKIPPED: Final = "skipped"
 REVERTED: Final = "reverted"
 
-Place = tuple[str, tuple[int, ...]]
-"""Name of a layer and its input shape, by which measurements are known."""
+Place = tuple[str, str]
+"""Name of a layer and digest of its plan, by which measurements are known: those of another plan say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _outputs(layer: LayerEntry, measured: Mapping[Place, Measurement]) -> Iterat
             filter_bytes=plan.filter_bytes,
             workspace_bytes=plan.workspace_bytes,
             reason=plan.reason,
-            measured=measured.get((layer.name, input_of(plan.shape))),
+            measured=measured.get((layer.name, plan.digest)),
         )
 
 

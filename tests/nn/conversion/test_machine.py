@@ -22,7 +22,7 @@ def test_a_weight_that_is_not_transformed_anew_is_noticed(monkeypatch: pytest.Mo
     machine.freeze("all", records=False)
     machine.outputs_are_right()
     monkeypatch.setattr(Stamp, "is_of", lambda *_: True)
-    machine.write(2.0, "7")
+    machine.write(2.0, "3")
     with pytest.raises(AssertionError):
         machine.outputs_are_right()
 

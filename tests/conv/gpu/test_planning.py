@@ -20,8 +20,9 @@ from winograd.conv.gpu.explained import stages_of
 from winograd.conv.gpu.form import Form, extent_of
 from winograd.conv.gpu.planning import WORKSPACE_SHARE, direct_on_card_ms
 from winograd.conv.gpu.products import OFFERED, product_error
-from winograd.conv.gpu.roofline import GpuStage, Instructions, gpu_ms, library_ms
+from winograd.conv.gpu.roofline import Instructions, gpu_ms, library_ms
 from winograd.conv.gpu.schedule import GpuSchedule
+from winograd.conv.gpu.stage import GpuStage
 from winograd.conv.plan import Backend, Filters, make_plan
 from winograd.conv.shape import ConvShape
 

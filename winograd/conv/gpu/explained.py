@@ -10,9 +10,10 @@ from typing import Final
 from winograd.conv.gpu.form import Form, extent_of
 from winograd.conv.gpu.planning import card_obstacle, limits_on
 from winograd.conv.gpu.products import product_error, product_tolerance
-from winograd.conv.gpu.roofline import GpuStage, gpu_stages
+from winograd.conv.gpu.roofline import gpu_stages
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates, instructions_of
+from winograd.conv.gpu.stage import GpuStage
 from winograd.conv.plan_record import Backend, Plan
 from winograd.conv.selection import Filters
 from winograd.conv.wording import apart

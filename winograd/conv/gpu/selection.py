@@ -18,8 +18,9 @@ from winograd.codegen.targets.triton.fused import MOST_POSITIONS
 from winograd.conv.candidates import AxisChoice, Candidate, axis_choices
 from winograd.conv.gpu.form import ALIGNED, Form, extent_of
 from winograd.conv.gpu.products import OFFERED
-from winograd.conv.gpu.roofline import ATTAINED, Instructions, card_of, gpu_ms
+from winograd.conv.gpu.roofline import Instructions, card_of, gpu_ms
 from winograd.conv.gpu.schedule import FUSED, STAGED, Products
+from winograd.conv.gpu.stage import ATTAINED
 from winograd.conv.selection import Filters
 from winograd.conv.shape import ConvShape
 

@@ -38,5 +38,7 @@ done
     failed="$failed training"
 "$python" benchmarks/all_networks.py --clip examples/clips/bigbuckbunny.mp4 --json "$results/all_networks.json" ||
     failed="$failed all_networks"
+"$python" benchmarks/whole_network.py --clip examples/clips/bigbuckbunny.mp4 --json "$results/whole_network.json" --repeats 7 ||
+    failed="$failed whole_network"
 
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

@@ -24,6 +24,7 @@ from winograd.conv.dispatch import (
     are_strided,
     are_tensors,
     as_tuples,
+    autocasts,
     needs_gradient,
     wanted_gradients,
 )
@@ -124,8 +125,7 @@ def is_recordable(
         return False
     if input.dtype not in _FLOATING or not (input.layout is weight.layout is torch.strided):
         return False
-    kind = input.device.type
-    if input.dtype is not weight.dtype and not torch.is_autocast_enabled(kind):
+    if input.dtype is not weight.dtype and not autocasts(input.device.type):
         return False
     if _is_differentiated_otherwise():
         return False

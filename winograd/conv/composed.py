@@ -18,6 +18,7 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.emit import emit
+from winograd.conv.dispatch import autocasts
 
 Tensor = torch.Tensor
 
@@ -82,7 +83,7 @@ def convolve_composed(
     nested = as_nested(algorithm)
     tiling = tile_axes(input.shape[2:], nested.m, nested.r, padding)
     kind = input.device.type
-    narrow = _autocasts(kind)
+    narrow = autocasts(kind)
     with torch.autocast(kind, enabled=False) if narrow else nullcontext():
         wide_input, wide_weight = widened(input), widened(weight)
         transforms = load_transforms(nested)
@@ -101,10 +102,6 @@ def convolve_composed(
 def widened(tensor: Tensor) -> Tensor:
     """Return the tensor in the dtype that it is computed in: float32 for 16 bits."""
     return tensor.float() if tensor.dtype in _SIXTEEN_BITS else tensor
-
-
-def _autocasts(kind: str) -> bool:
-    return torch.amp.autocast_mode.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def tiles_of(input: Tensor, tiling: Tiling) -> Tensor:

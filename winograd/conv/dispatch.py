@@ -120,6 +120,18 @@ def as_tuples(arguments: Arguments) -> Arguments:
     return tuple(tuple(one) if isinstance(one, list) else one for one in arguments)
 
 
+def autocasts(device_type: str) -> bool:
+    """Return whether autocast is on for such a device; devices that know none, "meta" for one, have it off.
+
+    Examples
+    --------
+    >>> autocasts("cpu"), autocasts("meta")
+    (False, False)
+    """
+    known = device_type == "cpu" or torch.amp.autocast_mode.is_autocast_available(device_type)
+    return known and torch.is_autocast_enabled(device_type)
+
+
 def needs_gradient(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     """Return whether the result of these tensors is to be differentiated."""
     asked = input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)

@@ -25,7 +25,7 @@ from winograd.conv.direct import (
     is_slow_in_torch,
     is_worth_packing,
 )
-from winograd.conv.dispatch import are_tensors
+from winograd.conv.dispatch import are_tensors, autocasts
 from winograd.conv.epilogue import finish
 from winograd.conv.forked import FORKS, on_usable_threads
 from winograd.conv.gpu.device import card_of_tensor
@@ -150,7 +150,7 @@ def operator_obstacle(*given: Tensor | None) -> str | None:
         return f"device {device}, generated code has cpu and GPUs of NVIDIA"
     if any(type(tensor) not in _PLAIN or tensor.layout is not torch.strided for tensor in tensors):
         return "a tensor is not a plain dense one"
-    if torch.is_autocast_enabled(device):
+    if autocasts(device):
         return "autocast is on"
     return _transform_obstacle(tensors)
 

@@ -21,6 +21,7 @@ from winograd.conv.dispatch import (
     are_strided,
     are_tensors,
     as_tuples,
+    autocasts,
     needs_gradient,
     wanted_gradients,
 )
@@ -95,8 +96,8 @@ class ConvolutionState(LayerState):
         filters = Filters.FROZEN if watched else Filters.LIVE
         if filters is not self.filters:
             self._uses.drop_packed()
-        autocasts = torch.is_autocast_enabled(input.device.type)
-        more = (autocasts, watched, watched and _are_contiguous(input, weight))
+        is_cast = autocasts(input.device.type)
+        more = (is_cast, watched, watched and _are_contiguous(input, weight))
         if self._own.find(input, weight, bias, geometry, *more) is OWN:
             return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)
         case = _case(input, weight, bias, geometry, filters)
@@ -115,7 +116,7 @@ class ConvolutionState(LayerState):
             output = call_operator(input, weight, bias, _arguments(layer, padding), self._asked(watched))
             return finish(output, relu=relu)
         is_own = bool(use.own_layouts) and torchs_layout(input, weight) in use.own_layouts
-        if is_own and (case.obstacle is None or (autocasts and case.wanted is not None)):
+        if is_own and (case.obstacle is None or (is_cast and case.wanted is not None)):
             self._own.keep(OWN, input, weight, bias, geometry, *more)
         packs = watched and case.obstacle is None and use.plan.filters is Filters.FROZEN and not is_own
         packed = self._uses.pack(use, weight) if packs else None

@@ -32,7 +32,7 @@ def test_the_gpu_tests_are_found(bare: Path) -> None:
     for name in ("MAKEFLAGS", "MAKELEVEL", "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST"):
         variables.pop(name, None)
     words = ["make", "-C", str(ROOT), "gpu-test", f"GPU_PYTHON={bare}"]
-    found = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=240)
+    found = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=240, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
     assert "tests/gpu/test_on_gpu.py: " in found.stdout
 

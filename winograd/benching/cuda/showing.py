@@ -22,7 +22,7 @@ _NAMES: Final = ("ours", "exact", "tf32")
 def cuda_text(benchmark: CudaBenchmark, *, wide: bool = False) -> str:
     """Return heading, table and sums; every way of computing of every layer if ``wide``."""
     table = text_table(_HEADER, [_cells(layer) for layer in benchmark.layers], left=_LEFT)
-    parts = [*_heading(benchmark), "", table, "", *_sums(benchmark), "", *_limits(benchmark)]
+    parts = [*_heading(benchmark), "", table, "", *_sums(benchmark), *_left_out(benchmark), "", *_limits(benchmark)]
     if benchmark.suite == LAN:
         parts += ["", *_published(benchmark)]
     if wide:
@@ -38,12 +38,19 @@ def _heading(benchmark: CudaBenchmark) -> list[str]:
         f"filters transformed beforehand, plans by {benchmark.tuning}",
         f"{around.get('card', around.get('processor', ''))}; {versions}; {around.get('date', '')}, "
         f"seed {benchmark.seed}",
-        f"medians of {benchmark.rounds} interleaved rounds, events around back-to-back calls, inputs larger than the "
-        "level-2 cache in turns",
+        f"medians of {benchmark.rounds} interleaved rounds, events around back-to-back calls, "
+        f"{_rotated(benchmark)} MiB of inputs in turns",
         "float32, tf32: the fastest of the library's direct convolution without and with "
-        "torch.backends.cudnn.allow_tf32; cudnn.benchmark on, both memory formats, eager and compiled",
-        "errors: relative L2 against float64, independent zero-mean inputs, verified before timing",
+        "torch.backends.cudnn.allow_tf32; cudnn.benchmark on, benchmark_limit "
+        f"{around.get('cudnn_benchmark_limit', '-')}, both memory formats, eager and compiled",
+        f"NVIDIA_TF32_OVERRIDE is {around.get('NVIDIA_TF32_OVERRIDE', '-')}",
+        "errors: relative L2 against float64 of up to three images, independent zero-mean inputs, verified before timing",
     ]
+
+
+def _rotated(benchmark: CudaBenchmark) -> str:
+    found = sorted({round(layer.rotated_bytes / 2**20) for layer in benchmark.layers})
+    return " to ".join(str(one) for one in (found if len(found) < 2 else (found[0], found[-1])))
 
 
 def _cells(layer: CudaLayer) -> tuple[str, ...]:
@@ -88,6 +95,19 @@ def _sums(benchmark: CudaBenchmark) -> list[str]:
     lines.append(f"slower than tf32: {', '.join(slower) if slower else 'none'}")
     if benchmark.above_tolerance:
         lines.append(f"above the tolerance: {', '.join(benchmark.above_tolerance)}")
+    return lines
+
+
+def _left_out(benchmark: CudaBenchmark) -> list[str]:
+    """Return a line for each way of computing that is no part of the table, and why."""
+    lines = []
+    for layer in benchmark.layers:
+        lines += [f"{layer.layer}: {one.name} did not run: {one.failure}" for one in layer.failed]
+        lines += [
+            f"{layer.layer}: {one.name} is left out: its error of {scientific(one.error)} is above "
+            f"{scientific(one.most_error)}"
+            for one in layer.wrong
+        ]
     return lines
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import platform
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
     pytest.skip("triton has wheels for Linux on x86-64 and 64-bit Arm alone", allow_module_level=True)
 
 from winograd import bench
-from winograd.benching.cuda import contenders, measurement
+from winograd.benching.cuda import contenders, measurement, suite
 from winograd.benching.cuda.clock import EventClock, ProcessClock, clock_of, take_turns
 from winograd.benching.cuda.contenders import buffers_of, bytes_of_input, library_set
 from winograd.benching.cuda.measurement import cuda_surroundings, measure_on_card
@@ -262,25 +263,82 @@ def test_the_published_layers_are_those_of_the_suite() -> None:
     assert [round(one.ratio, 2) for one in LAN_2017.values()] == [1.06, 1.39, 1.97, 1.45]
 
 
-def test_the_command_measures_a_suite(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
+    """A command that measures two tiny layers; the last word is its file."""
     shape = ConvArguments(padding=1).shape((1, 8, 2, 3), (8, 8, 3, 3), dtype="float32")
-    monkeypatch.setattr(bench, "make_suite", lambda *_, **__: Suite("tiny", (BenchLayer("conv", shape, False),)))
+    layers = tuple(BenchLayer(name, shape, False) for name in ("conv1", "conv2"))
+    monkeypatch.setattr(bench, "make_suite", lambda *_, **__: Suite("tiny", layers))
     monkeypatch.setattr(bench, "_current_card", lambda: (CPU, H100))
     monkeypatch.setattr(measurement, "_planned", planned)
     monkeypatch.setattr(contenders, "MOST_BUFFERS", 2)
     monkeypatch.setattr("winograd.benching.cuda.clock.clock_of", lambda _: SteadyClock())
     monkeypatch.setattr("winograd.benching.cuda.clock.MOST_CALLS", 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    file = tmp_path / "tiny.json"
-    words = ["--suite", "tiny", "--device", "cuda", "--without-compiled", "--repeats", "1", "--json", str(file)]
+    start = ["--suite", "tiny", "--device", "cuda", "--without-compiled", "--repeats", "1", "--wide", "--json"]
     with pretending(H100):
-        assert bench.main([*words, "--wide"]) == 0
+        yield [*start, str(tmp_path / "tiny.json")]
+
+
+def test_the_command_measures_a_suite(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(words) == 0
     told = capsys.readouterr()
-    assert "conv (1 of 1): verifying" in told.err
+    assert "conv2 (2 of 2): verifying" in told.err
     assert "F(2x2,3x3)" in told.out
-    assert json.loads(file.read_text())["layers"][0]["layer"] == "conv"
+    read = json.loads(Path(words[-1]).read_text())
+    assert [layer["layer"] for layer in read["layers"]] == ["conv1", "conv2"]
+    assert (read["complete"], read["failures"]) == (True, {})
+
+
+@pytest.fixture
+def made_up(measured: CudaLayer, monkeypatch: pytest.MonkeyPatch) -> dict[str, BaseException]:
+    """Let all layers be like one that was measured, but those that are to fail."""
+    failing: dict[str, BaseException] = {}
+
+    def measure(layer: BenchLayer, **_: object) -> CudaLayer:
+        if layer.name in failing:
+            raise failing[layer.name]
+        return replace(measured, layer=layer.name)
+
+    monkeypatch.setattr(suite, "measure_on_card", measure)
+    return failing
+
+
+@pytest.mark.parametrize("name", ["conv1", "conv2"])
+def test_a_layer_that_fails_costs_no_other(
+    words: list[str], name: str, made_up: dict[str, BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_up[name] = RuntimeError("CUDA error: an illegal memory access\nmore")
+    assert bench.main(words) == 1
+    told, read = capsys.readouterr(), json.loads(Path(words[-1]).read_text())
+    assert f"{name} could not be measured: CUDA error: an illegal memory access" in told.out
+    assert f"error: could not be measured: {name}" in told.err
+    assert {name, *(layer["layer"] for layer in read["layers"])} == {"conv1", "conv2"}
+    assert (read["complete"], read["failures"]) == (True, {name: "CUDA error: an illegal memory access"})
+
+
+def test_what_an_interrupt_leaves_is_in_the_file(
+    words: list[str], made_up: dict[str, BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_up["conv2"] = KeyboardInterrupt()
+    assert bench.main(words) == 1
+    assert "interrupted; the table is of what was measured until then" in capsys.readouterr().err
+    read = json.loads(Path(words[-1]).read_text())
+    assert [layer["layer"] for layer in read["layers"]] == ["conv1"]
+    assert read["complete"] is False
+
+
+def test_nothing_that_could_be_measured_has_a_text(measured: CudaLayer) -> None:
+    nothing = replace(benchmark_of(measured), layers=(), failures={"conv2": "no memory"})
+    assert "conv2 could not be measured: no memory" in cuda_text(nothing, wide=True)
+    json.dumps(nothing.as_dict(), allow_nan=False)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_an_error_above_the_tolerance_is_no_success(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main([*words, "--tolerance", "1e-12"]) == 1
+    assert "above the tolerance 1e-12: conv1, conv2" in capsys.readouterr().err
+    assert json.loads(Path(words[-1]).read_text())["above_tolerance"] == ["conv1", "conv2"]
 
 
 def test_the_command_refuses_what_is_not_for_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:

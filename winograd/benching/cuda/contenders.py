@@ -42,8 +42,8 @@ MOST_BUFFERS: Final = 64
 _MOST_ERROR: Final = {False: 1e-5, True: 3e-3}
 """Relative L2 error of the library, above which what it computed is no float32, or no TF32, respectively.
 
-Float32 sums of ten thousand terms are good to some 1e-6, rounding to TF32 costs some 3e-4: the limits are ten times that
-or less, and apart by more.
+Float32 sums of ten thousand terms are good to some 1e-6, rounding to TF32 costs some 3e-4: the limits are ten times
+these.
 """
 
 _OUTPUT_ROUNDOFF: Final = {"float16": 2.0**-11, "bfloat16": 2.0**-8}

@@ -38,6 +38,7 @@ from winograd.conv.timing import measured_on
 from winograd.conv.tuning_mode import TuningName
 from winograd.nn.compare import relative_l2
 
+
 def measure_on_card(
     layer: BenchLayer,
     *,

@@ -6,7 +6,7 @@ In: times and errors. Out: ratios and rates. Errors are relative L2 errors again
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import fsum, inf, isfinite, nan
 from statistics import median
 from typing import Any
@@ -152,12 +152,16 @@ class CudaBenchmark:
     ----------
     suite : str
     layers : tuple of CudaLayer
-        At least one.
+        That could be measured.
     batch, rounds, seed : int
     tolerance : float
     dtype, tuning : str
     surroundings : mapping
         Card, versions, the day; see `winograd.benching.cuda.measurement.cuda_surroundings`.
+    failures : mapping of str to str
+        Layers that could not be measured, and why.
+    is_complete : bool
+        Whether all layers have been tried.
     """
 
     suite: str
@@ -169,6 +173,8 @@ class CudaBenchmark:
     dtype: str
     tuning: str
     surroundings: Mapping[str, str]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    is_complete: bool = True
 
     def total_ms(self, which: str) -> float:
         """Return the time of all layers, by "ours", "exact" or "tf32", each as often as the network has it."""
@@ -193,6 +199,8 @@ class CudaBenchmark:
             "dtype": self.dtype,
             "tuning": self.tuning,
             "surroundings": dict(self.surroundings),
+            "complete": self.is_complete,
+            "failures": dict(self.failures),
             "layers": [layer.as_dict() for layer in self.layers],
             "ours_ms": _plain(self.total_ms("ours")),
             "float32_ms": _plain(self.total_ms("exact")),

@@ -21,6 +21,8 @@ _NAMES: Final = ("ours", "exact", "tf32")
 
 def cuda_text(benchmark: CudaBenchmark, *, wide: bool = False) -> str:
     """Return heading, table and sums; every way of computing of every layer if ``wide``."""
+    if not benchmark.layers:
+        return "\n".join([*_heading(benchmark), "", *_left_out(benchmark)])
     table = text_table(_HEADER, [_cells(layer) for layer in benchmark.layers], left=_LEFT)
     parts = [*_heading(benchmark), "", table, "", *_sums(benchmark), *_left_out(benchmark), "", *_limits(benchmark)]
     if benchmark.suite == LAN:
@@ -44,13 +46,14 @@ def _heading(benchmark: CudaBenchmark) -> list[str]:
         "torch.backends.cudnn.allow_tf32; cudnn.benchmark on, benchmark_limit "
         f"{around.get('cudnn_benchmark_limit', '-')}, both memory formats, eager and compiled",
         f"NVIDIA_TF32_OVERRIDE is {around.get('NVIDIA_TF32_OVERRIDE', '-')}",
-        "errors: relative L2 against float64 of up to three images, independent zero-mean inputs, verified before timing",
+        "errors: relative L2 of up to three images against float64, independent zero-mean inputs, verified before "
+        "timing",
     ]
 
 
 def _rotated(benchmark: CudaBenchmark) -> str:
     found = sorted({round(layer.rotated_bytes / 2**20) for layer in benchmark.layers})
-    return " to ".join(str(one) for one in (found if len(found) < 2 else (found[0], found[-1])))
+    return " to ".join(str(one) for one in sorted({*found[:1], *found[-1:]})) or "no"
 
 
 def _cells(layer: CudaLayer) -> tuple[str, ...]:
@@ -99,8 +102,8 @@ def _sums(benchmark: CudaBenchmark) -> list[str]:
 
 
 def _left_out(benchmark: CudaBenchmark) -> list[str]:
-    """Return a line for each way of computing that is no part of the table, and why."""
-    lines = []
+    """Return a line for each layer and each way of computing that is no part of the table, and why."""
+    lines = [f"{name} could not be measured: {failure}" for name, failure in benchmark.failures.items()]
     for layer in benchmark.layers:
         lines += [f"{layer.layer}: {one.name} did not run: {one.failure}" for one in layer.failed]
         lines += [

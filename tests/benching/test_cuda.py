@@ -7,6 +7,7 @@ import math
 import platform
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from winograd import bench
 from winograd.benching.cuda import contenders, measurement, suite
 from winograd.benching.cuda.clock import EventClock, ProcessClock, clock_of, take_turns
 from winograd.benching.cuda.contenders import buffers_of, bytes_of_input, library_set
+from winograd.benching.cuda.graphs import Graphed
 from winograd.benching.cuda.measurement import cuda_surroundings, measure_on_card
 from winograd.benching.cuda.published import LAN_2017
 from winograd.benching.cuda.result import CudaBenchmark, CudaLayer
@@ -167,6 +169,68 @@ def test_a_library_that_is_wrong_does_not_count(measured: CudaLayer) -> None:
     assert "cudnn tf32 contiguous is left out: its error of 2.0e-02 is above 3.0e-03" in cuda_text(benchmark_of(layer))
     everything = replace(measured, timed=tuple(replace(one, error=0.1) for one in timed))
     assert math.isinf(everything.exact.median_ms)
+
+
+class FakeGraph:
+    """Replays what was called while it was captured."""
+
+    captured: FakeGraph | None = None
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def pool(self) -> tuple[int, int]:
+        return (0, 1)
+
+    def replay(self) -> None:
+        LOG.append(("replay", *self.calls))
+
+
+LOG: list[tuple[object, ...]] = []
+
+
+@contextmanager
+def capture(graph: FakeGraph, pool: object = None) -> Iterator[None]:
+    FakeGraph.captured = graph
+    LOG.append(("capture", pool))
+    yield
+    FakeGraph.captured = None
+
+
+@pytest.fixture
+def _graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    LOG.clear()
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: LOG.append(("idle",)))
+
+
+@pytest.mark.usefixtures("_graphs")
+def test_graphs_are_captured_once_for_each_buffer() -> None:
+    def call(number: int) -> torch.Tensor:
+        if FakeGraph.captured is None:
+            LOG.append(("warm", number))
+        else:
+            FakeGraph.captured.calls.append(number)
+        return torch.full((1,), float(number))
+
+    made = Graphed(call)
+    outputs = [made(number) for number in (0, 1, 0)]
+    assert outputs[0] is outputs[2]
+    assert (float(outputs[0]), outputs[1]) == (0.0, None)
+    first = [("warm", 0), ("idle",), ("capture", None), ("replay", 0)]
+    assert [*first, ("warm", 1), ("idle",), ("capture", (0, 1)), ("replay", 1), ("replay", 0)] == LOG
+
+
+def test_graphs_have_rows_of_their_own(measured: CudaLayer) -> None:
+    rows = tuple(replace(one, name=f"graph {one.name}", times_ms=(0.25,)) for one in measured.timed)
+    layer = replace(measured, timed=(*measured.timed, *rows))
+    assert (layer.ours, layer.exact, layer.tf32) == (measured.ours, measured.exact, measured.tf32)
+    assert [one.median_ms for one in (layer.graph_ours, layer.graph_exact, layer.graph_tf32)] == [0.25] * 3
+    assert layer.as_dict()["graph_ours_ms"] == 0.25
+    assert measured.as_dict()["graph_ours_ms"] is None
+    assert "in CUDA graphs, without launches from Python: ours 0.25 ms" in cuda_text(benchmark_of(layer))
+    assert "CUDA graphs" not in cuda_text(benchmark_of(measured))
 
 
 def test_three_images_are_verified() -> None:

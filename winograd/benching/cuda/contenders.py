@@ -2,13 +2,14 @@
 
 In: a layer, its plan, tensors. Out: callables that compute with one of several buffers each. The library's direct
 convolution runs in both memory formats, with TF32 and without, eagerly and compiled; cuDNN may try out its algorithms.
+Ours and the library's are captured in CUDA graphs, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
+from winograd.benching.cuda.graphs import Graphed
 from winograd.conv.direct import convolve_direct
 from winograd.conv.gpu.run import FilterOnCard, try_on_card
 from winograd.conv.layout import as_channels_last
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 OURS: Final = "ours"
 LIBRARY: Final = "cudnn"
 COMPILED: Final = "compiled"
+GRAPH: Final = "graph"
 
 NO_LIMIT: Final = 0
 """Of the algorithms that cuDNN tries out; torch's own limit is ten of them."""
@@ -57,7 +60,7 @@ class Contender:
     ----------
     name : str
     call : callable
-        Computes with the buffers of a number, and returns the output.
+        Computes with the buffers of a number, and returns the output; of others than the first it may be None.
     tf32 : bool
         Whether cuDNN is allowed TF32 meanwhile.
     most_error : float
@@ -65,11 +68,11 @@ class Contender:
     """
 
     name: str
-    call: Callable[[int], Tensor]
+    call: Callable[[int], Tensor | None]
     tf32: bool
     most_error: float = float("inf")
 
-    def run(self, number: int) -> Tensor:
+    def run(self, number: int) -> Tensor | None:
         """Compute once, with the library set as this contender needs it."""
         with library_set(tf32=self.tf32):
             return self.call(number)
@@ -154,7 +157,8 @@ def contenders_of(shape: ConvShape, plan: Plan, operands: Operands, *, compiled:
     plan : Plan
     operands : Operands
     compiled : bool
-        Whether torch.compile's, in the last memory format, is among them: it takes a while to be made.
+        Whether torch.compile's, in the last memory format, is among them: it takes a while to be made. CUDA graphs of
+        ours and of the library's, in that format too, are on a GPU.
     """
     packed = _packed(plan, operands.weight)
     weight, bias = operands.weight, operands.bias
@@ -175,7 +179,14 @@ def contenders_of(shape: ConvShape, plan: Plan, operands: Operands, *, compiled:
             made = _compiled(*formats[layout], bias, shape)
             name = f"{COMPILED} {precision} {layout}"
             found.append(Contender(name, made, tf32, _most_error(shape, tf32)))
+    if operands.weight.is_cuda:
+        found += [graphed(one) for one in found if one.name.endswith(layout) and not one.name.startswith(COMPILED)]
     return tuple(found)
+
+
+def graphed(contender: Contender) -> Contender:
+    """Return the same way of computing from CUDA graphs: without what Python takes for launches."""
+    return replace(contender, name=f"{GRAPH} {contender.name}", call=Graphed(contender.call))
 
 
 def _most_error(shape: ConvShape, tf32: bool) -> float:

@@ -166,6 +166,7 @@ def _verified(contender: Contender, exact: Tensor, device: torch.device) -> Time
             torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device) if on_card else 0
         output = contender.run(0)
+        assert output is not None
         peak = torch.cuda.max_memory_allocated(device) - before if on_card else 0
         error = relative_l2(output[_images(len(output))], exact)
     except Exception as failure:

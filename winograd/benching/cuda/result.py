@@ -108,6 +108,21 @@ class CudaLayer:
         return self._fastest("cudnn tf32", "compiled tf32")
 
     @property
+    def graph_ours(self) -> Timed:
+        """Ours in CUDA graphs."""
+        return self._fastest("graph ours")
+
+    @property
+    def graph_exact(self) -> Timed:
+        """The library's in float32, in CUDA graphs."""
+        return self._fastest("graph cudnn float32")
+
+    @property
+    def graph_tf32(self) -> Timed:
+        """The library's with TF32, in CUDA graphs."""
+        return self._fastest("graph cudnn tf32")
+
+    @property
     def wrong(self) -> tuple[Timed, ...]:
         """Those whose output is not what their name says: they count for nothing."""
         return tuple(one for one in self.timed if not one.failure and not one.counts)
@@ -137,6 +152,9 @@ class CudaLayer:
             "ours_ms": best["ours"].median_ms,
             "float32_ms": best["exact"].median_ms,
             "tf32_ms": best["tf32"].median_ms,
+            "graph_ours_ms": self.graph_ours.median_ms,
+            "graph_float32_ms": self.graph_exact.median_ms,
+            "graph_tf32_ms": self.graph_tf32.median_ms,
             "fastest": {name: one.name for name, one in best.items()},
             "wrong": [one.name for one in self.wrong],
             "effective_tflops": self.effective_tflops,
@@ -177,7 +195,7 @@ class CudaBenchmark:
     is_complete: bool = True
 
     def total_ms(self, which: str) -> float:
-        """Return the time of all layers, by "ours", "exact" or "tf32", each as often as the network has it."""
+        """Return the time of all layers, each as often as the network has it, by a property such as "ours"."""
         return fsum(layer.count * getattr(layer, which).median_ms for layer in self.layers)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Final
 
 from winograd.benching.cuda.published import LAN_2017
@@ -94,6 +95,13 @@ def _sums(benchmark: CudaBenchmark) -> list[str]:
         f"all layers: ours {ours:.3g} ms, float32 {exact:.3g} ms ({_ratio(exact, ours)} times ours), "
         f"tf32 {tf32:.3g} ms ({_ratio(tf32, ours)} times ours)"
     ]
+    graphs = [benchmark.total_ms(f"graph_{name}") for name in _NAMES]
+    if any(isfinite(one) for one in graphs):
+        ours, exact, tf32 = graphs
+        lines.append(
+            f"in CUDA graphs, without launches from Python: ours {ours:.3g} ms, float32 {exact:.3g} ms "
+            f"({_ratio(exact, ours)} times ours), tf32 {tf32:.3g} ms ({_ratio(tf32, ours)} times ours)"
+        )
     slower = [one.layer for one in benchmark.layers if one.tf32.median_ms < one.ours.median_ms]
     lines.append(f"slower than tf32: {', '.join(slower) if slower else 'none'}")
     if benchmark.above_tolerance:

@@ -13,7 +13,7 @@ EXTRAS_bench := torch,bench,plot
 EXTRAS_test  := torch,triton,video,plot,checkpoints,search,dask,test
 EXTRAS_check := $(EXTRAS_test),notebooks,docs,dev
 
-.PHONY: help demo test check lint bench bench-whole gpu study catalogue docs clean
+.PHONY: help demo test check lint bench bench-whole gpu gpu-test gpu-bench study catalogue docs clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -23,7 +23,7 @@ help:
 	@echo "make check   tests, lint, types, rooms, documentation with its notebooks: what has to pass before a merge"
 	@echo "make bench   C3D's stack at batch 1 and 8 against the best direct variants, and proofs against wincnn; into build/"
 	@echo "make bench-whole  every suite that figures are published of, into benchmarks/results; then the tables (an hour, on a quiet machine)"
-	@echo "make gpu     tests of the GPU backend and its figures beside cuDNN, on an NVIDIA GPU; into build/"
+	@echo "make gpu     gpu-test and gpu-bench: the GPU backend's tests, its figures beside cuDNN, on an NVIDIA GPU; into build/"
 	@echo "make study   how well the error model fits, what the search finds, how fast both are; into build/*.json (an hour)"
 	@echo "make catalogue  search the best known algorithms again; into build/catalogue.json"
 	@echo "make docs    documentation into docs/_build/html"
@@ -45,14 +45,27 @@ bench-whole: $(STAMPS)/bench
 	PYTHON=$(BIN)/python sh benchmarks/whole.sh benchmarks/results
 	$(BIN)/python benchmarks/tables.py --pages benchmarks/results/bench_*.json benchmarks/results/networks_*.json benchmarks/results/training.json
 
-# On a machine that has torch with CUDA and Triton already: make gpu GPU_PYTHON=python3
+# On a machine that has torch with CUDA, Triton and pytest already, and maybe nothing else: make gpu GPU_PYTHON=python3
 GPU_PYTHON = $(BIN)/python
-gpu: $(if $(filter command line environment,$(origin GPU_PYTHON)),,$(STAMPS)/test)
+GPU_NEEDS  = $(if $(filter command line environment,$(origin GPU_PYTHON)),,$(STAMPS)/test)
+# Neither plugins nor the options of pyproject.toml, which name them; processes side by side where xdist is there.
+GPU_PYTEST = $(GPU_PYTHON) -m pytest -c /dev/null --rootdir=. --import-mode=importlib -p no:cacheprovider -q \
+	$$($(GPU_PYTHON) -c 'import xdist; print("-n 6")' 2>/dev/null)
+GPU_BENCH  = PYTHONPATH=. $(GPU_PYTHON) -m winograd.bench --device cuda --batch 32 --tolerance 5e-6
+
+gpu: $(GPU_NEEDS)  # figures even where a test fails
+	@status=0; for half in gpu-test gpu-bench; do $(MAKE) $$half || status=1; done; exit $$status
+
+gpu-test: $(GPU_NEEDS)
+	PYTHONPATH=. $(GPU_PYTEST) tests/gpu
+
+gpu-bench: $(GPU_NEEDS)
 	@mkdir -p build
-	PYTHONPATH=. $(GPU_PYTHON) -m pytest tests/gpu -q -n 6
-	PYTHONPATH=. $(GPU_PYTHON) -m winograd.bench --device cuda --suite c3d_stack --batch 32 --tolerance 5e-6 --json build/gpu_c3d_stack.json
-	PYTHONPATH=. $(GPU_PYTHON) -m winograd.bench --device cuda --suite r3d_18 --only stride1 --batch 32 --tolerance 5e-6 --tuning model --json build/gpu_r3d_18.json
-	PYTHONPATH=. $(GPU_PYTHON) -m winograd.bench --device cuda --suite lan2017 --batch 32 --tolerance 5e-6 --tuning model --json build/gpu_lan2017.json
+	@status=0; set -x; \
+	$(GPU_BENCH) --suite c3d_stack --json build/gpu_c3d_stack.json || status=1; \
+	$(GPU_BENCH) --suite lan2017 --tuning model --json build/gpu_lan2017.json || status=1; \
+	$(GPU_BENCH) --suite r3d_18 --only stride1 --tuning model --json build/gpu_r3d_18.json || status=1; \
+	exit $$status
 
 study: $(STAMPS)/test
 	@mkdir -p build

@@ -2,8 +2,9 @@
 
 In: the name of a suite, or of networks, a batch size, a tolerance. Out: a table on stdout; all figures as JSON and a
 plot, each atomically to a file; everything else on stderr. Ctrl-C prints what was measured until then, and writes no
-file.
-Exit: 0; 1 where a measured error is above the tolerance, or a file or a missing extra says no; 2 for a wrong command.
+file; on a GPU the JSON is written after every layer, and says whether it is complete.
+Exit: 0; 1 where a measured error is above the tolerance, a layer cannot be measured on a GPU, or a file or a missing
+extra says no; 2 for a wrong command.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from winograd.conv.prediction import DEFAULT_TOLERANCE, default_tolerance
 if TYPE_CHECKING:
     import torch
 
-    from winograd.benching.cuda.result import CudaBenchmark, CudaLayer
+    from winograd.benching.cuda.result import CudaBenchmark
     from winograd.benching.layers import Suite
     from winograd.benching.networks.result import NetworksBenchmark, NetworkTimes
     from winograd.benching.result import Benchmark, LayerMeasurement
@@ -145,7 +146,7 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
     if suite is None:
         return _measured(options, _networks(options), lambda found: _networks_benchmark(options, found))
     if options.device == "cuda":
-        return _measured(options, _layers_on_card(options, suite), lambda found: _cuda_benchmark(options, found))
+        return _measured_on_card(options, suite)
     return _measured(options, _layers(options, suite), lambda found: _benchmark(options, found))
 
 
@@ -277,41 +278,46 @@ def _current_card() -> tuple[torch.device, Card]:
     return torch.device("cuda", number), card
 
 
-def _layers_on_card(options: argparse.Namespace, suite: Suite) -> Iterator[CudaLayer]:
+def _measured_on_card(options: argparse.Namespace, suite: Suite) -> int:
+    """Measure layer by layer; the file has after each what is known until then."""
     from winograd.benching.cuda.clock import clock_of
-    from winograd.benching.cuda.measurement import measure_on_card
+    from winograd.benching.cuda.suite import measure_suite
 
     device, card = _current_card()
-    for number, layer in enumerate(suite.layers, start=1):
-        yield measure_on_card(
-            layer,
-            card=card,
-            device=device,
-            clock=clock_of(device),
-            tolerance=_tolerance(options),
-            rounds=options.repeats,
-            seed=options.seed,
-            tuning=options.tuning or "measure",
-            compiled=not options.without_compiled,
-            progress=_teller(layer.name, number, len(suite.layers)),
-        )
-
-
-def _cuda_benchmark(options: argparse.Namespace, layers: Sequence[CudaLayer]) -> CudaBenchmark:
-    from winograd.benching.cuda.measurement import cuda_surroundings
-    from winograd.benching.cuda.result import CudaBenchmark
-
-    return CudaBenchmark(
-        suite=options.suite,
-        layers=tuple(layers),
+    growing = measure_suite(
+        suite,
+        card=card,
+        device=device,
+        clock=clock_of(device),
         batch=options.batch,
+        dtype=options.dtype,
+        tolerance=_tolerance(options),
         rounds=options.repeats,
         seed=options.seed,
-        tolerance=_tolerance(options),
-        dtype=options.dtype,
         tuning=options.tuning or "measure",
-        surroundings=cuda_surroundings(_current_card()[0]),
+        compiled=not options.without_compiled,
+        progress=lambda name, number, step: _teller(name, number, len(suite.layers))(step),
     )
+    known: CudaBenchmark | None = None
+    try:
+        for known in growing:
+            _write_json(options, known)
+    except KeyboardInterrupt:
+        if known is None:
+            raise
+        _print(known, options.wide)
+        return _CONSOLE.failed("interrupted; the table is of what was measured until then")
+    assert known is not None
+    return _print(known, options.wide) or _status_on_card(known)
+
+
+def _status_on_card(benchmark: CudaBenchmark) -> int:
+    if benchmark.failures:
+        return _CONSOLE.failed(f"could not be measured: {', '.join(benchmark.failures)}")
+    if benchmark.above_tolerance:
+        names = ", ".join(benchmark.above_tolerance)
+        return _CONSOLE.failed(f"ours failed, or is above the tolerance {benchmark.tolerance:g}: {names}")
+    return 0
 
 
 def _networks(options: argparse.Namespace) -> Iterator[NetworkTimes]:
@@ -383,11 +389,15 @@ def _deliver(options: argparse.Namespace, benchmark: _Shown) -> int:
     try:
         return _print(benchmark, options.wide)
     finally:  # what took minutes is kept even where nobody reads the table
-        if options.json is not None:
-            text = json.dumps(benchmark.as_dict(), indent=2, allow_nan=False) + "\n"
-            write_atomically(options.json, text.encode("ascii"))
+        _write_json(options, benchmark)
         if isinstance(benchmark, Benchmark) and options.plot is not None:
             write_atomically(options.plot, benchmark_png(benchmark))
+
+
+def _write_json(options: argparse.Namespace, benchmark: _Shown) -> None:
+    if options.json is not None:
+        text = json.dumps(benchmark.as_dict(), indent=2, allow_nan=False) + "\n"
+        write_atomically(options.json, text.encode("ascii"))
 
 
 def _print(benchmark: _Shown, wide: bool) -> int:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 
 import winograd
+from tests.conv.gpu.guarded import draw_given, run_guarded, run_plainly
 from tests.conv.gpu.random_shapes import Case, draw_case, exact, laid_out, sizes_of
 from winograd import nest, toom_cook
+from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.gpu.device import card_of_device
+from winograd.conv.gpu.loading import gpu_module
 from winograd.conv.gpu.products import product_error
 from winograd.conv.gpu.run import module_of
 from winograd.conv.gpu.schedule import GpuSchedule
@@ -109,6 +113,37 @@ def test_tf32_is_never_taken_unasked() -> None:
     assert winograd.plan_conv(x, w, padding=1, tolerance=0.01).gpu.products in ("tf32", "tf32x3")
 
 
+def test_tuning_keeps_to_the_tolerance_where_torch_allows_tf32(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Direct convolution with TF32 is fast, and not within the tolerance: it must not be what tuning finds."""
+    monkeypatch.setenv("WINOGRAD_CACHE_DIR", str(tmp_path / "kernels"))  # nothing was measured before
+    torch.backends.cudnn.allow_tf32 = True  # as it is by default; put back by _float32
+    _, x, w = layer("conv4b", F444, "tf32x3", "staged")
+    plan = winograd.plan_conv(x, w, padding=1, tuning="measure", tolerance=5e-6)
+    with torch.no_grad():
+        output = run_plan(plan, x, w)
+    assert relative_l2(output, torch.conv3d(x.double(), w.double(), padding=1)) <= 5e-6
+
+
+@pytest.mark.parametrize("sizes", [(5, 13, 11), (3, 6, 5)])
+@pytest.mark.parametrize(("products", "dtype"), [("tf32x3", torch.float32), ("float16", torch.float16)])
+@pytest.mark.parametrize(
+    ("algorithm", "kind"),
+    [(F444, "staged"), (F144, "staged"), (F122, "fused")],
+    ids=["F444", "F144", "F122 fused"],
+)
+def test_guards_stay_as_they_are(
+    algorithm: NestedAlgorithm, kind: str, products: str, dtype: torch.dtype, sizes: tuple[int, ...]
+) -> None:
+    given = draw_given(sizes, channels=67, outputs=45, device="cuda", dtype=dtype)
+    module = gpu_module(algorithm, kind)
+    config = {"workspace_bytes": 1 << 20} if kind == "staged" else {}
+    output = run_guarded(module, given, products, config)
+    assert torch.equal(output, run_plainly(module, given, products, config))
+    shape = ConvArguments(padding=1).shape((2, 67, *sizes), (45, 67, 3, 3, 3), dtype="float32", card=card_of_device(0))
+    rounded = 2.0**-11 if dtype == torch.float16 else 0.0  # of the outputs
+    assert relative_l2(output, given.exact) < 1.5 * product_error(shape, algorithm, products) + rounded
+
+
 def test_memory_is_what_the_plan_states() -> None:
     plan, x, w = layer("conv3b", F444, "tf32x3", "staged")
     packed = pack_for_plan(plan, w)
@@ -178,6 +213,20 @@ def test_another_stream_and_graphs() -> None:
     graph.replay()
     torch.cuda.synchronize()
     assert torch.equal(captured, expected)
+
+
+def test_a_filter_that_is_kept_on_one_stream_is_read_on_another() -> None:
+    made = winograd.nn.Conv3d(64, 64, 3, padding=1, algorithm=F222).cuda().eval().requires_grad_(False)
+    winograd.freeze(made)
+    clip = torch.randn(4, 64, 8, 28, 28, device="cuda")
+    stream = torch.cuda.Stream()
+    torch.cuda.synchronize()
+    with torch.cuda.stream(stream):
+        torch.cuda._sleep(10**8)  # so long that another stream that does not wait comes first
+        first = made(clip)
+    second = made(clip)
+    torch.cuda.synchronize()
+    assert torch.equal(second, first)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU only")

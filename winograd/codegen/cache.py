@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import platformdirs
-
 _PATIENCE_S = 330.0
 """How long a lock is waited for: a compiler is given less, so whoever holds it longer does not work."""
 
@@ -43,9 +41,19 @@ def cache_directory() -> Path:
     """
     chosen = os.environ.get("WINOGRAD_CACHE_DIR")
     try:
-        return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("winograd")) / "kernels"
+        return Path(chosen) if chosen else _users_directory() / "kernels"
     except RuntimeError as error:
         raise FileNotFoundError(str(error)) from error
+
+
+def _users_directory() -> Path:
+    """Return the user's cache directory; where platformdirs is not installed, as on a bare machine, Linux's."""
+    try:
+        from platformdirs import user_cache_dir
+    except ImportError:
+        given = os.environ.get("XDG_CACHE_HOME", "").strip()
+        return (Path(given) if given else Path.home() / ".cache") / "winograd"
+    return Path(user_cache_dir("winograd"))
 
 
 def claim(directory: Path) -> None:

@@ -76,7 +76,7 @@ def laid_out(tensor: torch.Tensor, layout: str) -> torch.Tensor:
     if layout == "channels_last":
         return as_channels_last(tensor)
     if layout == "gaps":
-        wide = torch.full((*tensor.shape[:-1], 2 * tensor.shape[-1] + 1), float("nan"), dtype=tensor.dtype)
+        wide = tensor.new_full((*tensor.shape[:-1], 2 * tensor.shape[-1] + 1), float("nan"))
         wide[..., 1::2] = tensor
         return wide[..., 1::2]
     if layout == "turned":

@@ -2,13 +2,14 @@
 
 In: a layer, its plan, tensors. Out: callables that compute with one of several buffers each. The library's direct
 convolution runs in both memory formats, with TF32 and without, eagerly and compiled; cuDNN may try out its algorithms.
+Ours and the library's are captured in CUDA graphs, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Final
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
+from winograd.benching.cuda.graphs import Graphed
 from winograd.conv.direct import convolve_direct
+from winograd.conv.gpu.run import FilterOnCard, try_on_card
 from winograd.conv.layout import as_channels_last
 from winograd.conv.operator import pack_for_plan, run_plan
-from winograd.conv.plan import Plan
+from winograd.conv.plan import Backend, Plan
 from winograd.conv.shape import ConvShape
 
 if TYPE_CHECKING:
@@ -28,11 +31,25 @@ if TYPE_CHECKING:
 OURS: Final = "ours"
 LIBRARY: Final = "cudnn"
 COMPILED: Final = "compiled"
+GRAPH: Final = "graph"
+
+NO_LIMIT: Final = 0
+"""Of the algorithms that cuDNN tries out; torch's own limit is ten of them."""
 
 ROTATED: Final = 3
-"""As many times the level-2 cache the inputs that take turns are together, at least."""
+"""As many times the level-2 cache the inputs that take turns are together, unless that were too many."""
 
-MOST_BUFFERS: Final = 16
+MOST_BUFFERS: Final = 64
+"""That take turns: only inputs of less than a twentieth of the cache would need more."""
+
+_MOST_ERROR: Final = {False: 1e-5, True: 3e-3}
+"""Relative L2 error of the library, above which what it computed is no float32, or no TF32, respectively.
+
+Float32 sums of ten thousand terms are good to some 1e-6, rounding to TF32 costs some 3e-4: the limits are ten times
+these.
+"""
+
+_OUTPUT_ROUNDOFF: Final = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +60,19 @@ class Contender:
     ----------
     name : str
     call : callable
-        Computes with the buffers of a number, and returns the output.
+        Computes with the buffers of a number, and returns the output; of others than the first it may be None.
     tf32 : bool
         Whether cuDNN is allowed TF32 meanwhile.
+    most_error : float
+        Above it the output is not what the name says; infinite for ours, which the tolerance judges.
     """
 
     name: str
-    call: Callable[[int], Tensor]
+    call: Callable[[int], Tensor | None]
     tf32: bool
+    most_error: float = float("inf")
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether the plan computes."""
-        return self.name.startswith(OURS)
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether it is the library in float32."""
-        return not self.is_ours and not self.tf32
-
-    def run(self, number: int) -> Tensor:
+    def run(self, number: int) -> Tensor | None:
         """Compute once, with the library set as this contender needs it."""
         with library_set(tf32=self.tf32):
             return self.call(number)
@@ -90,27 +100,37 @@ class Operands:
 
 @contextmanager
 def library_set(*, tf32: bool) -> Iterator[None]:
-    """Let cuDNN try out its algorithms, and take TF32 or not, as long as this lasts."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
-    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = tf32, True
+    """Let cuDNN try out all of its algorithms, and take TF32 or not, as long as this lasts."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.allow_tf32, cudnn.benchmark, cudnn.benchmark_limit
+    cudnn.allow_tf32, cudnn.benchmark = tf32, True
+    if before[2] is not None:  # without cuDNN there is no limit that could be set
+        cudnn.benchmark_limit = NO_LIMIT
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = before
+        cudnn.allow_tf32, cudnn.benchmark = before[:2]
+        if before[2] is not None:
+            cudnn.benchmark_limit = before[2]
 
 
 def buffers_of(shape: ConvShape, l2_bytes: int) -> int:
-    """Return how many inputs take turns: more than the level-2 cache holds, two at least.
+    """Return how many inputs take turns, by their bytes: more than the level-2 cache holds, two at least.
 
     Examples
     --------
     >>> from winograd.conv.arguments import ConvArguments
     >>> shape = ConvArguments(padding=1).shape((32, 64, 4, 14, 14), (64, 64, 3, 3, 3), dtype="float32")
     >>> buffers_of(shape, 50 << 20)
-    16
+    25
     """
-    one = shape.batch * shape.channels * prod(shape.sizes) * 4
-    return max(2, min(MOST_BUFFERS, -(-ROTATED * l2_bytes // max(one, 1))))
+    return max(2, min(MOST_BUFFERS, -(-ROTATED * l2_bytes // max(bytes_of_input(shape), 1))))
+
+
+def bytes_of_input(shape: ConvShape) -> int:
+    """Return the bytes of one input."""
+    dtype: torch.dtype = getattr(torch, shape.dtype)
+    return shape.batch * shape.channels * prod(shape.sizes) * dtype.itemsize
 
 
 def draw_operands(shape: ConvShape, has_bias: bool, *, seed: int, device: torch.device, buffers: int) -> Operands:
@@ -137,9 +157,10 @@ def contenders_of(shape: ConvShape, plan: Plan, operands: Operands, *, compiled:
     plan : Plan
     operands : Operands
     compiled : bool
-        Whether torch.compile's, in the last memory format, is among them: it takes a while to be made.
+        Whether torch.compile's, in the last memory format, is among them: it takes a while to be made. CUDA graphs of
+        ours and of the library's, in that format too, are on a GPU.
     """
-    packed = pack_for_plan(plan, operands.weight)
+    packed = _packed(plan, operands.weight)
     weight, bias = operands.weight, operands.bias
     formats: Mapping[str, tuple[tuple[Tensor, ...], Tensor]] = {"contiguous": (operands.inputs, weight)}
     if shape.ndim > 1:
@@ -150,19 +171,44 @@ def contenders_of(shape: ConvShape, plan: Plan, operands: Operands, *, compiled:
         found.append(Contender(f"{OURS} {layout}", ours, tf32=False))
         for precision, tf32 in (("float32", False), ("tf32", True)):
             direct = partial(_direct, inputs, taps, bias, shape)
-            found.append(Contender(f"{LIBRARY} {precision} {layout}", direct, tf32=tf32))
+            name = f"{LIBRARY} {precision} {layout}"
+            found.append(Contender(name, direct, tf32, _most_error(shape, tf32)))
     if compiled:
         torch._dynamo.reset()  # it gives up after some recompilations of one function
         for precision, tf32 in (("float32", False), ("tf32", True)):
             made = _compiled(*formats[layout], bias, shape)
-            found.append(Contender(f"{COMPILED} {precision} {layout}", made, tf32=tf32))
+            name = f"{COMPILED} {precision} {layout}"
+            found.append(Contender(name, made, tf32, _most_error(shape, tf32)))
+    if operands.weight.is_cuda:
+        found += [graphed(one) for one in found if one.name.endswith(layout) and not one.name.startswith(COMPILED)]
     return tuple(found)
+
+
+def graphed(contender: Contender) -> Contender:
+    """Return the same way of computing from CUDA graphs: without what Python takes for launches."""
+    return replace(contender, name=f"{GRAPH} {contender.name}", call=Graphed(contender.call))
+
+
+def _most_error(shape: ConvShape, tf32: bool) -> float:
+    return _MOST_ERROR[tf32] + _OUTPUT_ROUNDOFF.get(shape.dtype, 0.0)
+
+
+def _packed(plan: Plan, weight: Tensor) -> Packed | None:
+    """Return the transformed filter, or None where that fails: running the plan fails for the same reason then."""
+    try:
+        return pack_for_plan(plan, weight)
+    except Exception:
+        return None
 
 
 def _ours(
     plan: Plan, inputs: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None, packed: Packed | None, number: int
 ) -> Tensor:
-    return run_plan(plan, inputs[number], weight, bias, packed=packed)
+    """Return what the plan computes; an error where its kernels do not run, and never the library's instead."""
+    if plan.backend is not Backend.GPU:
+        return run_plan(plan, inputs[number], weight, bias, packed=packed)
+    filters = packed if isinstance(packed, FilterOnCard) else None
+    return try_on_card(plan, inputs[number], weight, bias, packed=filters)
 
 
 def _direct(inputs: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None, shape: ConvShape, number: int) -> Tensor:

@@ -1,22 +1,32 @@
 """Layers on a GPU verified, then timed: the plan's kernels, and the library's direct convolution.
 
 In: a layer with its plan's terms, a device. Out: a `CudaLayer`. Every way of computing is verified against float64
-before any is timed, the library's too: one whose output is no number is not timed. Refused: nothing; errors above the
-tolerance are reported beside the times.
+before any is timed, the library's too: one whose output is no number is not timed, one that does not run says why.
+Refused: nothing; errors above the tolerance are reported beside the times.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from math import isnan
 
 import torch
 from torch import Tensor
 
 from winograd.benching.cuda.clock import Clock, take_turns
-from winograd.benching.cuda.contenders import COMPILED, Contender, Operands, buffers_of, contenders_of, draw_operands
-from winograd.benching.cuda.result import CudaLayer, Timed
+from winograd.benching.cuda.contenders import (
+    NO_LIMIT,
+    Contender,
+    Operands,
+    buffers_of,
+    bytes_of_input,
+    contenders_of,
+    draw_operands,
+    library_set,
+)
+from winograd.benching.cuda.result import CudaLayer, Timed, why
 from winograd.benching.layers import BenchLayer
 from winograd.conv.direct import FUNCTIONS, pad_rest, torchs_arguments
 from winograd.conv.gpu.card import Card
@@ -27,9 +37,6 @@ from winograd.conv.shape import ConvShape
 from winograd.conv.timing import measured_on
 from winograd.conv.tuning_mode import TuningName
 from winograd.nn.compare import relative_l2
-
-VERIFIED_IMAGES: Final = 2
-"""Of the batch: the first and the last. float64 convolution of all of them would take longer than all the rest."""
 
 
 def measure_on_card(
@@ -83,7 +90,7 @@ def measure_on_card(
         found = {one.name: _verified(one, exact, device) for one in contenders}
         del exact
         progress("timing")
-        finite = {one.name: one.run for one in contenders if found[one.name][0] == found[one.name][0]}
+        finite = {one.name: one.run for one in contenders if not isnan(found[one.name].error)}
         times = take_turns(finite, rounds, buffers, clock, round_ms=round_ms)
     return CudaLayer(
         layer=layer.name,
@@ -98,9 +105,8 @@ def measure_on_card(
         filter_bytes=plan.filter_bytes,
         workspace_bytes=plan.workspace_bytes,
         macs=layer.macs,
-        timed=tuple(
-            Timed(name, error, tuple(times.get(name, ())), peak_bytes) for name, (error, peak_bytes) in found.items()
-        ),
+        rotated_bytes=buffers * bytes_of_input(shape),
+        timed=tuple(replace(one, times_ms=tuple(times.get(name, ()))) for name, one in found.items()),
     )
 
 
@@ -117,7 +123,9 @@ def cuda_surroundings(device: torch.device) -> dict[str, str]:
         "l2_bytes": str(getattr(properties, "L2_cache_size", 0)),
         "cuda": str(torch.version.cuda),
         "cudnn": cudnn_version(),
+        "cudnn_benchmark_limit": str(NO_LIMIT),
         "triton": triton_version(),
+        "NVIDIA_TF32_OVERRIDE": os.environ.get("NVIDIA_TF32_OVERRIDE", "unset"),
         "matmul_tf32": str(torch.backends.cuda.matmul.allow_tf32),
         **known,
     }
@@ -127,13 +135,15 @@ def _planned(shape: ConvShape, tolerance: float, tuning: TuningName) -> Plan:
     from winograd.conv.operator import runnable_plan
     from winograd.conv.tuning import tuned_plan
 
-    if tuning == "measure":
-        return tuned_plan(shape, tolerance=tolerance, filters=Filters.FROZEN)
-    return runnable_plan(shape, tolerance=tolerance, algorithm=None, filters=Filters.FROZEN, obstacle=None)
+    with library_set(tf32=False):  # else a plan leaves a layer to TF32, and float32 is timed as ours
+        if tuning == "measure":
+            return tuned_plan(shape, tolerance=tolerance, filters=Filters.FROZEN)
+        return runnable_plan(shape, tolerance=tolerance, algorithm=None, filters=Filters.FROZEN, obstacle=None)
 
 
 def _images(batch: int) -> list[int]:
-    return sorted({0, batch - 1})[:VERIFIED_IMAGES]
+    """Return the images that are verified: float64 convolution of all would take longer than all the rest."""
+    return sorted({0, batch // 2, batch - 1})
 
 
 def _exact(shape: ConvShape, operands: Operands) -> Tensor:
@@ -143,22 +153,22 @@ def _exact(shape: ConvShape, operands: Operands) -> Tensor:
     return FUNCTIONS[shape.ndim](wide, operands.weight.double(), bias, *torchs_arguments(shape))
 
 
-def _verified(contender: Contender, exact: Tensor, device: torch.device) -> tuple[float, int]:
-    """Return the error of a way of computing, and the bytes that it allocates at most; no number if it does not run.
+def _verified(contender: Contender, exact: Tensor, device: torch.device) -> Timed:
+    """Return the error of a way of computing, and the bytes that it allocates at most; without times.
 
-    Only compilers may fail, for want of another compiler.
+    What does not run has an error that is no number, and says why: a compiler may be missing, or memory.
     """
     try:
         contender.run(0)  # compiles and lets the library choose, which takes memory of its own
-    except Exception:
-        if contender.name.startswith(COMPILED):
-            return float("nan"), 0
-        raise
-    on_card = device.type == "cuda"
-    if on_card:
-        torch.cuda.synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
-    before = torch.cuda.memory_allocated(device) if on_card else 0
-    output = contender.run(0)
-    peak = torch.cuda.max_memory_allocated(device) - before if on_card else 0
-    return relative_l2(output[_images(len(output))], exact), peak
+        on_card = device.type == "cuda"
+        if on_card:
+            torch.cuda.synchronize(device)
+            torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device) if on_card else 0
+        output = contender.run(0)
+        assert output is not None
+        peak = torch.cuda.max_memory_allocated(device) - before if on_card else 0
+        error = relative_l2(output[_images(len(output))], exact)
+    except Exception as failure:
+        return Timed(contender.name, float("nan"), (), 0, failure=why(failure))
+    return Timed(contender.name, error, (), peak, most_error=contender.most_error)

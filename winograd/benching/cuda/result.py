@@ -6,8 +6,8 @@ In: times and errors. Out: ratios and rates. Errors are relative L2 errors again
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from math import fsum
+from dataclasses import asdict, dataclass, field
+from math import fsum, inf, isfinite, nan
 from statistics import median
 from typing import Any
 
@@ -29,17 +29,28 @@ class Timed:
         One per round; empty where its error was no number, and nothing was timed.
     peak_bytes : int
         That a call allocates at most, its output among them; 0 on the CPU.
+    most_error : float
+        Above it the output is not what the name says, and its time no figure of that; infinite for ours.
+    failure : str
+        Why it did not run; empty where it did.
     """
 
     name: str
     error: float
     times_ms: tuple[float, ...]
     peak_bytes: int
+    most_error: float = inf
+    failure: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether its output is what its name says."""
+        return self.error <= self.most_error
 
     @property
     def median_ms(self) -> float:
         """Median over the rounds; infinite where nothing was timed."""
-        return median(self.times_ms) if self.times_ms else float("inf")
+        return median(self.times_ms) if self.times_ms else inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,8 @@ class CudaLayer:
         As the plan states them.
     macs : int
         Of direct convolution.
+    rotated_bytes : int
+        Of all inputs that take turns.
     timed : tuple of Timed
     """
 
@@ -76,6 +89,7 @@ class CudaLayer:
     filter_bytes: int
     workspace_bytes: int
     macs: int
+    rotated_bytes: int
     timed: tuple[Timed, ...]
 
     @property
@@ -85,18 +99,47 @@ class CudaLayer:
 
     @property
     def exact(self) -> Timed:
-        """The fastest direct convolution in float32."""
-        return min((*self._of("cudnn float32"), *self._of("compiled float32")), key=lambda one: one.median_ms)
+        """The fastest direct convolution in float32, of those whose output is that."""
+        return self._fastest("cudnn float32", "compiled float32")
 
     @property
     def tf32(self) -> Timed:
-        """The fastest direct convolution with TF32."""
-        return min((*self._of("cudnn tf32"), *self._of("compiled tf32")), key=lambda one: one.median_ms)
+        """The fastest direct convolution with TF32, of those whose output is that."""
+        return self._fastest("cudnn tf32", "compiled tf32")
+
+    @property
+    def graph_ours(self) -> Timed:
+        """Ours in CUDA graphs."""
+        return self._fastest("graph ours")
+
+    @property
+    def graph_exact(self) -> Timed:
+        """The library's in float32, in CUDA graphs."""
+        return self._fastest("graph cudnn float32")
+
+    @property
+    def graph_tf32(self) -> Timed:
+        """The library's with TF32, in CUDA graphs."""
+        return self._fastest("graph cudnn tf32")
+
+    @property
+    def wrong(self) -> tuple[Timed, ...]:
+        """Those whose output is not what their name says: they count for nothing."""
+        return tuple(one for one in self.timed if not one.failure and not one.counts)
+
+    @property
+    def failed(self) -> tuple[Timed, ...]:
+        """Those that did not run."""
+        return tuple(one for one in self.timed if one.failure)
 
     @property
     def effective_tflops(self) -> float:
         """Rate of ours in operations of direct convolution."""
         return 2 * self.macs / self.ours.median_ms / 1e9
+
+    def _fastest(self, *beginnings: str) -> Timed:
+        found = [one for beginning in beginnings for one in self._of(beginning) if one.counts]
+        return min(found, key=lambda one: one.median_ms, default=Timed(beginnings[0], nan, (), 0))
 
     def _of(self, beginning: str) -> tuple[Timed, ...]:
         return tuple(one for one in self.timed if one.name.startswith(beginning))
@@ -104,14 +147,19 @@ class CudaLayer:
     def as_dict(self) -> dict[str, Any]:
         """Return all figures under their names, ready for JSON."""
         best = {name: getattr(self, name) for name in ("ours", "exact", "tf32")}
-        return {
+        found = {
             **asdict(self),
-            "ours_ms": _finite(best["ours"].median_ms),
-            "float32_ms": _finite(best["exact"].median_ms),
-            "tf32_ms": _finite(best["tf32"].median_ms),
+            "ours_ms": best["ours"].median_ms,
+            "float32_ms": best["exact"].median_ms,
+            "tf32_ms": best["tf32"].median_ms,
+            "graph_ours_ms": self.graph_ours.median_ms,
+            "graph_float32_ms": self.graph_exact.median_ms,
+            "graph_tf32_ms": self.graph_tf32.median_ms,
             "fastest": {name: one.name for name, one in best.items()},
+            "wrong": [one.name for one in self.wrong],
             "effective_tflops": self.effective_tflops,
         }
+        return {name: _plain(value) for name, value in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +170,16 @@ class CudaBenchmark:
     ----------
     suite : str
     layers : tuple of CudaLayer
-        At least one.
+        That could be measured.
     batch, rounds, seed : int
     tolerance : float
     dtype, tuning : str
     surroundings : mapping
         Card, versions, the day; see `winograd.benching.cuda.measurement.cuda_surroundings`.
+    failures : mapping of str to str
+        Layers that could not be measured, and why.
+    is_complete : bool
+        Whether all layers have been tried.
     """
 
     suite: str
@@ -139,9 +191,11 @@ class CudaBenchmark:
     dtype: str
     tuning: str
     surroundings: Mapping[str, str]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    is_complete: bool = True
 
     def total_ms(self, which: str) -> float:
-        """Return the time of all layers, by "ours", "exact" or "tf32", each as often as the network has it."""
+        """Return the time of all layers, each as often as the network has it, by a property such as "ours"."""
         return fsum(layer.count * getattr(layer, which).median_ms for layer in self.layers)
 
     @property
@@ -163,14 +217,26 @@ class CudaBenchmark:
             "dtype": self.dtype,
             "tuning": self.tuning,
             "surroundings": dict(self.surroundings),
+            "complete": self.is_complete,
+            "failures": dict(self.failures),
             "layers": [layer.as_dict() for layer in self.layers],
-            "ours_ms": _finite(self.total_ms("ours")),
-            "float32_ms": _finite(self.total_ms("exact")),
-            "tf32_ms": _finite(self.total_ms("tf32")),
+            "ours_ms": _plain(self.total_ms("ours")),
+            "float32_ms": _plain(self.total_ms("exact")),
+            "tf32_ms": _plain(self.total_ms("tf32")),
             "published": published,
             "above_tolerance": list(self.above_tolerance),
         }
 
 
-def _finite(value: float) -> float | None:
-    return value if value < float("inf") else None
+def why(failure: BaseException) -> str:
+    """Return the first line of what went wrong."""
+    return str(failure).strip().partition("\n")[0] or type(failure).__name__
+
+
+def _plain(value: Any) -> Any:
+    """Return the value as JSON can have it: what is no finite number becomes None, however deep it lies."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value

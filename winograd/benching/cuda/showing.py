@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Final
 
 from winograd.benching.cuda.published import LAN_2017
@@ -21,8 +22,10 @@ _NAMES: Final = ("ours", "exact", "tf32")
 
 def cuda_text(benchmark: CudaBenchmark, *, wide: bool = False) -> str:
     """Return heading, table and sums; every way of computing of every layer if ``wide``."""
+    if not benchmark.layers:
+        return "\n".join([*_heading(benchmark), "", *_left_out(benchmark)])
     table = text_table(_HEADER, [_cells(layer) for layer in benchmark.layers], left=_LEFT)
-    parts = [*_heading(benchmark), "", table, "", *_sums(benchmark), "", *_limits(benchmark)]
+    parts = [*_heading(benchmark), "", table, "", *_sums(benchmark), *_left_out(benchmark), "", *_limits(benchmark)]
     if benchmark.suite == LAN:
         parts += ["", *_published(benchmark)]
     if wide:
@@ -38,12 +41,20 @@ def _heading(benchmark: CudaBenchmark) -> list[str]:
         f"filters transformed beforehand, plans by {benchmark.tuning}",
         f"{around.get('card', around.get('processor', ''))}; {versions}; {around.get('date', '')}, "
         f"seed {benchmark.seed}",
-        f"medians of {benchmark.rounds} interleaved rounds, events around back-to-back calls, inputs larger than the "
-        "level-2 cache in turns",
+        f"medians of {benchmark.rounds} interleaved rounds, events around back-to-back calls, "
+        f"{_rotated(benchmark)} MiB of inputs in turns",
         "float32, tf32: the fastest of the library's direct convolution without and with "
-        "torch.backends.cudnn.allow_tf32; cudnn.benchmark on, both memory formats, eager and compiled",
-        "errors: relative L2 against float64, independent zero-mean inputs, verified before timing",
+        "torch.backends.cudnn.allow_tf32; cudnn.benchmark on, benchmark_limit "
+        f"{around.get('cudnn_benchmark_limit', '-')}, both memory formats, eager and compiled",
+        f"NVIDIA_TF32_OVERRIDE is {around.get('NVIDIA_TF32_OVERRIDE', '-')}",
+        "errors: relative L2 of up to three images against float64, independent zero-mean inputs, verified before "
+        "timing",
     ]
+
+
+def _rotated(benchmark: CudaBenchmark) -> str:
+    found = sorted({round(layer.rotated_bytes / 2**20) for layer in benchmark.layers})
+    return " to ".join(str(one) for one in sorted({*found[:1], *found[-1:]})) or "no"
 
 
 def _cells(layer: CudaLayer) -> tuple[str, ...]:
@@ -84,10 +95,30 @@ def _sums(benchmark: CudaBenchmark) -> list[str]:
         f"all layers: ours {ours:.3g} ms, float32 {exact:.3g} ms ({_ratio(exact, ours)} times ours), "
         f"tf32 {tf32:.3g} ms ({_ratio(tf32, ours)} times ours)"
     ]
+    graphs = [benchmark.total_ms(f"graph_{name}") for name in _NAMES]
+    if any(isfinite(one) for one in graphs):
+        ours, exact, tf32 = graphs
+        lines.append(
+            f"in CUDA graphs, without launches from Python: ours {ours:.3g} ms, float32 {exact:.3g} ms "
+            f"({_ratio(exact, ours)} times ours), tf32 {tf32:.3g} ms ({_ratio(tf32, ours)} times ours)"
+        )
     slower = [one.layer for one in benchmark.layers if one.tf32.median_ms < one.ours.median_ms]
     lines.append(f"slower than tf32: {', '.join(slower) if slower else 'none'}")
     if benchmark.above_tolerance:
         lines.append(f"above the tolerance: {', '.join(benchmark.above_tolerance)}")
+    return lines
+
+
+def _left_out(benchmark: CudaBenchmark) -> list[str]:
+    """Return a line for each layer and each way of computing that is no part of the table, and why."""
+    lines = [f"{name} could not be measured: {failure}" for name, failure in benchmark.failures.items()]
+    for layer in benchmark.layers:
+        lines += [f"{layer.layer}: {one.name} did not run: {one.failure}" for one in layer.failed]
+        lines += [
+            f"{layer.layer}: {one.name} is left out: its error of {scientific(one.error)} is above "
+            f"{scientific(one.most_error)}"
+            for one in layer.wrong
+        ]
     return lines
 
 

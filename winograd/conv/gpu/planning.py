@@ -79,9 +79,13 @@ def limits_on(shape: ConvShape, limits: MemoryLimits) -> GpuLimits:
 
 def direct_on_card_ms(shape: ConvShape, tolerance: float) -> float:
     """Return the predicted time of torch's own convolution, with TF32 where its error is tolerated."""
+    return library_ms(shape, tf32=tolerates_tf32(shape, tolerance))
+
+
+def tolerates_tf32(shape: ConvShape, tolerance: float) -> bool:
+    """Return whether a float32 tensor may be convolved directly with TF32: its predicted error is tolerated."""
     direct = nest(*(toom_cook(1, taps) for taps in shape.taps))
-    is_tolerated = shape.dtype == "float32" and product_error(shape, direct, "tf32") <= tolerance
-    return library_ms(shape, tf32=is_tolerated)
+    return shape.dtype == "float32" and product_error(shape, direct, "tf32") <= tolerance
 
 
 def direct_plan(shape: ConvShape, terms: Terms, reason: str) -> Plan:

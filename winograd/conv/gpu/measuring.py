@@ -17,7 +17,7 @@ import torch
 
 from winograd.conv.gpu.explained import form_of
 from winograd.conv.gpu.planning import gpu_plan, limits_on
-from winograd.conv.gpu.products import CHANNEL_BLOCK, product_error, product_tolerance
+from winograd.conv.gpu.products import form_error, product_tolerance
 from winograd.conv.gpu.run import lack_on_card, module_of
 from winograd.conv.gpu.schedule import Config
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates
@@ -69,7 +69,7 @@ def _rivals(shape: ConvShape, terms: Terms) -> Iterator[Plan]:
         alike = tuple(sorted(zip(form.m, form.r, form.ranks, strict=True))), form.kind, form.products
         if len(seen) >= FORMS:
             return
-        if alike in seen or product_error(shape, found.algorithm, form.products) > allowed:
+        if alike in seen or form_error(shape, found.algorithm, form) > allowed:
             continue
         plan = gpu_plan(shape, found, terms, "to be timed")
         if lack_on_card(plan) is None:
@@ -100,7 +100,8 @@ def _is_allowed(plan: Plan, name: str, value: int) -> bool:
     if name == "workspace_bytes":
         cap = limits_on(plan.shape, plan.terms.limits).workspace
         return cap is None or value <= cap
-    error = product_error(plan.shape, plan.algorithm, plan.gpu.products, value if name == "block_c" else CHANNEL_BLOCK)
+    settings = {**dict(plan.gpu.config), name: value}
+    error = form_error(plan.shape, plan.algorithm, form_of(plan), tuple(settings.items()))
     return error <= product_tolerance(plan.shape, plan.terms.tolerance)
 
 

@@ -24,7 +24,7 @@ from winograd import __version__
 from winograd.conv import tuning_cache
 from winograd.conv.gpu.measuring import measured_on_card, with_settings
 from winograd.conv.gpu.planning import card_obstacle, direct_plan, gpu_plan, limits_on
-from winograd.conv.gpu.products import product_error, product_tolerance
+from winograd.conv.gpu.products import form_error, product_tolerance
 from winograd.conv.gpu.roofline import card_of
 from winograd.conv.gpu.run import lack_on_card, module_of
 from winograd.conv.gpu.schedule import Config
@@ -145,7 +145,7 @@ def _answered(planned: Plan, answer: tuning_cache.Answer | None) -> Plan | None:
         ]:
             continue
         config = _read_config(chosen.get("config"))
-        if config is None or product_error(shape, found.algorithm, form.products) > allowed:
+        if config is None or form_error(shape, found.algorithm, form, config) > allowed:
             return None
         plan = with_settings(gpu_plan(shape, found, terms, reason), config)
         plan = replace(plan, measured=measured)

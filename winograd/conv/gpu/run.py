@@ -22,6 +22,7 @@ from winograd.conv.gpu.device import pretended_card
 from winograd.conv.gpu.failures import is_out_of_memory, is_passed_over
 from winograd.conv.gpu.loading import gpu_module
 from winograd.conv.gpu.schedule import GpuSchedule
+from winograd.conv.gpu.streams import Mark, mark_of
 from winograd.conv.layout import FORMATS, Layout, torchs_layout
 from winograd.conv.plan_record import Plan
 from winograd.conv.shape import ConvShape
@@ -39,11 +40,14 @@ class FilterOnCard:
     algorithm : NestedAlgorithm
     form : (str, str)
         See `GpuSchedule.filter_form`.
+    mark : Mark, optional
+        Behind which U is there for other streams.
     """
 
     u: Tensor
     algorithm: NestedAlgorithm
     form: tuple[str, str]
+    mark: Mark | None = None
 
     @property
     def nbytes(self) -> int:
@@ -94,7 +98,7 @@ def try_pack_on_card(plan: Plan, weight: Tensor) -> FilterOnCard:
     """Return what `pack_on_card` does, or raise what its kernels raise."""
     algorithm, schedule = _parts(plan)
     u = module_of(plan).transform_filter(weight.detach().resolve_neg(), precision=schedule.products)
-    return FilterOnCard(u, algorithm, schedule.filter_form)
+    return FilterOnCard(u, algorithm, schedule.filter_form, mark_of(u))
 
 
 def run_on_card(
@@ -161,6 +165,8 @@ def try_on_card(
     algorithm, schedule = _parts(plan)
     is_ours = packed is not None and (packed.algorithm, packed.form) == (algorithm, schedule.filter_form)
     filters = packed if packed is not None and is_ours else try_pack_on_card(plan, weight)
+    if filters.mark is not None:
+        filters.mark.wait(filters.u)
     fused = residual is None or not _wants_gradient(residual)
     output: Tensor = module_of(plan).run(
         input.detach().resolve_neg(),

@@ -198,10 +198,10 @@ def _chosen_row(plan: Plan) -> Considered:
 def _own_error(plan: Plan) -> float | None:
     """Return the predicted error of the plan's own algorithm before the rounding to 16 bits, if it is known."""
     if plan.gpu is not None and plan.algorithm is not None:
-        from winograd.conv.gpu.products import CHANNEL_BLOCK, product_error
+        from winograd.conv.gpu.explained import form_of
+        from winograd.conv.gpu.products import form_error
 
-        block = dict(plan.gpu.config).get("block_c", CHANNEL_BLOCK)
-        return product_error(plan.shape, plan.algorithm, plan.gpu.products, block)
+        return form_error(plan.shape, plan.algorithm, form_of(plan), plan.gpu.config)
     if plan.algorithm is None or plan.shape.dtype not in NATIVE_DTYPES:
         return plan.predicted_error
     return unrounded_error(plan.core, plan.algorithm)

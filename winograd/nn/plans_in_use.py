@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from torch import Tensor
 
+from winograd.conv.gpu.streams import may_be_kept
 from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.layout import Layout
 from winograd.conv.library.kept import Stamp
@@ -107,14 +108,17 @@ class PlansInUse:
     ) -> Packed | None:
         """Return the weight transformed for a plan, now unless that was done, for it or for one that reads it too.
 
-        What is returned was made of this weight, whatever other threads keep or drop meanwhile.
+        What is returned was made of this weight, whatever other threads keep or drop meanwhile. What a CUDA graph that
+        is captured makes is computed when the graph is run, and not kept.
         """
         kept = use.kept
         if kept is None or not kept.stamp.is_of(weight):
             stamp = Stamp(weight)  # before the weight is read: a write meanwhile shows
             transform = partial(pack_for_plan, use.plan) if made is None else made
-            kept = self._kept_for(use, weight) or _Kept(transform(weight), stamp)
-            use.kept = kept
+            kept = self._kept_for(use, weight)
+            if kept is None and not may_be_kept(weight):
+                return transform(weight)
+            use.kept = kept = kept or _Kept(transform(weight), stamp)
         return kept.packed
 
     def _kept_for(self, use: PlanInUse, weight: Tensor) -> _Kept | None:

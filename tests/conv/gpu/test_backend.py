@@ -188,6 +188,41 @@ def test_kernels_that_do_not_compile_are_tried_once(monkeypatch: pytest.MonkeyPa
     assert "cannot be compiled" in lack_of_code(plan)
 
 
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(RuntimeError("Failed to find C compiler"), 1), (torch.OutOfMemoryError("CUDA out of memory"), 2)],
+)
+def test_torch_computes_where_filters_cannot_be_transformed(
+    error: Exception, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def refuse(*_: object) -> None:
+        seen.append(error)
+        raise error
+
+    plan = planned()
+    monkeypatch.setattr(running, "module_of", refuse)
+    monkeypatch.setattr(running, "_failed", {})
+    x, w = integers(2, 8, 5, 6), integers(9, 8, 3, 3, seed=1)
+    with pytest.warns(RuntimeWarning, match=str(error)):
+        assert pack_for_plan(plan, w) is None
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert torch.equal(run_plan(plan, x, w), torch.conv2d(x, w, padding=1))
+    assert len(seen) == tries  # memory may suffice another time
+
+
+def test_what_breaks_a_card_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    plan = planned()
+    monkeypatch.setattr(running, "module_of", refuse)
+    with torch.no_grad(), pytest.raises(RuntimeError, match="illegal memory access"):
+        run_plan(plan, integers(2, 8, 5, 6), integers(9, 8, 3, 3, seed=1))
+
+
 def test_a_plan_of_the_gpu_says_how_it_works() -> None:
     plan = planned()
     with pytest.raises(ValueError, match="only gpu has one"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 import winograd
-from winograd import nest, toom_cook
+from winograd import emit, nest, toom_cook
 from winograd.benching.suites import make_suite
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.gpu import device
@@ -19,7 +20,7 @@ from winograd.conv.gpu.device import card_asked_for
 from winograd.conv.gpu.explained import stages_of
 from winograd.conv.gpu.form import Form, extent_of
 from winograd.conv.gpu.planning import WORKSPACE_SHARE, direct_on_card_ms
-from winograd.conv.gpu.products import OFFERED, product_error
+from winograd.conv.gpu.products import CHANNEL_BLOCK, OFFERED, form_error, product_error
 from winograd.conv.gpu.roofline import Instructions, gpu_ms, library_ms
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.gpu.stage import GpuStage
@@ -108,6 +109,29 @@ def test_tf32_is_planned_only_where_its_error_is_tolerated() -> None:
     assert rough.gpu is None or product_error(rough.shape, rough.algorithm, rough.gpu.products) <= 1e-2
     assert direct_on_card_ms(conv2(), 1e-5) == library_ms(conv2())
     assert direct_on_card_ms(conv2(), 1e-2) == library_ms(conv2(), tf32=True)
+
+
+def test_tensors_of_float16_are_never_multiplied_in_float16() -> None:
+    for tolerance in (1e-5, 1e-2, 1.0):
+        shape = conv2(dtype="float16")
+        plan = make_plan(shape, tolerance=tolerance, filters=Filters.FROZEN)
+        assert plan.gpu is None or plan.gpu.products != "float16"
+        assert all("float16" not in offered for offered in OFFERED.values())
+
+
+@pytest.mark.parametrize(("outputs", "kind"), [((2,), "fused"), ((4,), "fused"), ((2, 2), "fused"), ((4, 4), "staged")])
+def test_an_error_is_that_of_the_blocks_that_a_file_has(outputs: tuple[int, ...], kind: str) -> None:
+    nested = nest(*(toom_cook(m, 3) for m in outputs))
+    text = emit(nested, "triton", schedule=kind).source
+    block = int(re.search(r"DEFAULTS = {.*?[\"']block_c[\"']: (\d+)", text, re.DOTALL)[1])
+    axes = len(outputs)
+    sizes = (2, 64, *(16,) * axes), (64, 64, *(3,) * axes)
+    shape = ConvArguments(padding=1).shape(*sizes, dtype="float32", card=card_named("h100"))
+    form = Form.of(nested, "tf32x3", kind)
+    assert form_error(shape, nested, form) == product_error(shape, nested, "tf32x3", block)
+    assert kind == "fused" or block == CHANNEL_BLOCK
+    other = form_error(shape, nested, form, (("block_c", 3 * block),))
+    assert other == product_error(shape, nested, "tf32x3", 3 * block) != form_error(shape, nested, form)
 
 
 def test_errors_grow_with_coarser_products() -> None:

@@ -18,7 +18,7 @@ from triton.runtime.errors import OutOfResources
 
 from winograd.conv import tuning_cache
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.gpu import measuring
+from winograd.conv.gpu import measuring, trial
 from winograd.conv.gpu.card import card_named
 from winograd.conv.gpu.device import pretending
 from winograd.conv.gpu.run import module_of
@@ -37,8 +37,9 @@ def conv4(dtype: str = "float32") -> ConvShape:
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("WINOGRAD_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(measuring, "_drawn", lambda *_: (torch.zeros(0), torch.zeros(0)))
-    monkeypatch.setattr(measuring, "pack_on_card", lambda *_: None)
+    monkeypatch.setattr(trial, "drawn", lambda *_: (torch.zeros(0), torch.zeros(0)))
+    monkeypatch.setattr(trial, "try_pack_on_card", lambda *_: None)
+    monkeypatch.setattr(trial.Trial, "_is_right", lambda *_: True)
     with pretending(H100):
         yield
 
@@ -46,8 +47,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     seen: list[Plan] = []
-    monkeypatch.setattr(measuring, "try_on_card", lambda plan, *_, **__: seen.append(plan) or plan)
-    monkeypatch.setattr(measuring, "convolve_direct", lambda *_: None)
+    monkeypatch.setattr(trial, "try_on_card", lambda plan, *_, **__: seen.append(plan) or plan)
+    monkeypatch.setattr(trial, "convolve_direct", lambda *_: None)
     return seen
 
 
@@ -97,9 +98,27 @@ def test_settings_that_a_card_refuses_are_passed_over(calls: list[Plan]) -> None
     assert dict(tuned_on_card(planned(), clock(says, 5.0)).gpu.config).get("stages") is None
 
 
+@pytest.mark.parametrize(("tolerance", "tf32"), [(5e-6, False), (1e-2, True)])
+def test_direct_convolution_is_timed_with_tf32_only_where_it_is_tolerated(
+    tolerance: float, tf32: bool, calls: list[Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = torch.backends.cudnn
+    before, seen = (flags.allow_tf32, flags.benchmark), []
+    monkeypatch.setattr(trial, "convolve_direct", lambda *_: seen.append((flags.allow_tf32, flags.benchmark)))
+
+    def with_tf32_direct_wins(call: Callable[[], object]) -> float:
+        plan = call()
+        return 1.0 if plan is not None else 0.2 if flags.allow_tf32 else 5.0
+
+    plan = tuned_on_card(make_plan(conv4(), tolerance=tolerance), with_tf32_direct_wins)
+    assert plan.backend is (Backend.DIRECT if tf32 else Backend.GPU)
+    assert set(seen[1:]) == {(tf32, True)}  # the first is in float64
+    assert (flags.allow_tf32, flags.benchmark) == before
+
+
 def test_forms_are_unlike_and_within_the_tolerance(calls: list[Plan]) -> None:
     tuned_on_card(planned(), clock(lambda _: 1.0, 5.0))
-    first = {plan.label: plan for plan in calls[: measuring.FORMS]}
+    first = {plan.label: plan for plan in calls[: 2 * measuring.FORMS]}  # to be checked, then timed
     assert len(first) == measuring.FORMS
     assert all(plan.predicted_error <= 1e-5 and plan.gpu.products != "tf32" for plan in calls)
 

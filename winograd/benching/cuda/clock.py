@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import torch
 
-from winograd.conv.gpu.measuring import events
+from winograd.conv.gpu.trial import events
 
 Call = Callable[[int], object]
 """Computes with the buffers of that number."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from winograd.conv.gpu.form import Form, extent_of
 from winograd.conv.gpu.planning import card_obstacle, limits_on
-from winograd.conv.gpu.products import product_error, product_tolerance
+from winograd.conv.gpu.products import form_error, product_tolerance
 from winograd.conv.gpu.roofline import gpu_stages
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates, instructions_of
@@ -72,7 +72,7 @@ def considered_on_card(plan: Plan) -> list[Row]:
 
 def _obstacle(plan: Plan, one: GpuCandidate) -> str:
     assert plan.terms is not None
-    error = product_error(plan.shape, one.algorithm, one.form.products)
+    error = form_error(plan.shape, one.algorithm, one.form)
     if error <= product_tolerance(plan.shape, plan.terms.tolerance):
         return ""
     predicted, asked = apart(error, plan.terms.tolerance)
@@ -84,6 +84,6 @@ def _row(plan: Plan, one: GpuCandidate, obstacle: str) -> Row:
     schedule = GpuSchedule(
         form.kind, form.products, (("workspace_bytes", form.batch_bytes),) if form.batch_bytes else ()
     )
-    error = product_error(plan.shape, one.algorithm, form.products)
+    error = form_error(plan.shape, one.algorithm, form)
     held = extent.workspace_bytes(form.batch_bytes)
     return one.algorithm.label, schedule.label, one.milliseconds, error, extent.filter_bytes, held, obstacle

@@ -1,46 +1,36 @@
 """Measuring on a GPU: forms and settings of their kernels, run on random data of a shape and timed by events.
 
 In: a plan by the model, which says shape, card and terms. Out: the fastest plan, and the times of all that were run.
-Refused: nothing; settings for which a card has too few registers or too little shared memory are passed over.
+Refused: nothing; settings for which a card has too few registers or too little shared memory are passed over, and those
+whose output is not within the tolerance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
-from math import inf, prod
-from statistics import median
-from time import perf_counter
+from math import inf
 from typing import Any, Final
 
 import torch
 
-from winograd.conv.direct import convolve_direct
 from winograd.conv.gpu.explained import form_of
 from winograd.conv.gpu.planning import gpu_plan, limits_on
-from winograd.conv.gpu.products import CHANNEL_BLOCK, product_error, product_tolerance
-from winograd.conv.gpu.run import lack_on_card, module_of, pack_on_card, triton_errors, try_on_card
+from winograd.conv.gpu.products import form_error, product_tolerance
+from winograd.conv.gpu.run import lack_on_card, module_of
 from winograd.conv.gpu.schedule import Config
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates
-from winograd.conv.layout import as_channels_last
+from winograd.conv.gpu.trial import Timer, Trial, device_like
 from winograd.conv.plan_record import Backend, Plan
 from winograd.conv.shape import ConvShape
 from winograd.conv.task import Terms
 
-Tensor = torch.Tensor
-
 FORMS: Final = 4
 """Forms that are timed: the fastest by the model, of unlike axes or other kernels."""
 
-ROUNDS: Final = 5
-"""Times of each form or setting; the median counts."""
-
 LEAST_GAIN: Final = 1.01
 """By which another setting has to be faster, or the former stays."""
-
-Timer = Callable[[Callable[[], object]], float]
-"""Returns the milliseconds of a call that was warmed up."""
 
 
 def measured_on_card(planned: Plan, timer: Timer | None = None) -> tuple[Plan | None, dict[str, float]]:
@@ -53,19 +43,19 @@ def measured_on_card(planned: Plan, timer: Timer | None = None) -> tuple[Plan | 
     timer : callable, optional
         None takes events of the current GPU.
     """
-    terms, shape, timer = planned.terms, planned.shape, timer or _event_ms
+    terms, shape, place = planned.terms, planned.shape, device_like(planned.shape)
     assert terms is not None
-    with torch.inference_mode():
-        input, weight = _drawn(shape)
-        times = {Backend.DIRECT.value: _direct_ms(shape, input, weight, timer)}
+    with torch.inference_mode(), torch.cuda.device(place) if place.type == "cuda" else nullcontext():
+        trial = Trial.of(shape, terms.tolerance, timer)
+        times = {Backend.DIRECT.value: trial.direct_ms()}
         best, best_ms = None, inf
         for plan in _rivals(shape, terms):
-            milliseconds = _run_ms(plan, input, weight, timer)
+            milliseconds = trial.plan_ms(plan)
             times[plan.label] = milliseconds
             if milliseconds < best_ms:
                 best, best_ms = plan, milliseconds
         if best is not None:
-            best, best_ms = _set_better(best, best_ms, input, weight, timer)
+            best, best_ms = _set_better(best, best_ms, trial)
             times[best.label] = best_ms
     return best, times
 
@@ -79,7 +69,7 @@ def _rivals(shape: ConvShape, terms: Terms) -> Iterator[Plan]:
         alike = tuple(sorted(zip(form.m, form.r, form.ranks, strict=True))), form.kind, form.products
         if len(seen) >= FORMS:
             return
-        if alike in seen or product_error(shape, found.algorithm, form.products) > allowed:
+        if alike in seen or form_error(shape, found.algorithm, form) > allowed:
             continue
         plan = gpu_plan(shape, found, terms, "to be timed")
         if lack_on_card(plan) is None:
@@ -87,7 +77,7 @@ def _rivals(shape: ConvShape, terms: Terms) -> Iterator[Plan]:
             yield plan
 
 
-def _set_better(plan: Plan, milliseconds: float, input: Tensor, weight: Tensor, timer: Timer) -> tuple[Plan, float]:
+def _set_better(plan: Plan, milliseconds: float, trial: Trial) -> tuple[Plan, float]:
     """Return the plan with the settings that are found to be faster, one after the other."""
     module = module_of(plan)
     for name, values in module.SPACE.items():
@@ -96,7 +86,7 @@ def _set_better(plan: Plan, milliseconds: float, input: Tensor, weight: Tensor, 
             if settings.get(name, module.DEFAULTS[name]) == value or not _is_allowed(plan, name, value):
                 continue
             other = with_settings(plan, tuple(sorted({**settings, name: value}.items())))
-            found = _run_ms(other, input, weight, timer)
+            found = trial.plan_ms(other)
             if found * LEAST_GAIN < milliseconds:
                 plan, milliseconds = other, found
     return plan, milliseconds
@@ -110,7 +100,8 @@ def _is_allowed(plan: Plan, name: str, value: int) -> bool:
     if name == "workspace_bytes":
         cap = limits_on(plan.shape, plan.terms.limits).workspace
         return cap is None or value <= cap
-    error = product_error(plan.shape, plan.algorithm, plan.gpu.products, value if name == "block_c" else CHANNEL_BLOCK)
+    settings = {**dict(plan.gpu.config), name: value}
+    error = form_error(plan.shape, plan.algorithm, form_of(plan), tuple(settings.items()))
     return error <= product_tolerance(plan.shape, plan.terms.tolerance)
 
 
@@ -123,57 +114,3 @@ def with_settings(plan: Plan, config: Config) -> Plan:
     assert plan.algorithm is not None
     candidate = GpuCandidate(plan.algorithm, form, plan.predicted_ms or 0.0, plan.filters)
     return gpu_plan(plan.shape, candidate, plan.terms, plan.reason, config)
-
-
-def _run_ms(plan: Plan, input: Tensor, weight: Tensor, timer: Timer) -> float:
-    """Return the time of a plan, infinite where its kernels cannot be compiled for the card."""
-    try:
-        packed = pack_on_card(plan, weight)
-        return timer(partial(try_on_card, plan, input, weight, packed=packed))
-    except triton_errors():
-        return inf
-
-
-def _direct_ms(shape: ConvShape, input: Tensor, weight: Tensor, timer: Timer) -> float:
-    """Return the time of torch's own convolution in the better of its memory formats, as it is set."""
-    times = [timer(partial(convolve_direct, input, weight, None, shape))]
-    if shape.ndim > 1:
-        last = as_channels_last(input), as_channels_last(weight)
-        times.append(timer(partial(convolve_direct, *last, None, shape)))
-    return min(times)
-
-
-def _event_ms(call: Callable[[], object]) -> float:
-    for _ in range(2):
-        call()
-    if not torch.cuda.is_available():  # kernels are interpreted, in tests
-        start = perf_counter()
-        call()
-        return (perf_counter() - start) * 1e3
-    times = []
-    for _ in range(ROUNDS):
-        before, behind = events()
-        before.record()
-        for _ in range(3):
-            call()
-        behind.record()
-        behind.synchronize()
-        times.append(before.elapsed_time(behind) / 3)
-    return float(median(times))
-
-
-def events() -> tuple[torch.cuda.Event, torch.cuda.Event]:
-    """Return two events that know their times."""
-    make: Callable[..., torch.cuda.Event] = torch.cuda.Event
-    return make(enable_timing=True), make(enable_timing=True)
-
-
-def _drawn(shape: ConvShape) -> tuple[Tensor, Tensor]:
-    """Return random tensors of a shape on the current GPU, channels last in memory, as fast networks have them."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    generator = torch.Generator(device).manual_seed(0)
-    dtype, sizes = getattr(torch, shape.dtype), (shape.batch, shape.channels, *shape.sizes)
-    input = torch.randn(sizes, generator=generator, device=device).to(dtype)
-    scale = prod(shape.weight_sizes[1:]) ** -0.5
-    weight = (torch.randn(shape.weight_sizes, generator=generator, device=device) * scale).to(dtype)
-    return as_channels_last(input), weight

@@ -14,7 +14,7 @@ from winograd.algebra.toom_cook import toom_cook
 from winograd.conv.candidates import has_choices
 from winograd.conv.gpu.card import LEAST_CAPABILITY
 from winograd.conv.gpu.form import extent_of
-from winograd.conv.gpu.products import CHANNEL_BLOCK, OFFERED, product_error, product_tolerance
+from winograd.conv.gpu.products import OFFERED, form_error, product_error, product_tolerance
 from winograd.conv.gpu.roofline import card_of, library_ms
 from winograd.conv.gpu.schedule import FUSED, Config, GpuSchedule
 from winograd.conv.gpu.selection import GpuCandidate, GpuLimits, best_forms, gpu_candidates
@@ -79,9 +79,13 @@ def limits_on(shape: ConvShape, limits: MemoryLimits) -> GpuLimits:
 
 def direct_on_card_ms(shape: ConvShape, tolerance: float) -> float:
     """Return the predicted time of torch's own convolution, with TF32 where its error is tolerated."""
+    return library_ms(shape, tf32=tolerates_tf32(shape, tolerance))
+
+
+def tolerates_tf32(shape: ConvShape, tolerance: float) -> bool:
+    """Return whether a float32 tensor may be convolved directly with TF32: its predicted error is tolerated."""
     direct = nest(*(toom_cook(1, taps) for taps in shape.taps))
-    is_tolerated = shape.dtype == "float32" and product_error(shape, direct, "tf32") <= tolerance
-    return library_ms(shape, tf32=is_tolerated)
+    return shape.dtype == "float32" and product_error(shape, direct, "tf32") <= tolerance
 
 
 def direct_plan(shape: ConvShape, terms: Terms, reason: str) -> Plan:
@@ -103,13 +107,12 @@ def gpu_plan(shape: ConvShape, found: GpuCandidate, terms: Terms, reason: str, c
     """Return the plan of a form, with these settings of its kernels or those that its file has."""
     form, extent = found.form, extent_of(shape, found.form)
     batches = () if form.kind == FUSED else (("workspace_bytes", form.batch_bytes),)
-    block = dict(config or ()).get("block_c", CHANNEL_BLOCK)
     return Plan(
         shape,
         Backend.GPU,
         found.algorithm,
         reason,
-        predicted_error=rounded_to(shape.dtype, product_error(shape, found.algorithm, form.products, block)),
+        predicted_error=rounded_to(shape.dtype, form_error(shape, found.algorithm, form, config or ())),
         filter_bytes=extent.filter_bytes,
         workspace_bytes=extent.workspace_bytes(form.batch_bytes),
         predicted_ms=found.milliseconds,
@@ -122,7 +125,7 @@ def gpu_plan(shape: ConvShape, found: GpuCandidate, terms: Terms, reason: str, c
 
 def error_words(shape: ConvShape, found: GpuCandidate) -> str:
     """Return the predicted error of a form in words, and with 16 bits also that after the rounding of the output."""
-    error = product_error(shape, found.algorithm, found.form.products)
+    error = form_error(shape, found.algorithm, found.form)
     rounded = rounded_to(shape.dtype, error)
     after = f" before rounding to {shape.dtype}, {rounded:.1e} after" if rounded != error else ""
     return f"{found.form.products} products, error {error:.1e} predicted{after}"
@@ -133,7 +136,7 @@ def _fastest_plan(shape: ConvShape, terms: Terms) -> Plan:
     direct_ms = direct_on_card_ms(shape, terms.tolerance)
     least = float("inf")
     for found in gpu_candidates(shape, terms.filters, limits_on(shape, terms.limits)):
-        error = product_error(shape, found.algorithm, found.form.products)
+        error = form_error(shape, found.algorithm, found.form)
         least = min(least, error)
         if found.milliseconds * REQUIRED_GAIN > direct_ms:
             times = (
@@ -164,7 +167,7 @@ def _forced_plan(shape: ConvShape, algorithm: NestedAlgorithm, terms: Terms) -> 
     ]
     if not fitting:
         raise ValueError(f"workspace is capped at {limits.workspace} bytes: not one column of {algorithm.label} fits")
-    errors = {one: product_error(shape, algorithm, one.form.products) for one in fitting}
+    errors = {one: form_error(shape, algorithm, one.form) for one in fitting}
     tolerated = [one for one in fitting if errors[one] <= allowed]
     found = min(tolerated, key=lambda one: one.milliseconds) if tolerated else min(fitting, key=errors.__getitem__)
     compared = f"{found.milliseconds:.3g} ms predicted on {card_of(shape).name}"

@@ -7,11 +7,10 @@ is said once, computed by torch's own convolution, and not tried again.
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -20,8 +19,10 @@ from winograd.codegen.compiler import BuildError
 from winograd.conv.direct import convolve_direct
 from winograd.conv.epilogue import finish
 from winograd.conv.gpu.device import pretended_card
+from winograd.conv.gpu.failures import is_out_of_memory, is_passed_over
 from winograd.conv.gpu.loading import gpu_module
 from winograd.conv.gpu.schedule import GpuSchedule
+from winograd.conv.gpu.streams import Mark, mark_of
 from winograd.conv.layout import FORMATS, Layout, torchs_layout
 from winograd.conv.plan_record import Plan
 from winograd.conv.shape import ConvShape
@@ -39,11 +40,14 @@ class FilterOnCard:
     algorithm : NestedAlgorithm
     form : (str, str)
         See `GpuSchedule.filter_form`.
+    mark : Mark, optional
+        Behind which U is there for other streams.
     """
 
     u: Tensor
     algorithm: NestedAlgorithm
     form: tuple[str, str]
+    mark: Mark | None = None
 
     @property
     def nbytes(self) -> int:
@@ -79,11 +83,22 @@ def lack_on_card(plan: Plan) -> str | None:
     return None
 
 
-def pack_on_card(plan: Plan, weight: Tensor) -> FilterOnCard:
-    """Return the transformed filter for a plan."""
+def pack_on_card(plan: Plan, weight: Tensor) -> FilterOnCard | None:
+    """Return the transformed filter for a plan, or None after a warning if its kernels do not run on the card."""
+    if _parts(plan) in _failed:
+        return None
+    try:
+        return try_pack_on_card(plan, weight)
+    except Exception as error:
+        _pass_over(plan, error)
+    return None
+
+
+def try_pack_on_card(plan: Plan, weight: Tensor) -> FilterOnCard:
+    """Return what `pack_on_card` does, or raise what its kernels raise."""
     algorithm, schedule = _parts(plan)
     u = module_of(plan).transform_filter(weight.detach().resolve_neg(), precision=schedule.products)
-    return FilterOnCard(u, algorithm, schedule.filter_form)
+    return FilterOnCard(u, algorithm, schedule.filter_form, mark_of(u))
 
 
 def run_on_card(
@@ -113,22 +128,27 @@ def run_on_card(
     Warns
     -----
     RuntimeWarning
-        Once for each plan whose kernels cannot be compiled for the card.
+        Once for each plan whose kernels cannot be compiled for the card, and where memory does not suffice.
     """
     if _parts(plan) not in _failed:
         try:
             return try_on_card(plan, input, weight, bias, packed=packed, residual=residual, relu=relu)
-        except triton_errors() as error:
-            if pretended_card() is not None:
-                raise
-            _failed[_parts(plan)] = str(error).partition("\n")[0]
-            warnings.warn(
-                f"kernels of {plan.label} cannot be compiled for {plan.shape.card}: "
-                f"{_failed[_parts(plan)]}; torch's own convolution runs instead",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+        except Exception as error:
+            _pass_over(plan, error)
     return finish(convolve_direct(input, weight, bias, plan.shape), residual, relu)
+
+
+def _pass_over(plan: Plan, error: Exception) -> None:
+    """Warn that torch computes instead of kernels that raised this, or raise it if torch cannot."""
+    if pretended_card() is not None or not is_passed_over(error):
+        raise error
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    does = "have too little memory on"
+    if not is_out_of_memory(error):
+        _failed[_parts(plan)] = reason
+        does = "cannot be compiled for"
+    words = f"kernels of {plan.label} {does} {plan.shape.card}: {reason}; torch's own convolution runs instead"
+    warnings.warn(words, RuntimeWarning, stacklevel=3)
 
 
 def try_on_card(
@@ -141,10 +161,12 @@ def try_on_card(
     residual: Tensor | None = None,
     relu: bool = False,
 ) -> Tensor:
-    """Return what `run_on_card` does, or raise what `triton_errors` names."""
+    """Return what `run_on_card` does, or raise what its kernels raise."""
     algorithm, schedule = _parts(plan)
     is_ours = packed is not None and (packed.algorithm, packed.form) == (algorithm, schedule.filter_form)
-    filters = packed if packed is not None and is_ours else pack_on_card(plan, weight)
+    filters = packed if packed is not None and is_ours else try_pack_on_card(plan, weight)
+    if filters.mark is not None:
+        filters.mark.wait(filters.u)
     fused = residual is None or not _wants_gradient(residual)
     output: Tensor = module_of(plan).run(
         input.detach().resolve_neg(),
@@ -179,10 +201,3 @@ def _parts(plan: Plan) -> tuple[NestedAlgorithm, GpuSchedule]:
     assert plan.algorithm is not None
     assert plan.gpu is not None
     return plan.algorithm, plan.gpu
-
-
-def triton_errors() -> type[Exception]:
-    """Return what Triton raises where it cannot compile, or where a card has too few registers or shared memory."""
-    found: Any = importlib.import_module("triton.runtime.errors")
-    errors: type[Exception] = found.TritonError
-    return errors

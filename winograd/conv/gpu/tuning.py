@@ -1,7 +1,8 @@
 """Tuning on a GPU: the forms that are predicted to be fastest, and settings of their kernels, run and timed there.
 
 In: a shape with a card, the terms of a plan. Out: a `Plan` that knows the measured times. First the fastest forms by
-the model within the tolerance run as their files set them, beside direct convolution; then the settings of the fastest
+the model within the tolerance run as their files set them, beside direct convolution, which takes TF32 where the
+tolerance allows its error, however torch is set; then the settings of the fastest
 are changed, one after the other, as long as that gains. What was found is kept on disk by card, versions, shape, terms
 and text of the kernels, see `winograd.conv.tuning_cache`. Refused: nothing that `make_plan` does not refuse; settings
 that a card has too few registers or too little shared memory for are passed over.
@@ -21,13 +22,14 @@ import torch
 
 from winograd import __version__
 from winograd.conv import tuning_cache
-from winograd.conv.gpu.measuring import Timer, measured_on_card, with_settings
+from winograd.conv.gpu.measuring import measured_on_card, with_settings
 from winograd.conv.gpu.planning import card_obstacle, direct_plan, gpu_plan, limits_on
-from winograd.conv.gpu.products import product_error, product_tolerance
+from winograd.conv.gpu.products import form_error, product_tolerance
 from winograd.conv.gpu.roofline import card_of
 from winograd.conv.gpu.run import lack_on_card, module_of
 from winograd.conv.gpu.schedule import Config
 from winograd.conv.gpu.selection import gpu_candidates
+from winograd.conv.gpu.trial import Timer
 from winograd.conv.plan_record import Backend, Plan
 from winograd.conv.timing import measured_on
 from winograd.conv.verdict import MEASURED_GAIN
@@ -66,7 +68,7 @@ def _question(planned: Plan) -> tuning_cache.Question:
     machine = {name: value for name, value in measured_on().items() if name not in {"date", "python"}}
     return {
         "machine": {**machine, "triton": triton_version(), "cudnn": cudnn_version()},
-        "tf32": bool(torch.backends.cudnn.allow_tf32),
+        "direct": "TF32 where tolerated",
         "text": kernels_digest(),
         "version": __version__,
         "shape": asdict(planned.shape),
@@ -143,7 +145,7 @@ def _answered(planned: Plan, answer: tuning_cache.Answer | None) -> Plan | None:
         ]:
             continue
         config = _read_config(chosen.get("config"))
-        if config is None or product_error(shape, found.algorithm, form.products) > allowed:
+        if config is None or form_error(shape, found.algorithm, form, config) > allowed:
             return None
         plan = with_settings(gpu_plan(shape, found, terms, reason), config)
         plan = replace(plan, measured=measured)

@@ -1,8 +1,8 @@
 """Kept filters: weights transformed once, for calls that know the weight only as a tensor, as compiled code does.
 
 In: a weight that its owner promises not to change unseen, and a plan. Out: the weight as `pack_for_plan` makes it, made
-anew after every write that torch counts. Refused: weights to which torch does not count all writes; nothing of them is
-kept. A filter goes when its weight's memory does.
+anew after every write that torch counts. Refused: weights to which torch does not count all writes, and all weights
+while a CUDA graph is captured; nothing of them is kept. A filter goes when its weight's memory does.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from winograd.conv.gpu.streams import may_be_kept
 from winograd.conv.layout import read_address
 from winograd.conv.plan_record import Plan
 
@@ -101,6 +102,8 @@ class KeptFilters(Generic[Made]):
         kept = self._made.get(id(weight), {}).get(manner)
         if kept is not None and kept[0].is_of(weight):
             return kept[1]
+        if not may_be_kept(weight):
+            return make()
         stamp = Stamp(weight)  # before the weight is read: a write meanwhile shows
         made = make()
         with self._lock:

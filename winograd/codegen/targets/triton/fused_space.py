@@ -40,13 +40,13 @@ _SPACES: Final = (
 all fit the 227 KiB of shared memory that a block may have there."""
 
 
-def space_of(axes: DirectAxes) -> Space:
-    """Return the meta-parameters of an algorithm."""
-    return next(space for most, space in _SPACES if axes.positions <= most)
+def space_of(positions: int) -> Space:
+    """Return the meta-parameters of kernels whose tiles have so many positions."""
+    return next(space for most, space in _SPACES if positions <= most)
 
 
 def fused_meta_parameters(axes: DirectAxes) -> dict[str, object]:
     """Return the constants of a file that say its meta-parameters."""
-    space = space_of(axes)
+    space = space_of(axes.positions)
     values = {name: getattr(space, name) for name in Space.__slots__}
     return {"DEFAULTS": {name: found[0] for name, found in values.items()}, "SPACE": values}

@@ -13,7 +13,7 @@ from torch import nn
 from winograd.conv.prediction import checked_tolerance
 from winograd.nn.conversion.change import state_of
 from winograd.nn.conversion.eligible import Candidate, planned_layers
-from winograd.nn.conversion.example import call, undisturbed, unwrapped
+from winograd.nn.conversion.example import one_run, settle_lazy, undisturbed, unwrapped
 from winograd.nn.modules import PlannedConvolution
 
 _UNSEEN: Final = "the example did not come to its convolution"
@@ -43,21 +43,24 @@ def plan_by_example(model: nn.Module, example: Any, found: list[Candidate], outp
     """Make plans in a forward, and choose tolerances if the output has one: then plans are made anew with them."""
     inner = unwrapped(model)
     with undisturbed(inner):
-        call(inner, example)
+        settle_lazy(inner, example)
         if output_tolerance is not None:
-            _choose_tolerances(inner, example, {one.layer for one in found if not one.refusal}, output_tolerance)
-            call(inner, example)
+            _choose_tolerances(inner, example, found, output_tolerance)
+        with one_run(inner, example):
+            pass
     for one in found:
         if (state := state_of(one.layer)) is not None:
             state.unseen = "" if state.plans else _UNSEEN
 
 
-def _choose_tolerances(model: nn.Module, example: Any, asked: set[nn.Module], output_tolerance: float) -> None:
+def _choose_tolerances(model: nn.Module, example: Any, found: list[Candidate], output_tolerance: float) -> None:
     from winograd.nn.budget.meet import meet_output_tolerance
 
-    layers = {name: layer for name, layer in planned_layers(model) if layer in asked and _chooses(layer)}
+    every = dict(planned_layers(model))
+    inside = set(every.values())
+    layers = {one.name: one.layer for one in found if not one.refusal and one.layer in inside and _chooses(one.layer)}
     budget = meet_output_tolerance(model, layers, output_tolerance, example)
-    for layer in layers.values():
+    for layer in inside:
         layer._winograd.budget = budget
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from torch import nn
 
 from winograd.conv.prediction import checked_tolerance
-from winograd.nn.conversion.change import state_of
+from winograd.nn.conversion.change import give_budget, state_of
 from winograd.nn.conversion.eligible import Candidate, planned_layers
 from winograd.nn.conversion.example import call, undisturbed, unwrapped
 from winograd.nn.modules import PlannedConvolution
@@ -57,8 +57,7 @@ def _choose_tolerances(model: nn.Module, example: Any, asked: set[nn.Module], ou
 
     layers = {name: layer for name, layer in planned_layers(model) if layer in asked and _chooses(layer)}
     budget = meet_output_tolerance(model, layers, output_tolerance, example)
-    for layer in layers.values():
-        layer._winograd.budget = budget
+    give_budget([layer for _, layer in planned_layers(model)], budget)
 
 
 def _chooses(layer: PlannedConvolution) -> bool:

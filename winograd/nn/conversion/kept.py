@@ -21,6 +21,7 @@ from torch.nn.parameter import is_lazy
 
 _CONTAINERS: Final = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
 _PLAIN: Final = frozenset({Tensor, nn.Parameter, nn.Buffer})
+_COMPRESSED: Final = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
 
 PutBack = Callable[[], None]
 
@@ -93,21 +94,38 @@ def _keep_container(one: Any) -> PutBack:
 
 
 def _keep_tensor(tensor: Tensor) -> PutBack:
-    """Put back the numbers of a tensor and the memory they lie in, or that it has no shape yet."""
+    """Put back the numbers of a tensor, its sizes and the memory they lie in, or that it has no shape yet."""
     if is_lazy(tensor):
         return partial(_make_lazy, tensor, type(tensor), tensor.data)
     if tensor.is_meta or type(tensor) not in _PLAIN:
         return lambda: None
     data = tensor.data
     numbers = data.clone()
+    if data.layout is not torch.strided or data.is_nested:
+        return partial(_set_numbers, tensor, numbers)
+    taken = data.untyped_storage().nbytes()
 
     def put_back() -> None:
-        if tensor.data.data_ptr() != data.data_ptr():
+        if _lies(tensor.data) != _lies(data):
             tensor.data = data
+        if data.untyped_storage().nbytes() < taken:
+            data.untyped_storage().resize_(taken)
         if not torch.equal(data, numbers):
             data.copy_(numbers)
 
     return put_back
+
+
+def _lies(data: Tensor) -> tuple[Any, ...]:
+    return data.data_ptr(), data.dtype, data.shape, data.stride()
+
+
+def _set_numbers(tensor: Tensor, numbers: Tensor) -> None:
+    """Put back a sparse or nested tensor, of which no bytes can be compared."""
+    if tensor.layout in _COMPRESSED:
+        tensor.data.copy_(numbers)  # `data` would leave the values
+    else:
+        tensor.data = numbers
 
 
 def _make_lazy(tensor: Tensor, cls: type[Tensor], data: Tensor) -> None:

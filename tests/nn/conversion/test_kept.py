@@ -65,3 +65,49 @@ def test_tensors_are_put_back(make: Callable[[], Tensor], change: Callable[[Tens
     for one, other in zip(numbers(tensor), numbers(make()), strict=True):
         assert torch.equal(one, other)
         assert one.stride() == other.stride()
+
+
+class Hidden(nn.Module):
+    """A convolution and a norm that torch does not find, in a plain list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(4, 4, 3)
+        self.parts = [{"norm": nn.Sequential(nn.BatchNorm3d(4))}]
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(self.parts[0]["norm"](x))
+        return y
+
+
+def scripted() -> tuple[nn.Module, nn.Module]:
+    norm = torch.jit.script(nn.BatchNorm3d(4))
+    return nn.Sequential(norm, nn.Conv3d(4, 4, 3)), norm
+
+
+def traced() -> tuple[nn.Module, nn.Module]:
+    norm: nn.Module = torch.jit.trace(nn.BatchNorm3d(4), clip())  # type: ignore[no-untyped-call]
+    return nn.Sequential(norm, nn.Conv3d(4, 4, 3)), norm
+
+
+def hidden() -> tuple[nn.Module, nn.Module]:
+    model = Hidden()
+    return model, model.parts[0]["norm"][0]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:Converting a tensor to a Python boolean")
+@pytest.mark.parametrize("make", [scripted, traced, hidden])
+@pytest.mark.parametrize("training", [True, False])
+def test_norms_that_are_scripted_or_hidden_do_not_train(
+    make: Callable[[], tuple[nn.Module, nn.Module]], training: bool
+) -> None:
+    model, norm = make()
+    norm.train(training)
+    before = {name: value.clone() for name, value in norm.state_dict().items()}
+    winograd.convert_(model, example=clip())
+    assert norm.training is training
+    assert all(torch.equal(value, before[name]) for name, value in norm.state_dict().items())
+    model(clip())
+    assert make is traced or norm.training == bool(
+        norm.state_dict()["num_batches_tracked"] - before["num_batches_tracked"]
+    )

@@ -1,7 +1,8 @@
 """Modules and random states that are put back as they were, also after an error.
 
 In: modules. Out: contexts that leave no trace of what happens inside: classes, attributes, what containers among these
-hold, numbers of tensors, states of generators. Not looked into: other objects, and tensors of subclasses.
+hold, numbers of tensors, states of generators. Not looked into: other objects, tensors of subclasses, and what scripted
+modules hold beside tensors.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def kept_random_states() -> Iterator[None]:
 
 @contextmanager
 def kept_modules(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Put back modules, and all that lies in their attributes."""
-    every = list(modules)
+    """Put back modules, and all that lies in their attributes, other modules among it."""
+    every = every_module(modules)
     with ExitStack() as cleanup:
         for one in _reached(every):
             cleanup.callback(_keep(one))
@@ -53,9 +54,35 @@ def kept_modules(modules: Iterable[nn.Module]) -> Iterator[None]:
         yield
 
 
+def every_module(modules: Iterable[nn.Module]) -> list[nn.Module]:
+    """Return modules, and those that lie in containers among their attributes, as in a plain list."""
+    every = dict.fromkeys(modules)
+    while found := [
+        module
+        for one in _reached(every)
+        if isinstance(one, nn.Module)
+        for module in one.modules()
+        if module not in every
+    ]:
+        every.update(dict.fromkeys(found))
+    return list(every)
+
+
+def set_training(module: nn.Module, mode: bool) -> None:
+    """Set the flag of one module, and not by its attributes, which may be watched; scripted code has its own."""
+    if isinstance(module, torch.jit.ScriptModule):
+        module.training = mode
+    else:
+        vars(module)["training"] = mode
+
+
 def _reached(modules: Iterable[nn.Module]) -> Iterator[Any]:
     """Yield what lies in the attributes of modules, and in containers there, each thing once."""
-    waiting: list[Any] = [vars(module) for module in modules]
+    waiting: list[Any] = []
+    for module in modules:
+        waiting.append(vars(module))
+        if isinstance(module, torch.jit.ScriptModule):  # its attributes are not Python's
+            waiting += [*module.parameters(recurse=False), *module.buffers(recurse=False)]
     seen: dict[int, Any] = {}
     while waiting:
         one = waiting.pop()
@@ -136,4 +163,6 @@ def _make_lazy(tensor: Tensor, cls: type[Tensor], data: Tensor) -> None:
 
 def _keep_class(module: nn.Module) -> PutBack:
     cls = type(module)
+    if isinstance(module, torch.jit.ScriptModule):
+        return partial(set_training, module, module.training)
     return lambda: object.__setattr__(module, "__class__", cls)

@@ -187,8 +187,18 @@ def test_layers_that_the_example_does_not_come_to_are_named() -> None:
     report = winograd.convert_(Half(), example=clip())
     assert [(entry.name, entry.reason) for entry in report.layers] == [
         ("used", ""),
-        ("unused", "the example did not come to its convolution"),
+        ("unused", "the example did not come to it"),
     ]
+
+
+def test_layers_that_the_example_comes_to_without_a_plan_say_so() -> None:
+    model = nn.Sequential(nn.Conv3d(4, 4, 3), nn.Conv3d(4, 4, 1))
+    with torch.autocast("cpu", torch.bfloat16):
+        first, second = winograd.convert_(model, example=clip()).layers
+    assert (first.reason, len(first.plans), second.plans) == ("", 1, ())
+    assert second.reason.startswith("the example came to it and led to no plan: its input may have another dtype")
+    assert not any(layer._forward_pre_hooks for layer in model)
+    assert [layer.reason for layer in winograd.convert_(model, example=clip()).layers] == ["", ""]
 
 
 def test_lazy_layers_are_lazy_again_and_keep_their_plans() -> None:

@@ -46,7 +46,7 @@ def read_report(text: str | bytes) -> ConversionReport:
         grouped = ((name, tuple(group)) for name, group in groupby(rows, lambda row: row.layer))
         report = ConversionReport(tuple(LayerEntry(name, own[0].kind, None, "", own) for name, own in grouped))
         report.whole = _read_measurement(figures["whole"])
-        report.budget = _read_budget(figures["budget"])
+        report._recorded = _read_budget(figures["budget"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"text is no conversion report: {type(error).__name__}: {error}") from None
     return report

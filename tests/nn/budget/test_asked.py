@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 import winograd
@@ -48,3 +49,15 @@ def test_candidates_are_timed_for_what_was_chosen_only(monkeypatch: pytest.Monke
     assert budget is not None
     assert sorted(set(tuned)) == sorted(set(budget.tolerances.values()))
     assert len(tuned) <= 3 * len(budget.layers)  # with weights kept, without, and for the report
+
+
+def test_a_budget_speaks_of_frozen_layers_and_says_so() -> None:
+    model = net()
+    budget = met(model, 1e-3)
+    winograd.freeze(model)
+    with torch.no_grad():
+        model(CLIP)
+    plans = [layer.plans[-1] for layer in model if isinstance(layer, PlannedConvolution)]
+    assert [share.algorithm for share in budget.layers] == [plan.algorithm_label for plan in plans]
+    assert [share.milliseconds for share in budget.layers] == [plan.predicted_ms for plan in plans]
+    assert "; layers, once frozen, " in budget.summary

@@ -175,6 +175,12 @@ def test_freezing_makes_a_few_plans_at_once_and_the_others_later() -> None:
     assert report.shapes == {}
 
 
+def test_shapes_may_be_of_numpys_integers() -> None:
+    report = winograd.convert_(nn.Sequential(nn.Conv1d(4, 4, 3)), shapes={"0": tuple(np.array([1, 4, 8]))})
+    assert [type(size) for size in report.shapes["0"][0]] == [int] * 3
+    assert json.loads(report.to_json())["rows"][0]["input"] == [1, 4, 8]
+
+
 def test_layers_that_the_example_does_not_come_to_are_named() -> None:
     class Half(nn.Module):
         def __init__(self) -> None:
@@ -254,6 +260,7 @@ def test_one_shape_or_several_and_unbatched_ones() -> None:
         ({"conv1": (4, 8)}, ValueError, r"must be \(N, C, height, width\) or \(C, height, width\)"),
         ({"conv1": (1, 4, 8, -8)}, ValueError, "none below 0"),
         ({"conv1": (1, 4, 8, 8.0)}, TypeError, "must be integers"),
+        ({"conv1": (1, 4, 8, True)}, TypeError, "must be integers"),
         ({"conv1": 8}, TypeError, "must be a shape or a list of shapes"),
         ({"conv1": "8"}, TypeError, "must be a shape or a list of shapes"),
     ],

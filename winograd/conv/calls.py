@@ -124,8 +124,8 @@ def is_recordable(
         return False
     if input.dtype not in _FLOATING or not (input.layout is weight.layout is torch.strided):
         return False
-    kind = input.device.type
-    if input.dtype is not weight.dtype and not torch.is_autocast_enabled(kind):
+    is_cast = not input.is_meta and torch.is_autocast_enabled(input.device.type)
+    if input.dtype is not weight.dtype and not is_cast:
         return False
     if _is_differentiated_otherwise():
         return False

@@ -95,7 +95,7 @@ class ConvolutionState(LayerState):
         filters = Filters.FROZEN if watched else Filters.LIVE
         if filters is not self.filters:
             self._uses.drop_packed()
-        autocasts = torch.is_autocast_enabled(input.device.type)
+        autocasts = not input.is_meta and torch.is_autocast_enabled(input.device.type)
         more = (autocasts, watched, watched and _are_contiguous(input, weight))
         if self._own.find(input, weight, bias, geometry, *more) is OWN:
             return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)

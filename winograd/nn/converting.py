@@ -22,6 +22,7 @@ from winograd.nn.conversion.change import (
     plan_layers,
     state_of,
     unplan_layers,
+    withdraw_budget,
 )
 from winograd.nn.conversion.eligible import Candidate, Filter, candidates, check_model, planned_layers
 from winograd.nn.conversion.settings import Tolerance, checked_settings, layer_tolerances
@@ -63,7 +64,8 @@ def convert_(
         Called with the module and the name of each convolution; those for which it returns False stay as they are.
     output_tolerance : float, optional
         Largest relative L2 error of what the model gives for the example, positive: the tolerances of the layers are
-        chosen for it, the cheapest that meet it; ``tolerance`` is the largest of each then.
+        chosen for it, the cheapest once the model is frozen; ``tolerance`` is the largest of each then. Layers that
+        were built as planned ones keep theirs. The model is copied, and runs in float64 for comparison.
     example : Tensor, tuple, list or dict, optional
         Input of the model, a tuple or list of arguments, or a dictionary of named ones: for one forward in evaluation
         mode, in which plans are made, so that the report has them at once. Hooks are called. Attributes, parameters,
@@ -118,6 +120,8 @@ def convert_(
     tolerances = layer_tolerances(tolerance, model, found)
     ahead = {} if shapes is None else checked_shapes(shapes, model, found)
     with all_or_nothing([one.layer for one in found]):
+        if tolerances:
+            withdraw_budget(one.layer for one in found)
         plan_layers(tolerances, settings)
         plan_ahead({one.layer: one.name for one in found}, ahead)
         if example is not None and tolerances:
@@ -227,5 +231,4 @@ def _report(model: nn.Module, found: list[Candidate]) -> ConversionReport:
         LayerEntry(one.name, one.kind, state, one.refusal or (_LEFT_OUT if state is None else state.unseen))
         for one, state in zip(found, states, strict=True)
     ]
-    budgets = [state.budget for state in states if state is not None and state.budget is not None]
-    return ConversionReport(tuple(entries), budgets[0] if budgets else None, model)
+    return ConversionReport(tuple(entries), model)

@@ -12,6 +12,8 @@ from winograd.accuracy.showing.table import html_table, text_table
 from winograd.conv.considered import Considered, considered, had_candidates
 from winograd.conv.plan_record import Backend, Plan
 from winograd.conv.prediction import WORKING
+from winograd.conv.shape import ConvShape
+from winograd.conv.task import Terms
 from winograd.conv.wording import size_of
 
 __all__ = ["Considered", "Explanation", "asked_for", "explain_plan", "had_candidates", "headline", "spelled_terms"]
@@ -122,13 +124,24 @@ def spelled_terms(plan: Plan) -> list[str]:
         return []
     dtype = plan.shape.dtype
     rounding = "" if WORKING.get(dtype, dtype) == dtype else f" before rounding to {dtype}"
-    caps = (("workspace", terms.limits.workspace), ("kept filters", terms.limits.filters))
+    where, workspace = _place(plan.shape, terms)
+    caps = (("workspace", workspace), ("kept filters", terms.limits.filters))
     return [
         f"tolerance {terms.tolerance:.2g}{rounding}",
         f"filters {terms.filters.value}",
-        "1 thread" if terms.threads == 1 else f"{terms.threads} threads",
+        where,
         *(f"{name} {'unlimited' if cap is None else f'up to {size_of(cap)}'}" for name, cap in caps),
     ]
+
+
+def _place(shape: ConvShape, terms: Terms) -> tuple[str, int | None]:
+    """Return what computes, threads or a card, and how much memory it may take beside the tensors."""
+    if shape.card is None:
+        return "1 thread" if terms.threads == 1 else f"{terms.threads} threads", terms.limits.workspace
+    from winograd.conv.gpu.planning import limits_on
+    from winograd.conv.gpu.roofline import card_of
+
+    return f"on {card_of(shape).label}", limits_on(shape, terms.limits).workspace
 
 
 def _terms(plan: Plan) -> dict[str, Any]:

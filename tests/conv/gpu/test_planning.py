@@ -234,3 +234,11 @@ def test_schedules_refuse_other_words() -> None:
         GpuSchedule("tiled", "ieee")
     with pytest.raises(ValueError, match="products is 'fp8'"):
         GpuSchedule("staged", "fp8")
+
+
+def test_an_explanation_names_the_card_and_its_limit() -> None:
+    plan = winograd.plan_conv(*CONV2, padding=1, device="h200", tolerance=5e-6)
+    asked = str(plan.explain()).splitlines()[0]
+    assert ", on NVIDIA H200 (sm_90), workspace up to " in asked
+    assert "thread" not in asked
+    assert "64.0 MiB" not in asked

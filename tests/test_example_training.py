@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -215,3 +216,40 @@ def test_two_processes_train_by_the_same_script(tmp_path: Path) -> None:
     assert log["processes"] == 2
     assert abs(direct["losses"][0] - ours["losses"][0]) <= allowed(direct["losses"][0])
     assert sum(map(sum, ours["confusion"])) == 16
+
+
+def commands(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of the script and the arguments of each command of a page that runs one of the example."""
+    for line in text.splitlines():
+        before, found, after = line.partition("examples/training/")
+        if line.startswith("$ ") and found:
+            assert before in {"$ python ", "$ torchrun --nproc-per-node 2 "}
+            script, *words = shlex.split(after)
+            yield script.removesuffix(".py"), words
+
+
+def test_the_commands_of_the_page_are_those_that_made_the_results(example: dict[str, ModuleType]) -> None:
+    pytest.importorskip("matplotlib")
+    page = (ROOT / "docs" / "train-with-winograd.md").read_text()
+    modules = {**example, "plots": import_module("plots")}
+    asked: dict[str, Any] = {}
+    for script, words in commands(page):
+        asked.setdefault(script, modules[script]._parser().parse_args(words))
+    assert list(asked) == ["train", "infer", "speed", "plots"]
+    results = EXAMPLE / "results"
+    logs = [read(path) for path in sorted(results.glob("seed-*.json"))]
+    assert asked["train"].seeds == [log["seed"] for log in logs]
+    assert all(log["settings"][name] == getattr(asked["train"], name) for log in logs for name in log["settings"])
+    assert all(f"$ export OMP_NUM_THREADS={log['threads']}\n" in page for log in logs)
+    speed = read(results / "speed.json")
+    assert all(speed[name] == getattr(asked["speed"], name) for name in ("batch", "threads", "repeats"))
+    assert asked["speed"].own_float16 is ("float16 direct" in speed["inference_ms"])
+    whole = logs[0]["settings"]["test_clips"]
+    few = {row["clips"] for row in read(results / "inference.json")["rows"] if row["clips"] != whole}
+    assert few == ({asked["infer"].own_float16_clips} if asked["infer"].own_float16_clips else set())
+
+
+def test_a_command_that_a_script_does_not_take_is_noticed(example: dict[str, ModuleType]) -> None:
+    ((script, words),) = commands("$ python examples/training/infer.py --dir moving-shapes --repeats 5")
+    with pytest.raises(SystemExit):
+        example[script]._parser().parse_args(words)

@@ -32,9 +32,7 @@ SMOOTHED = 10
 
 def main(words: list[str] | None = None) -> int:
     """Draw what there is."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dir", type=Path, default=Path("moving-shapes"), help="(default: %(default)s)")
-    folder = parser.parse_args(words).dir
+    folder = _parser().parse_args(words).dir
     logs = [json.loads(path.read_text()) for path in sorted(folder.glob("seed-*.json"))]
     if not logs:
         raise SystemExit(f"{folder} has no seed-N.json; train.py writes them")
@@ -49,6 +47,12 @@ def main(words: list[str] | None = None) -> int:
             if name == "inference":
                 save(draw_confusion(told), folder / "confusion.svg")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dir", type=Path, default=Path("moving-shapes"), help="(default: %(default)s)")
+    return parser
 
 
 def save(figure: Figure, path: Path) -> None:

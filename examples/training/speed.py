@@ -27,13 +27,7 @@ from winograd.conv.timing import measured_on
 
 def main(words: list[str] | None = None) -> int:
     """Time steps and write their medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dir", type=Path, default=Path("moving-shapes"), help="(default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=Settings.batch, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=9, metavar="N", help="timed steps (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), metavar="N")
-    parser.add_argument("--own-float16", action="store_true", help="time torch's own float16 convolutions, too")
-    options = parser.parse_args(words)
+    options = _parser().parse_args(words)
     torch.set_num_threads(options.threads)
     settings = Settings(clips=options.batch * (options.repeats + 1), batch=options.batch)
     steps = medians_ms(settings)
@@ -46,6 +40,16 @@ def main(words: list[str] | None = None) -> int:
     options.dir.mkdir(parents=True, exist_ok=True)
     write_atomically(options.dir / "speed.json", (json.dumps(log) + "\n").encode("ascii"))
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dir", type=Path, default=Path("moving-shapes"), help="(default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=Settings.batch, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=9, metavar="N", help="timed steps (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), metavar="N")
+    parser.add_argument("--own-float16", action="store_true", help="time torch's own float16 convolutions, too")
+    return parser
 
 
 def medians_ms(settings: Settings) -> dict[str, float]:

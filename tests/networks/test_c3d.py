@@ -12,7 +12,7 @@ import winograd
 from winograd.conv.layout import as_channels_last
 from winograd.networks import C3D, VideoNetwork, create, initialise_he, list_networks
 from winograd.networks.clip import read_clips
-from winograd.networks.registry import UnknownNetworkError
+from winograd.networks.registry import UnknownNetworkError, network_options
 from winograd.nn.compare import compare_outputs, relative_l2
 from winograd.nn.depth import record_inputs
 
@@ -104,6 +104,8 @@ def test_an_unknown_name_is_refused_in_one_line_that_names_known_ones(name: str,
     with pytest.raises(UnknownNetworkError, match=rf"(nearest|known): .*{known}") as caught:
         create(name)
     assert "\n" not in str(caught.value)
+    with pytest.raises(UnknownNetworkError, match=rf"(nearest|known): .*{known}"):
+        network_options(name)
 
 
 @pytest.mark.parametrize(("classes", "error"), [(0, ValueError), (-3, ValueError), (2.0, TypeError), (True, TypeError)])

@@ -152,6 +152,15 @@ def test_an_output_tolerance_needs_an_example_and_a_number() -> None:
     assert snapshot(model) == before
 
 
+def test_a_layer_that_is_left_out_later_stays_as_it_was_converted() -> None:
+    model = nn.Sequential(nn.Conv3d(4, 4, 3), nn.Conv3d(4, 4, 3))
+    winograd.convert_(model, 1e-2)
+    report = winograd.convert_(model, 1e-6, filter_fn=lambda _, name: name == "1")
+    assert tolerances(model) == [1e-2, 1e-6]
+    assert [layer.status for layer in report.layers] == ["converted", "converted"]
+    assert [layer.reason for layer in report.layers] == ["it was converted before, and left as it is", ""]
+
+
 def test_the_budget_of_an_output_goes_with_the_model_and_fails_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network()[:3]
     built = nn.Sequential(model, winograd.nn.Conv3d(16, 16, 1, tolerance=1e-7))

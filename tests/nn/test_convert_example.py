@@ -175,6 +175,12 @@ def test_freezing_makes_a_few_plans_at_once_and_the_others_later() -> None:
     assert report.shapes == {}
 
 
+def test_shapes_may_be_of_numpys_integers() -> None:
+    report = winograd.convert_(nn.Sequential(nn.Conv1d(4, 4, 3)), shapes={"0": tuple(np.array([1, 4, 8]))})
+    assert [type(size) for size in report.shapes["0"][0]] == [int] * 3
+    assert json.loads(report.to_json())["rows"][0]["input"] == [1, 4, 8]
+
+
 def test_layers_that_the_example_does_not_come_to_are_named() -> None:
     class Half(nn.Module):
         def __init__(self) -> None:
@@ -187,8 +193,18 @@ def test_layers_that_the_example_does_not_come_to_are_named() -> None:
     report = winograd.convert_(Half(), example=clip())
     assert [(entry.name, entry.reason) for entry in report.layers] == [
         ("used", ""),
-        ("unused", "the example did not come to its convolution"),
+        ("unused", "the example did not come to it"),
     ]
+
+
+def test_layers_that_the_example_comes_to_without_a_plan_say_so() -> None:
+    model = nn.Sequential(nn.Conv3d(4, 4, 3), nn.Conv3d(4, 4, 1))
+    with torch.autocast("cpu", torch.bfloat16):
+        first, second = winograd.convert_(model, example=clip()).layers
+    assert (first.reason, len(first.plans), second.plans) == ("", 1, ())
+    assert second.reason.startswith("the example came to it and led to no plan: its input may have another dtype")
+    assert not any(layer._forward_pre_hooks for layer in model)
+    assert [layer.reason for layer in winograd.convert_(model, example=clip()).layers] == ["", ""]
 
 
 def test_lazy_layers_are_lazy_again_and_keep_their_plans() -> None:
@@ -244,6 +260,7 @@ def test_one_shape_or_several_and_unbatched_ones() -> None:
         ({"conv1": (4, 8)}, ValueError, r"must be \(N, C, height, width\) or \(C, height, width\)"),
         ({"conv1": (1, 4, 8, -8)}, ValueError, "none below 0"),
         ({"conv1": (1, 4, 8, 8.0)}, TypeError, "must be integers"),
+        ({"conv1": (1, 4, 8, True)}, TypeError, "must be integers"),
         ({"conv1": 8}, TypeError, "must be a shape or a list of shapes"),
         ({"conv1": "8"}, TypeError, "must be a shape or a list of shapes"),
     ],

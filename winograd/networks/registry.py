@@ -105,10 +105,7 @@ def create(name: str, *, num_classes: int = 400, **options: Any) -> VideoNetwork
     ...
     winograd.networks.registry.UnknownNetworkError: network 'r3d_19' is unknown; nearest: r3d_18, r3d_10, p3d_199
     """
-    if name not in _BUILDERS:
-        nearest = get_close_matches(str(name), _BUILDERS, n=3, cutoff=0.4)
-        near = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(list_networks())}"
-        raise UnknownNetworkError(f"network {name!r} is unknown; {near}")
+    build = _builder(name)
     if isinstance(num_classes, bool) or not isinstance(num_classes, int):
         raise TypeError(f"num_classes is {num_classes!r}, must be an integer of at least 1")
     if num_classes < 1:
@@ -116,17 +113,30 @@ def create(name: str, *, num_classes: int = 400, **options: Any) -> VideoNetwork
     unknown = sorted(options.keys() - network_options(name))
     if unknown:
         raise TypeError(f"option {unknown[0]!r} is unknown, {name} takes {', '.join(network_options(name)) or 'none'}")
-    return _BUILDERS[name](num_classes=num_classes, **options)
+    return build(num_classes=num_classes, **options)
 
 
 def network_options(name: str) -> tuple[str, ...]:
     """Return the names of the options that `create` takes for a network beside ``num_classes``.
+
+    Raises
+    ------
+    UnknownNetworkError
+        If the name is unknown: a ValueError that gives the nearest names.
 
     Examples
     --------
     >>> network_options("r2plus1d_18")
     ('mid_channels', 'conv', 'norm_eps')
     """
-    family = _BUILDERS[name]
+    family = _builder(name)
     builder, settled = (family.builder, family.options) if isinstance(family, _Family) else (family, {})
     return tuple(word for word in signature(builder).parameters if word not in settled and word != "num_classes")
+
+
+def _builder(name: str) -> Callable[..., VideoNetwork]:
+    if name not in _BUILDERS:
+        nearest = get_close_matches(str(name), _BUILDERS, n=3, cutoff=0.4)
+        near = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(list_networks())}"
+        raise UnknownNetworkError(f"network {name!r} is unknown; {near}")
+    return _BUILDERS[name]

@@ -22,6 +22,7 @@ from winograd.nn.conversion.change import (
     plan_layers,
     state_of,
     unplan_layers,
+    withdraw_budget,
 )
 from winograd.nn.conversion.eligible import Candidate, Filter, candidates, check_model, planned_layers
 from winograd.nn.conversion.settings import Tolerance, checked_settings, layer_tolerances
@@ -118,6 +119,8 @@ def convert_(
     tolerances = layer_tolerances(tolerance, model, found)
     ahead = {} if shapes is None else checked_shapes(shapes, model, found)
     with all_or_nothing([one.layer for one in found]):
+        if tolerances:
+            withdraw_budget(one.layer for one in found)
         plan_layers(tolerances, settings)
         plan_ahead({one.layer: one.name for one in found}, ahead)
         if example is not None and tolerances:
@@ -227,5 +230,4 @@ def _report(model: nn.Module, found: list[Candidate]) -> ConversionReport:
         LayerEntry(one.name, one.kind, state, one.refusal or (_LEFT_OUT if state is None else state.unseen))
         for one, state in zip(found, states, strict=True)
     ]
-    budgets = [state.budget for state in states if state is not None and state.budget is not None]
-    return ConversionReport(tuple(entries), budgets[0] if budgets else None, model)
+    return ConversionReport(tuple(entries), model)

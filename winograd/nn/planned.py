@@ -7,6 +7,7 @@ and the way back.
 from __future__ import annotations
 
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any, Final, SupportsIndex
 
@@ -37,7 +38,12 @@ _LAZY: Final[dict[type[Convolution], type[PlannedConvolution]]] = {
     nn.LazyConvTranspose3d: lazy.LazyConvTranspose3d,
 }
 
-_made: Final[dict[type[Convolution], type[PlannedConvolution]]] = {**PLANNED, **_LAZY}
+_KNOWN: Final = {**PLANNED, **_LAZY}
+
+_Reference = weakref.ReferenceType[type[PlannedConvolution]]
+
+_made: Final[weakref.WeakKeyDictionary[type[Convolution], _Reference]] = weakref.WeakKeyDictionary()
+"""The planned class of other classes, while there are layers of it: neither class stays for being in here."""
 
 
 def planned_class(base: Any) -> type[PlannedConvolution]:
@@ -83,9 +89,13 @@ def _former(cls: Any, original: type[Convolution]) -> type[Convolution]:
 
 
 def _planned(base: Any) -> Any:
-    if base not in _made:
-        _made[base] = _make_planned(base)
-    return _made[base]
+    if base in _KNOWN:
+        return _KNOWN[base]
+    planned = _made[base]() if base in _made else None
+    if planned is None:
+        planned = _make_planned(base)
+        _made[base] = weakref.ref(planned)
+    return planned
 
 
 def _becomes(base: Any) -> type[Convolution]:
@@ -140,7 +150,7 @@ def _make_planned(base: type[Convolution]) -> type[PlannedConvolution]:
     if issubclass(base, LazyModuleMixin):
         body["cls_to_become"] = planned_class(_becomes(base))
     made: type[PlannedConvolution] = types.new_class(
-        base.__name__, (Converted, base, _made[nearest]), exec_body=lambda namespace: namespace.update(body)
+        base.__name__, (Converted, base, _KNOWN[nearest]), exec_body=lambda namespace: namespace.update(body)
     )
     return made
 

@@ -36,8 +36,6 @@ class ConversionReport:
     ----------
     layers : tuple of LayerEntry
         In the order of the model, shared modules once.
-    budget : OutputBudget or None
-        How the error of the model's output was divided among the layers, where that was asked for.
     model : torch.nn.Module or None
         What `measure` runs. It is not kept alive.
 
@@ -57,9 +55,9 @@ class ConversionReport:
     """
 
     layers: tuple[LayerEntry, ...]
-    budget: OutputBudget | None = None
     model: InitVar[nn.Module | None] = None
     whole: Measurement | None = field(default=None, init=False)
+    _recorded: OutputBudget | None = field(default=None, init=False)
     _measured: dict[Place, Measurement] = field(default_factory=dict, init=False)
     _model: weakref.ReferenceType[nn.Module] | None = field(default=None, init=False)
 
@@ -88,6 +86,19 @@ class ConversionReport:
 
     def _count(self, status: str) -> int:
         return sum(layer.status == status for layer in self.layers)
+
+    @property
+    def budget(self) -> OutputBudget | None:
+        """How the error of the model's output was divided among its layers, where that was asked for.
+
+        None again when a tolerance or an algorithm of one of them was changed since, or the model converted again: the
+        error that was measured is not that of the output any more.
+        """
+        shared = [state.budget for layer in self.layers if (state := layer.state) and state.budget]
+        turned = {state.reverted for layer in self.layers if (state := layer.state) and state.original}
+        if not shared:
+            return self._recorded
+        return shared[0].budget if shared == [shared[0]] * shared[0].holders and len(turned) < 2 else None
 
     @property
     def rows(self) -> tuple[ReportRow, ...]:

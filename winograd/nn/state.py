@@ -7,7 +7,7 @@ and transformed weights never enter state_dict, copies or pickles.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,13 +34,20 @@ Convolution = _ConvNd
 """What torch's convolutions have in common."""
 
 
+class SharedBudget(NamedTuple):
+    """How the tolerances of several layers were chosen, an `OutputBudget`, and how many layers have this."""
+
+    budget: Any
+    holders: int
+
+
 class LayerState:
     """What a planned convolution has beyond torch's: its settings, and the plans and transformed weights in use.
 
     Copies and pickles carry the settings only, and what is folded into the layer: ``folding`` is what it computes
-    beside itself, ``folds`` names that, or says why it is nothing; see `winograd.nn.folding`. ``budget`` is how the
-    tolerance was chosen, if that was for the output of a model; ``unseen`` why an example led to no plan; ``reverted``
-    whether the layer has its class back.
+    beside itself, ``folds`` names that, or says why it is nothing; see `winograd.nn.folding`. ``budget`` is how
+    tolerances were chosen, if that was for the output of a model, until one is changed; ``unseen`` why an example led
+    to no plan; ``reverted`` whether the layer has its class back.
 
     Parameters
     ----------
@@ -78,7 +85,7 @@ class LayerState:
         self.filter_cap = filter_cap
         self.folding: Folding | None = None
         self.folds = ""
-        self.budget: Any = None
+        self.budget: SharedBudget | None = None
         self.unseen = ""
         self.reverted = False
         self._uses = PlansInUse()
@@ -114,6 +121,7 @@ class LayerState:
     def tolerate(self, tolerance: float | None) -> None:
         """Take another tolerance, None for that of the dtype, and drop what was planned under the old one."""
         self.tolerance = checked_tolerance(tolerance)
+        self.budget = None
         self._forget()
 
     def change(
@@ -124,7 +132,8 @@ class LayerState:
         tuning: Tuning | None = None,
     ) -> None:
         """Take new settings, those that are not None, and drop what was planned and transformed under the old ones."""
-        self.algorithm = self.algorithm if algorithm is None else algorithm
+        if algorithm is not None:
+            self.algorithm, self.budget = algorithm, None
         self.filters = self.filters if filters is None else filters
         self.tuning = self.tuning if tuning is None else tuning
         self._forget()

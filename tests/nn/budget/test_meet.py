@@ -97,7 +97,7 @@ def test_what_was_expected_of_the_output_is_what_is_measured(met: tuple[Small, O
 def test_layers_that_are_not_called_get_the_least_tolerance(met: tuple[Small, OutputBudget]) -> None:
     _, budget = met
     unused = budget.layers[-1]
-    assert unused.note == "the example does not come by"
+    assert unused.note == "the example leads to no plan of it"
     assert unused.tolerance == min(share.tolerance for share in budget.layers[:-1])
 
 

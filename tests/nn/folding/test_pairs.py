@@ -216,3 +216,34 @@ def test_containers_that_hold_themselves_end() -> None:
     for example in (None, torch.zeros(1, 4, 4, 5, 5)):
         winograd.freeze(model, fold="all", example=example)
         assert report.rows[0].folds == "norm, relu"
+
+
+class Restless(Model):
+    """Reads a size, takes arguments by name, and changes at every forward."""
+
+    def __init__(self) -> None:
+        super().__init__(all_three)
+        self.calls: list[int] = []
+        self.register_buffer("total", torch.zeros(1))
+
+    def forward(self, x: Tensor, *, scale: float = 1.0) -> Tensor:
+        self.calls.append(x.shape[0] if x.shape[0] > 1 else 0)
+        self.total += torch.rand(1)
+        self.latest = x
+        self.train()
+        return scale * all_three(self, x)
+
+
+@pytest.mark.parametrize(
+    "example",
+    [torch.zeros(1, 4, 4, 5, 5), [torch.zeros(1, 4, 4, 5, 5)], {"x": torch.zeros(1, 4, 4, 5, 5), "scale": 2.0}],
+    ids=["tensor", "list", "dict"],
+)
+def test_an_example_is_given_as_to_a_conversion_and_leaves_no_trace(example: object) -> None:
+    model, drawn = Restless(), torch.get_rng_state()
+    report = winograd.convert_(model)
+    winograd.freeze(model, fold="all", example=example)
+    assert report.rows[0].folds == "norm, relu"
+    assert (model.calls, model.training, model.norm.training, float(model.total)) == ([], False, False, 0)
+    assert not hasattr(model, "latest")
+    assert torch.equal(torch.get_rng_state(), drawn)

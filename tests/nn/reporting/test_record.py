@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import pickle
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -12,6 +14,9 @@ from torch import nn
 
 import winograd
 from winograd.nn import ConversionReport
+from winograd.nn.budget.record import LayerShare, OutputBudget
+from winograd.nn.comparison import Times
+from winograd.nn.reporting.measurement import Measurement
 
 CLIP = torch.randn(1, 3, 6, 6, 6, generator=torch.Generator().manual_seed(0))
 
@@ -85,6 +90,50 @@ def test_the_budget_of_the_output_comes_with_it() -> None:
     assert first_words.startswith("output tolerance 1e-05")
     for text in (str(report), report.to_html()):
         assert first_words in text
+
+
+def broken(place: str, value: object) -> str:
+    """Return the text of a report in which one figure is another; the place names it, from the outermost on."""
+    share = LayerShare("0", 1e-5, "direct", 0.0, None, None, None, 1.0, 1.0)
+    budget = OutputBudget(1e-5, 1.25, 4e-7, 3e-7, 4e-7, (share,), 1)
+    model = nn.Sequential(nn.Conv3d(3, 4, 3))
+    whole = Measurement(1e-6, 1e-7, Times("own", "native", 2.0, 1.0, 2.0))
+    figures = json.loads(winograd.convert_(model, example=CLIP).to_json())
+    figures |= {"budget": budget.as_dict(), "whole": asdict(whole)}
+    ConversionReport.from_json(json.dumps(figures))
+    *path, last = place.split(".")
+    inner: Any = figures
+    for step in path:
+        inner = inner[int(step) if step.isdecimal() else step]
+    inner[last] = value
+    return json.dumps(figures)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("rows.0.layer", 1),
+        ("rows.0.input", ["a"]),
+        ("rows.0.input", [True]),
+        ("rows.0.tolerance", "small"),
+        ("rows.0.predicted_error", math.inf),
+        ("rows.0.filter_bytes", 1.5),
+        ("rows.0.reason", None),
+        ("rows.0.status", "lost"),
+        ("rows.0.measured", {"error": None, "direct_error": 1.0, "times": None}),
+        ("whole.error", "x"),
+        ("whole.direct_error", []),
+        ("whole.times.ratio", None),
+        ("budget.measured_error", None),
+        ("budget.runs", "1"),
+        ("budget.layers.0.gain", "x"),
+        ("budget.layers.0.note", 2),
+    ],
+)
+def test_figures_of_another_type_are_refused(place: str, value: object) -> None:
+    name = "error" if place == "rows.0.measured" else place.rsplit(".", maxsplit=1)[-1]
+    with pytest.raises(ValueError, match=rf"text is no conversion report: (Type|Value)Error: {name} is .*, must be "):
+        ConversionReport.from_json(broken(place, value))
 
 
 @pytest.mark.parametrize(

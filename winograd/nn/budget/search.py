@@ -37,7 +37,7 @@ _LEAST_CORRECTION: Final = 0.01
 """Layers may be exact on an example by chance, on small integers for one; they are not on others."""
 
 _BY_ITSELF = "direct at any tolerance"
-_NOT_CALLED = "the example does not come by"
+_UNPLANNED = "the example leads to no plan of it"
 
 Chosen = Mapping[str, Option]
 """The option of each layer that has a choice."""
@@ -194,7 +194,7 @@ class Search:
                     gain=None if candidate is None else candidate.gain,
                     milliseconds=option.milliseconds,
                     direct_ms=0.0 if called is None else called.direct.milliseconds,
-                    note="" if name in chosen else _NOT_CALLED if called is None else _BY_ITSELF,
+                    note="" if name in chosen else _UNPLANNED if called is None else _BY_ITSELF,
                 )
             )
         return tuple(shares)

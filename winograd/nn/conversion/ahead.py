@@ -7,6 +7,7 @@ has, and shapes that are no input of the layer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import index
 from typing import Any
 
 import torch
@@ -68,10 +69,17 @@ def _listed(given: Any, name: str) -> list[tuple[int, ...]]:
         raise TypeError(f"shapes of {name!r} is {given!r}, must be a shape or a list of shapes")
     nested = bool(given) and all(isinstance(one, Sequence) for one in given)
     listed: Any = given if nested else [given] if given else []
-    for shape in listed:
-        if any(isinstance(size, bool) or not isinstance(size, int) for size in shape):
-            raise TypeError(f"shapes of {name!r} has {shape!r}, must be integers")
-    return [tuple(shape) for shape in listed if shape]
+    return [_whole(shape, name) for shape in listed if shape]
+
+
+def _whole(shape: Sequence[Any], name: str) -> tuple[int, ...]:
+    """Return a shape as Python's integers; NumPy's are some, too."""
+    try:
+        if not any(isinstance(size, bool) for size in shape):
+            return tuple(map(index, shape))
+    except TypeError:
+        pass
+    raise TypeError(f"shapes of {name!r} has {shape!r}, must be integers")
 
 
 def _check_axes(shape: tuple[int, ...], layer: Any, name: str) -> None:

@@ -6,15 +6,16 @@ class that somebody else gave a layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
 
 from winograd.nn.conversion.settings import Settings
 from winograd.nn.modules import PlannedConvolution
 from winograd.nn.planned import planned_class, settled_class
-from winograd.nn.state import Convolution, LayerState
+from winograd.nn.state import Convolution, LayerState, SharedBudget
 from winograd.nn.wrapped import inside
 
 
@@ -55,6 +56,19 @@ def plan_layers(tolerances: Mapping[nn.Module, float | None], settings: Settings
             state.change(tuning=settings.tuning)
         if (state.workspace_cap, state.filter_cap) != (settings.workspace_cap, settings.filter_cap):
             state.limit(settings.workspace_cap, settings.filter_cap)
+
+
+def give_budget(layers: Collection[PlannedConvolution], budget: Any) -> None:
+    """Have layers say how the tolerances of all of them were chosen; that stands until one of them is changed."""
+    for layer in layers:
+        layer._winograd.budget = SharedBudget(budget, len(layers))
+
+
+def withdraw_budget(layers: Iterable[Convolution]) -> None:
+    """Have layers forget how the tolerances were chosen: the output of their model is another one now."""
+    for layer in layers:
+        if (state := state_of(layer)) is not None:
+            state.budget = None
 
 
 def former_classes(layers: Iterable[tuple[str, PlannedConvolution]]) -> dict[PlannedConvolution, type[Convolution]]:

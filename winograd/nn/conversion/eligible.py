@@ -79,10 +79,15 @@ def _candidates(model: nn.Module, filter_fn: Filter | None) -> Iterator[Candidat
     for name, module in model.named_modules():
         if isinstance(module, Convolution) and isinstance(module, tuple(PLANNED)):
             left_out = filter_fn is not None and not filter_fn(module, name)
-            refusal = "excluded by filter_fn" if left_out else _refusal(module)
+            refusal = _exclusion(module) if left_out else _refusal(module)
             yield Candidate(name, type(module).__name__, module, refusal)
         elif isinstance(module, torch.jit.ScriptModule) and getattr(module, "original_name", "") in _SCRIPTED:
             yield Candidate(name, str(module.original_name), module, "it is scripted: its code is settled")
+
+
+def _exclusion(layer: Convolution) -> str:
+    before = isinstance(layer, PlannedConvolution)
+    return "it was converted before, and left as it is" if before else "excluded by filter_fn"
 
 
 def _refusal(layer: Convolution) -> str:

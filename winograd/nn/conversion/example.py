@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from winograd.nn.conversion.kept import kept_modules, kept_random_states
+from winograd.nn.conversion.kept import every_module, kept_modules, kept_random_states, set_training
 from winograd.nn.folding.flow import unwrapped as unwrapped_parallel
 
 
@@ -43,7 +43,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     ValueError
         If its parameters are spread over processes, so that what the model holds is not for us to put back.
     """
-    modules = list(model.modules())
+    modules = every_module(model.modules())
     sharded = next((module for module in modules if _is_sharded(module)), None)
     if sharded is not None:
         raise ValueError(
@@ -54,7 +54,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         cleanup.enter_context(kept_random_states())
         cleanup.enter_context(kept_modules(modules))
         for module in modules:
-            vars(module)["training"] = False
+            set_training(module, False)
         cleanup.enter_context(torch.no_grad())
         if "torch._dynamo" in sys.modules:
             cleanup.enter_context(torch.compiler.set_stance("force_eager"))

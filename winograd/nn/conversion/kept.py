@@ -1,7 +1,8 @@
 """Modules and random states that are put back as they were, also after an error.
 
 In: modules. Out: contexts that leave no trace of what happens inside: classes, attributes, what containers among these
-hold, numbers of tensors, states of generators. Not looked into: other objects, and tensors of subclasses.
+hold, numbers of tensors, states of generators. Not looked into: other objects, tensors of subclasses, and what scripted
+modules hold beside tensors.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch.nn.parameter import is_lazy
 
 _CONTAINERS: Final = frozenset({dict, OrderedDict, defaultdict, list, set, deque})
 _PLAIN: Final = frozenset({Tensor, nn.Parameter, nn.Buffer})
+_COMPRESSED: Final = frozenset({torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc})
 
 PutBack = Callable[[], None]
 
@@ -42,8 +44,8 @@ def kept_random_states() -> Iterator[None]:
 
 @contextmanager
 def kept_modules(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Put back modules, and all that lies in their attributes."""
-    every = list(modules)
+    """Put back modules, and all that lies in their attributes, other modules among it."""
+    every = every_module(modules)
     with ExitStack() as cleanup:
         for one in _reached(every):
             cleanup.callback(_keep(one))
@@ -52,9 +54,35 @@ def kept_modules(modules: Iterable[nn.Module]) -> Iterator[None]:
         yield
 
 
+def every_module(modules: Iterable[nn.Module]) -> list[nn.Module]:
+    """Return modules, and those that lie in containers among their attributes, as in a plain list."""
+    every = dict.fromkeys(modules)
+    while found := [
+        module
+        for one in _reached(every)
+        if isinstance(one, nn.Module)
+        for module in one.modules()
+        if module not in every
+    ]:
+        every.update(dict.fromkeys(found))
+    return list(every)
+
+
+def set_training(module: nn.Module, mode: bool) -> None:
+    """Set the flag of one module, and not by its attributes, which may be watched; scripted code has its own."""
+    if isinstance(module, torch.jit.ScriptModule):
+        module.training = mode
+    else:
+        vars(module)["training"] = mode
+
+
 def _reached(modules: Iterable[nn.Module]) -> Iterator[Any]:
     """Yield what lies in the attributes of modules, and in containers there, each thing once."""
-    waiting: list[Any] = [vars(module) for module in modules]
+    waiting: list[Any] = []
+    for module in modules:
+        waiting.append(vars(module))
+        if isinstance(module, torch.jit.ScriptModule):  # its attributes are not Python's
+            waiting += [*module.parameters(recurse=False), *module.buffers(recurse=False)]
     seen: dict[int, Any] = {}
     while waiting:
         one = waiting.pop()
@@ -93,21 +121,38 @@ def _keep_container(one: Any) -> PutBack:
 
 
 def _keep_tensor(tensor: Tensor) -> PutBack:
-    """Put back the numbers of a tensor and the memory they lie in, or that it has no shape yet."""
+    """Put back the numbers of a tensor, its sizes and the memory they lie in, or that it has no shape yet."""
     if is_lazy(tensor):
         return partial(_make_lazy, tensor, type(tensor), tensor.data)
     if tensor.is_meta or type(tensor) not in _PLAIN:
         return lambda: None
     data = tensor.data
     numbers = data.clone()
+    if data.layout is not torch.strided or data.is_nested:
+        return partial(_set_numbers, tensor, numbers)
+    taken = data.untyped_storage().nbytes()
 
     def put_back() -> None:
-        if tensor.data.data_ptr() != data.data_ptr():
+        if _lies(tensor.data) != _lies(data):
             tensor.data = data
+        if data.untyped_storage().nbytes() < taken:
+            data.untyped_storage().resize_(taken)
         if not torch.equal(data, numbers):
             data.copy_(numbers)
 
     return put_back
+
+
+def _lies(data: Tensor) -> tuple[Any, ...]:
+    return data.data_ptr(), data.dtype, data.shape, data.stride()
+
+
+def _set_numbers(tensor: Tensor, numbers: Tensor) -> None:
+    """Put back a sparse or nested tensor, of which no bytes can be compared."""
+    if tensor.layout in _COMPRESSED:
+        tensor.data.copy_(numbers)  # `data` would leave the values
+    else:
+        tensor.data = numbers
 
 
 def _make_lazy(tensor: Tensor, cls: type[Tensor], data: Tensor) -> None:
@@ -118,4 +163,6 @@ def _make_lazy(tensor: Tensor, cls: type[Tensor], data: Tensor) -> None:
 
 def _keep_class(module: nn.Module) -> PutBack:
     cls = type(module)
+    if isinstance(module, torch.jit.ScriptModule):
+        return partial(set_training, module, module.training)
     return lambda: object.__setattr__(module, "__class__", cls)

@@ -8,7 +8,7 @@ call, and those that lie in attributes of a module at the end. Refused: models t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
@@ -120,14 +120,14 @@ def _end(node: torch.fx.Node, modules: Mapping[str, nn.Module]) -> End:
     return OUTPUT if node.op == "output" else node.name
 
 
-def recorded_flow(model: nn.Module, *example: Any) -> Flow:
+def recorded_flow(model: nn.Module, run: Callable[[], Any]) -> Flow:
     """Return the flow of one forward, without gradients.
 
     Parameters
     ----------
     model : torch.nn.Module
-    *example
-        Arguments of the forward.
+    run : callable
+        Runs it, and returns its output.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def recorded_flow(model: nn.Module, *example: Any) -> Flow:
                 cleanup.callback(module.register_forward_hook(recorder.leave_call).remove)
         cleanup.enter_context(torch.no_grad())
         cleanup.enter_context(recorder)
-        output = model(*example)
+        output = run()
     unknown = next((one for one in _leaves(output) if not isinstance(one, (Tensor, *_PLAIN))), None)
     if unknown is not None:
         raise UntraceableError(f"its output holds a {type(unknown).__name__}, in which no tensor is seen")

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from torch import nn
 
-from winograd.nn.folding.flow import UntraceableError, recorded_flow, traced_flow
+from winograd.nn.conversion.example import call, undisturbed
+from winograd.nn.folding.flow import Flow, UntraceableError, recorded_flow, traced_flow
 from winograd.nn.folding.folding import Folding
 from winograd.nn.folding.pairs import Fold, Pair, find_pairs
 from winograd.nn.folding.passing import begin_passing, end_passing, is_passing
@@ -33,8 +34,8 @@ def pairs_of(
     model : torch.nn.Module
     layers : sequence of convolutions
     fold : Fold
-    example : Tensor or tuple, optional
-        Arguments of one forward that is recorded; None to trace the model instead.
+    example : Tensor, tuple, list or dict, optional
+        Arguments of one forward that is recorded, as in `winograd.convert_`; None to trace the model instead.
 
     Raises
     ------
@@ -45,7 +46,7 @@ def pairs_of(
         if isinstance(module, Norm) and module.training:
             raise ValueError(f"norm {name!r} is in training mode, in which nothing can be folded; call model.eval()")
     try:
-        flow = traced_flow(model) if example is None else recorded_flow(model, *_arguments(example))
+        flow = traced_flow(model) if example is None else _flow_of(model, example)
     except UntraceableError as error:
         advice = ", give an example input" if example is None else ""
         return dict.fromkeys(layers, f"the model cannot be traced ({error}){advice}")
@@ -53,8 +54,10 @@ def pairs_of(
     return find_pairs(flow, layers, names, fold)
 
 
-def _arguments(example: Any) -> tuple[Any, ...]:
-    return tuple(example) if isinstance(example, (tuple, list)) else (example,)
+def _flow_of(model: nn.Module, example: Any) -> Flow:
+    """Return the flow of one forward, which leaves the model as it was."""
+    with undisturbed(model):
+        return recorded_flow(model, lambda: call(model, example))
 
 
 def fold_(model: nn.Module, layers: Sequence[PlannedConvolution], fold: Fold, example: Any) -> None:

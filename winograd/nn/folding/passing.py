@@ -96,7 +96,8 @@ class PassingReLU(Passing, nn.ReLU):
         return input
 
 
-_made: Final[dict[type[nn.Module], type[Passing]]] = {}
+_made: Final[weakref.WeakKeyDictionary[type[nn.Module], weakref.ref[type[Passing]]]] = weakref.WeakKeyDictionary()
+"""The class that passes on for each class, while there are modules of it."""
 
 
 def begin_passing(module: nn.Module, folding: Folding) -> None:
@@ -121,12 +122,13 @@ def is_passing(module: nn.Module) -> bool:
 
 def passing_class(base: type[nn.Module]) -> type[Passing]:
     """Return the class that does what ``base`` does where nothing is marked; it pickles as the recipe to make it."""
-    if base not in _made:
+    made = _made[base]() if base in _made else None
+    if made is None:
         mixin: type[Passing] = PassingNorm if issubclass(base, Norm) else PassingReLU
         body = {"_winograd_plain": base, "__doc__": base.__doc__, "__module__": base.__module__}
-        made: type[Passing] = types.new_class(base.__name__, (mixin, base), exec_body=lambda space: space.update(body))
-        _made[base] = made
-    return _made[base]
+        made = types.new_class(base.__name__, (mixin, base), exec_body=lambda space: space.update(body))
+        _made[base] = weakref.ref(made)
+    return made
 
 
 def _blank(base: type[nn.Module]) -> Passing:

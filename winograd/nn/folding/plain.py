@@ -29,7 +29,7 @@ def fold_norms(model: _Model, *, example: Any = None) -> _Model:
     ----------
     model : torch.nn.Module
         In eval mode. It is not changed.
-    example : Tensor or tuple, optional
+    example : Tensor, tuple, list or dict, optional
         As in `winograd.freeze`.
 
     Returns

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from winograd.nn.comparison import Times
+from winograd.nn.reporting.typed import typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +44,5 @@ class Measurement:
         Measurement(error=1e-06, direct_error=2e-07, times=None)
         """
         times = figures["times"]
-        return cls(figures["error"], figures["direct_error"], None if times is None else Times(**times))
+        timed = None if times is None else typed(Times(**times))
+        return typed(cls(figures["error"], figures["direct_error"], timed))

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from winograd.nn.report import ConversionReport
 from winograd.nn.reporting.measurement import Measurement
-from winograd.nn.reporting.rows import LayerEntry, ReportRow
+from winograd.nn.reporting.rows import CONVERTED, REVERTED, SKIPPED, LayerEntry, ReportRow
+from winograd.nn.reporting.typed import typed
 
 FORMAT: Final = 1
 
@@ -46,7 +47,7 @@ def read_report(text: str | bytes) -> ConversionReport:
         grouped = ((name, tuple(group)) for name, group in groupby(rows, lambda row: row.layer))
         report = ConversionReport(tuple(LayerEntry(name, own[0].kind, None, "", own) for name, own in grouped))
         report.whole = _read_measurement(figures["whole"])
-        report.budget = _read_budget(figures["budget"])
+        report._recorded = _read_budget(figures["budget"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"text is no conversion report: {type(error).__name__}: {error}") from None
     return report
@@ -54,7 +55,10 @@ def read_report(text: str | bytes) -> ConversionReport:
 
 def _read_row(figures: Mapping[str, Any]) -> ReportRow:
     row = {**figures, "input": tuple(figures["input"]), "measured": _read_measurement(figures["measured"])}
-    return ReportRow(**row)
+    read = typed(ReportRow(**row))
+    if read.status not in {CONVERTED, SKIPPED, REVERTED}:
+        raise ValueError(f"status is {read.status!r}, must be {CONVERTED}, {SKIPPED} or {REVERTED}")
+    return read
 
 
 def _read_measurement(figures: Mapping[str, Any] | None) -> Measurement | None:
@@ -66,4 +70,7 @@ def _read_budget(figures: Mapping[str, Any] | None) -> Any:
         return None
     from winograd.nn.budget.record import OutputBudget
 
-    return OutputBudget.from_dict(figures)
+    budget = typed(OutputBudget.from_dict(figures))
+    for layer in budget.layers:
+        typed(layer)
+    return budget

@@ -44,7 +44,6 @@ from winograd.conv.schedule import Schedule, schedules
 from winograd.conv.shape import ConvShape
 from winograd.conv.timing import fastest, interleaved, measured_on
 from winograd.conv.variants import direct_variants
-from winograd.nn.report import spell_plan
 from winograd.nn.table import scientific, text_table
 
 SEED = 0
@@ -251,7 +250,7 @@ def _planned(made: Layer) -> Row:
     return Row(
         layer=made.layer.name,
         kind="plan",
-        algorithm=spell_plan(plan),
+        algorithm=plan.algorithm_label,
         schedule="" if plan.schedule is None else _spelled(plan.schedule),
         multiplications=None,
         predicted_ms=None if plan.algorithm is None else predicted_ms(made.shape, plan.algorithm, plan.schedule),

@@ -36,7 +36,6 @@ from winograd.conv.native import native_convolution
 from winograd.conv.plan import Backend, Filters, make_plan
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.timing import interleaved, measured_on
-from winograd.nn.report import spell_plan
 from winograd.nn.table import text_table
 
 FUSED_TILES, STAGED_TILES = (8, 14, 28), (16, 32, 64)
@@ -114,7 +113,7 @@ def _measure(layer: BenchLayer, options: argparse.Namespace) -> Iterator[Row]:
     times = interleaved(runs, options.repeats)
     yield Row(
         layer=layer.name,
-        algorithm=spell_plan(plan),
+        algorithm=plan.algorithm_label,
         planned=_name(plan.schedule),
         executed_gflop=2e-9 * multiplications(plan),
         ms={name: median(values) for name, values in times.items()},

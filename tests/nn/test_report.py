@@ -7,7 +7,6 @@ from torch import nn
 
 import winograd
 from winograd.conv.plan import Backend
-from winograd.nn.report import spell_plan
 
 
 def test_rows_fill_as_plans_are_made() -> None:
@@ -25,7 +24,7 @@ def test_rows_fill_as_plans_are_made() -> None:
     assert (first.layer, first.input, second.input) == ("wide", (1, 64, 8, 32, 32), (2, 64, 8, 32, 32))
     plan = model["wide"].plans[0]
     assert plan.backend is Backend.NATIVE
-    assert first.algorithm == spell_plan(plan)
+    assert first.algorithm == plan.algorithm_label
     assert first.algorithm.startswith("native F(")
     assert 0 < first.predicted_error <= 1e-5
     assert (first.filter_bytes, first.workspace_bytes) == (plan.filter_bytes, plan.workspace_bytes)

@@ -30,7 +30,6 @@ from winograd.conv.packed import PackedDirect, TorchsOwn
 from winograd.conv.plan import Filters, Plan, make_plan
 from winograd.conv.timing import fastest, race
 from winograd.conv.variants import direct_variants
-from winograd.nn.report import spell_plan
 
 if TYPE_CHECKING:
     from winograd.conv.operator import Packed
@@ -110,7 +109,7 @@ def measure_layer(
         if plan.algorithm is None:
             check_torchs_own(layer.name, errors, direct_errors, layer.shape.dtype)
         else:
-            check_tolerance(layer.name, spell_plan(plan), errors, tolerance, layer.shape.dtype)
+            check_tolerance(layer.name, plan.algorithm_label, errors, tolerance, layer.shape.dtype)
         progress("timing")
         first = timed = _timed(direct, ours, repeats)
         if first.rounds.falls_short:
@@ -126,7 +125,7 @@ def measure_layer(
         dilation=layer.shape.dilation,
         padding=layer.shape.padding,
         groups=layer.shape.groups,
-        algorithm=spell_plan(plan),
+        algorithm=plan.algorithm_label,
         phases="" if plan.phases is None else plan.phases.label,
         reason=plan.reason,
         layout=timed.layout,

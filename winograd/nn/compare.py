@@ -19,7 +19,6 @@ from winograd.nn.converting import convert_
 from winograd.nn.depth import errors_so_far, record_outputs, relative_l2, visit_layers
 from winograd.nn.freezing import freeze
 from winograd.nn.modules import PlannedConvolution
-from winograd.nn.report import spell_plan
 from winograd.nn.speed import time_layer, time_networks
 from winograd.nn.state import Convolution
 
@@ -212,7 +211,7 @@ def compare_layer(
     return LayerComparison(
         layer=name,
         input=tuple(input.shape),
-        algorithm=spell_plan(plan),
+        algorithm=plan.algorithm_label,
         reason=plan.reason,
         predicted_error=plan.predicted_error,
         measured_error=measured,

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from winograd.conv.plan import Plan
 from winograd.nn.reporting.measurement import Measurement
 from winograd.nn.reporting.rows import CONVERTED, REVERTED, SKIPPED, LayerEntry, Place, ReportRow
 
 if TYPE_CHECKING:
     from winograd.nn.budget.record import OutputBudget
 
-__all__ = ["ConversionReport", "LayerEntry", "ReportRow", "spell_plan"]
+__all__ = ["ConversionReport", "LayerEntry", "ReportRow"]
 
 WIDTH = 160
 """Columns of text that a report takes at most, unless it is asked for others."""
@@ -228,8 +227,3 @@ class ConversionReport:
 def _release(layers: tuple[LayerEntry, ...]) -> None:
     for layer in layers:
         layer.release()
-
-
-def spell_plan(plan: Plan) -> str:
-    """Return the backend and, where there is one, the algorithm of a plan."""
-    return plan.algorithm_label

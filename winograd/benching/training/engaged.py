@@ -6,7 +6,6 @@ from torch import nn
 
 from winograd.benching.training.step import DIRECT
 from winograd.nn.modules import PlannedConvolution
-from winograd.nn.report import spell_plan
 
 
 def engaged(module: nn.Module) -> dict[str, str]:
@@ -15,4 +14,4 @@ def engaged(module: nn.Module) -> dict[str, str]:
         return {}
     of_gradients = {f"{plan.wanted.value}_gradient": plan.label for plan in module.gradient_plans}
     of_own = dict.fromkeys(("input_gradient", "weight_gradient"), DIRECT)
-    return {"output": spell_plan(module.plans[-1]), **of_own, **of_gradients}
+    return {"output": module.plans[-1].algorithm_label, **of_own, **of_gradients}

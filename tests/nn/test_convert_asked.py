@@ -181,7 +181,7 @@ def test_the_budget_of_an_output_goes_with_the_model_and_fails_as_a_whole(monkey
         winograd.convert_(wrapped, output_tolerance=7, example=clip())
     assert snapshot(wrapped) == before
     report = winograd.convert_(wrapped, output_tolerance=1e-5, example=clip())
-    assert asked[-1] == (built, ["0.0", "0.1.0"], 1e-5, False, False)
+    assert asked[-1] == (built, ["module.0.0", "module.0.1.0"], 1e-5, False, False)
     assert (report.budget, built.training) == ("chosen", True)
     assert tolerances(built) == [3e-6, 3e-6, 1e-7]
     assert all(built.get_submodule(name).plans for name in planned(built))  # made anew with these tolerances

@@ -64,7 +64,8 @@ def convert_(
         Called with the module and the name of each convolution; those for which it returns False stay as they are.
     output_tolerance : float, optional
         Largest relative L2 error of what the model gives for the example, positive: the tolerances of the layers are
-        chosen for it, the cheapest that meet it; ``tolerance`` is the largest of each then.
+        chosen for it, the cheapest once the model is frozen; ``tolerance`` is the largest of each then. Layers that
+        were built as planned ones keep theirs. The model is copied, and runs in float64 for comparison.
     example : Tensor, tuple, list or dict, optional
         Input of the model, a tuple or list of arguments, or a dictionary of named ones: for one forward in evaluation
         mode, in which plans are made, so that the report has them at once. Hooks are called. Attributes, parameters,

@@ -6,7 +6,6 @@ Refused: repeats below 1.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from statistics import median
@@ -20,8 +19,9 @@ from winograd.conv.arguments import ConvArguments
 from winograd.conv.layout import as_channels_last
 from winograd.conv.timing import SCREENING_ROUNDS, fastest, median_ratio, race
 from winograd.conv.variants import direct_variants
+from winograd.nn.budget.copies import copied
 from winograd.nn.comparison import Times
-from winograd.nn.conversion.example import call
+from winograd.nn.conversion.example import call, cloned, rebuilt
 from winograd.nn.modules import PlannedConvolution
 from winograd.nn.planned import PLANNED
 from winograd.nn.state import Convolution
@@ -66,17 +66,18 @@ def computes_as_torch(layer: Convolution, input: Tensor) -> bool:
 def time_networks(direct: nn.Module, converted: nn.Module, example: Any, repeats: int) -> Times:
     """Time a network: direct in both memory formats of its input and weights, converted in both of the input.
 
-    The example is a tensor, a tuple of arguments or a mapping of named ones.
+    The example is a tensor, a tuple of arguments or a mapping of named ones. It is copied once for each variant, and
+    its tuples, lists and dictionaries anew in each call: a model may empty them.
     """
-    last = copy.deepcopy(direct)
+    last = copied(direct)
     for parameter in last.parameters():
         parameter.data = as_channels_last(parameter.data)
     baselines: Variants = {
-        "contiguous": partial(call, direct, _formatted(example, Tensor.contiguous)),
-        "channels_last": partial(call, last, _formatted(example, as_channels_last)),
+        "contiguous": partial(_call_anew, direct, _formatted(example, Tensor.contiguous)),
+        "channels_last": partial(_call_anew, last, _formatted(example, as_channels_last)),
     }
     devices = {parameter.device for parameter in direct.parameters()}
-    return _raced(baselines, _in_both_formats(partial(call, converted), example), repeats, devices)
+    return _raced(baselines, _in_both_formats(partial(_call_anew, converted), example), repeats, devices)
 
 
 def _in_both_formats(run: Callable[[Any], object], example: Any) -> Variants:
@@ -86,8 +87,12 @@ def _in_both_formats(run: Callable[[Any], object], example: Any) -> Variants:
     }
 
 
+def _call_anew(model: nn.Module, example: Any) -> Any:
+    return call(model, rebuilt(example))
+
+
 def _formatted(example: Any, to: Callable[[Tensor], Tensor]) -> Any:
-    return tree_map_only(Tensor, to, example)
+    return tree_map_only(Tensor, to, cloned(example))
 
 
 def _raced(direct: Variants, converted: Variants, repeats: int, devices: Iterable[torch.device]) -> Times:

@@ -21,6 +21,7 @@ from torch import nn
 from winograd.conv.prediction import DEFAULT_TOLERANCE, checked_tolerance, default_tolerance
 from winograd.nn.budget.record import OutputBudget
 from winograd.nn.budget.search import Search
+from winograd.nn.budget.setting import modelled
 from winograd.nn.budget.trial import Layers, Trial
 
 LEAST_MARGIN: Final = 1.25
@@ -31,6 +32,7 @@ _DEVIATIONS: Final = 3
 """Standard deviations by which errors may differ by chance."""
 
 _IMPOSSIBLE: Final = "no choice keeps the output within the tolerance and its margin: all layers stay direct"
+_NO_CHOICE: Final = "no layer has a choice: those built as planned ones keep their tolerances, and what is forced stays"
 
 
 def meet_output_tolerance(
@@ -70,10 +72,11 @@ def meet_output_tolerance(
     asked = _checked(output_tolerance, margin)
     limits = {name: layer._winograd.tolerance for name, layer in layers.items()}
     with torch.no_grad():
-        trial = Trial(model, layers, example)
-        kept = _margin(trial.numbers) if margin is None else float(margin)
-        search = Search(trial, limits, asked / kept, _default(layers))
-        choice = search.cheapest()
+        with modelled(layers.values()):
+            trial = Trial(model, layers, example)
+            kept = _margin(trial.numbers) if margin is None else float(margin)
+            search = Search(trial, limits, asked / kept, _default(layers))
+            choice = search.cheapest()
         measured = trial.error({share.layer: share.tolerance for share in choice})
     return OutputBudget(
         output_tolerance=asked,
@@ -83,7 +86,7 @@ def meet_output_tolerance(
         measured_error=measured,
         layers=choice,
         runs=search.runs,
-        reason="" if search.is_met else _IMPOSSIBLE,
+        reason="" if search.is_met else _IMPOSSIBLE if layers else _NO_CHOICE,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from winograd.nn.conversion.example import call
+from winograd.nn.conversion.example import one_run
 from winograd.nn.depth import relative_l2
 
 Outputs = dict[str, Tensor]
@@ -22,14 +22,15 @@ Outputs = dict[str, Tensor]
 
 
 def outputs_of(model: nn.Module, example: Any) -> Outputs:
-    """Run the model and return its floating tensors.
+    """Run the model once, leave it and the example as they were, and return copies of its floating tensors.
 
     Raises
     ------
     ValueError
         If there is none, or one is not finite.
     """
-    found = dict(_floating(call(model, example), "output"))
+    with one_run(model, example) as output:
+        found = dict(_floating(output, "output"))
     if not found:
         raise ValueError("model returns no floating tensor for the example, so that no error of its output is known")
     for place, tensor in found.items():
@@ -83,7 +84,7 @@ def with_dtype(value: Any, dtype: torch.dtype) -> Any:
 def _floating(value: Any, place: str) -> Iterator[tuple[str, Tensor]]:
     if isinstance(value, Tensor):
         if value.is_floating_point():
-            yield place, value.detach()
+            yield place, value.detach().clone()
     elif isinstance(value, Mapping):
         for key, one in value.items():
             yield from _floating(one, f"{place}[{key!r}]")

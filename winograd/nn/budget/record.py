@@ -39,7 +39,7 @@ class LayerShare:
     tolerance : float
         What was chosen: the largest predicted relative L2 error of this layer.
     algorithm : str
-        What that makes of it for the example, such as "native F(4x4x4,3x3x3)" or "direct".
+        What that makes of it for the example once the model is frozen, such as "native F(4x4x4,3x3x3)" or "direct".
     predicted_error : float
         Of the layer; 0 for direct convolution.
     correction : float or None
@@ -49,7 +49,8 @@ class LayerShare:
     gain : float or None
         Relative error of the output over that of this layer; None where it was not measured.
     milliseconds, direct_ms : float
-        Predicted, of all its calls for the example.
+        Predicted, of all its calls for the example once the model is frozen; weights that are transformed in each call
+        take longer, and may make another plan.
     note : str
         Why the layer had no part in the choice; empty where it had.
     """
@@ -94,9 +95,9 @@ class OutputBudget:
     other_error : float
         What of that is not by layers with a choice.
     measured_error : float
-        Measured with the tolerances that were chosen.
+        Measured with the tolerances that were chosen; the larger one, frozen or not.
     layers : tuple of LayerShare
-        In the order of the model.
+        In the order of the model, those that were converted; layers built as planned ones keep their tolerances.
     runs : int
         How many choices were tried out.
     reason : str
@@ -138,12 +139,12 @@ class OutputBudget:
 
     @property
     def milliseconds(self) -> float:
-        """Predicted time of the layers."""
+        """Predicted time of the layers once the model is frozen."""
         return math.fsum(layer.milliseconds for layer in self.layers)
 
     @property
     def direct_ms(self) -> float:
-        """Predicted time of the layers if all were computed directly."""
+        """Predicted time of the layers if all were computed directly, frozen too."""
         return math.fsum(layer.direct_ms for layer in self.layers)
 
     def as_dict(self) -> dict[str, Any]:
@@ -167,7 +168,7 @@ class OutputBudget:
         met = "met" if self.is_met else "NOT met"
         errors = f"measured {self.measured_error:.1e}, predicted {self.predicted_error:.1e}"
         asked = f"output tolerance {self.output_tolerance:g} {met}: error {errors}, all direct {self.direct_error:.1e}"
-        times = f"layers {self.milliseconds:.3g} ms predicted, direct {self.direct_ms:.3g} ms"
+        times = f"layers, once frozen, {self.milliseconds:.3g} ms predicted, direct {self.direct_ms:.3g} ms"
         return "\n".join(filter(None, (f"{asked}; {times}", self.reason)))
 
     def __str__(self) -> str:

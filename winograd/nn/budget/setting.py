@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from winograd.conv.plan import Filters
+from winograd.conv.tuning_mode import Tuning
 from winograd.nn.modules import PlannedConvolution
 
 
@@ -51,3 +52,16 @@ def frozen(layers: Iterable[PlannedConvolution]) -> Iterator[None]:
     finally:
         for state, filters in former:
             state.change(filters=filters)
+
+
+@contextmanager
+def modelled(layers: Iterable[PlannedConvolution]) -> Iterator[None]:
+    """Let layers choose by prediction, also those that time their candidates."""
+    former = [(layer._winograd, layer._winograd.tuning) for layer in layers]
+    for state, _ in former:
+        state.change(tuning=Tuning.MODEL)
+    try:
+        yield
+    finally:
+        for state, tuning in former:
+            state.change(tuning=tuning)

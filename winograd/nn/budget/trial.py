@@ -7,9 +7,8 @@ were tried. Refused: outputs without an error.
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from winograd.conv.plan import Filters
 from winograd.nn.budget.called import calls_of
+from winograd.nn.budget.copies import alone, exact_outputs, in_dtype
 from winograd.nn.budget.front import Calls
 from winograd.nn.budget.outputs import Outputs, output_error, outputs_of, with_dtype
 from winograd.nn.budget.sensitivity import measure_gain
@@ -46,7 +46,7 @@ class Trial:
     model : torch.nn.Module
         In evaluation mode.
     layers : mapping of str to PlannedConvolution
-        Those of its converted layers whose tolerance is to be chosen, by name.
+        Those of its converted layers whose tolerance is to be chosen, by any name.
     example : Tensor, tuple, list or mapping
         Arguments of the model.
 
@@ -62,8 +62,9 @@ class Trial:
         self.direct_error = 0.0
         self._layers = layers
         self._model, self._example = model, example
-        self._run = _repeatable(model, example)
+        self._run = partial(outputs_of, model, example)
         self._exact: Outputs = {}
+        self._places = {module: place for place, module in model.named_modules()}
         self.numbers = min(tensor.numel() for tensor in self._run().values())
 
     def calls(self, tolerance: float) -> dict[str, Calls]:
@@ -76,11 +77,11 @@ class Trial:
         What a layer sees is rounded to its dtype, which is much less than its own error.
         """
         model = self._narrow()[0]
-        layers = _same(tolerances, model)
+        layers = self._same(tolerances, model)
         found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in layers}
 
         def visit(name: str, inputs: tuple[Any, ...], named: dict[str, Any], exact: Tensor) -> None:
-            layer = layers[name]
+            layer = alone(layers[name])
             given = with_dtype((inputs, named), layer.weight.dtype)
             with frozen([layer]), tolerated(layer, tolerances[name]):
                 winograd = layer.forward(*given[0], **given[1])
@@ -88,12 +89,12 @@ class Trial:
                 own = layer.forward(*given[0], **given[1])
             found[name].append((_norm(winograd - exact), _norm(own - exact), _norm(exact)))
 
-        wide = _copied(self._model, torch.float64)
-        for name in layers:
+        wide = in_dtype(self._model, torch.float64)
+        for name, layer in self._same(tolerances, wide).items():
             hook = lambda _, *seen, name=name: visit(name, *seen)  # noqa: E731
-            wide.get_submodule(name).register_forward_hook(hook, prepend=True, with_kwargs=True)
-        with direct(_same(self._layers, wide).values()):
-            self._exact = _repeatable(wide, with_dtype(self._example, torch.float64))()
+            layer.register_forward_hook(hook, prepend=True, with_kwargs=True)
+        with direct([layer for layer in wide.modules() if isinstance(layer, PlannedConvolution)]):
+            self._exact = exact_outputs(wide, self._example)
         with frozen(self._layers.values()), direct(self._layers.values()):
             self.direct_error = output_error(self._run(), self._exact)
         return {name: _layer_errors(norms) for name, norms in found.items()}
@@ -101,7 +102,7 @@ class Trial:
     def gains(self, tolerances: Mapping[str, float]) -> dict[str, float]:
         """Return how much of the errors of layers reaches the output, each made by Winograd at its tolerance."""
         model, example = self._narrow()
-        layers, run = _same(self._layers, model), _repeatable(model, example)
+        layers, run = self._same(self._layers, model), partial(outputs_of, model, example)
         with frozen(layers.values()), direct(layers.values()):
             undisturbed = run()
             return {
@@ -122,7 +123,12 @@ class Trial:
         """Return model and example, in float32 where they have 16 bits: rounding to these would hide other errors."""
         if all(parameter.dtype not in _NARROW for parameter in self._model.parameters()):
             return self._model, self._example
-        return _copied(self._model, torch.float32), with_dtype(self._example, torch.float32)
+        return in_dtype(self._model, torch.float32), with_dtype(self._example, torch.float32)
+
+    def _same(self, names: Iterable[str], model: nn.Module) -> dict[str, PlannedConvolution]:
+        """Return the layers of these names in the model, or in a copy of it."""
+        found = {name: model.get_submodule(self._places[self._layers[name]]) for name in names}
+        return {name: layer for name, layer in found.items() if isinstance(layer, PlannedConvolution)}
 
 
 def _norm(tensor: Tensor) -> float:
@@ -133,25 +139,3 @@ def _layer_errors(norms: Sequence[tuple[float, ...]]) -> LayerErrors:
     """Return the errors of all calls of a layer together; 0 where it gives zeros only."""
     winograd, own, exact = (math.hypot(*parts) for parts in zip(*norms, strict=True))
     return LayerErrors(winograd / (exact or 1.0), own / (exact or 1.0))
-
-
-def _copied(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Return a copy in another dtype; what was computed with gradients, such as a normed weight, is copied as it is."""
-    kept = [value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor)]
-    return copy.deepcopy(model, {id(value): value.detach() for value in kept if not value.is_leaf}).to(dtype)
-
-
-def _same(names: Iterable[str], model: nn.Module) -> dict[str, PlannedConvolution]:
-    """Return the layers of these names in a copy of their model."""
-    found = {name: model.get_submodule(name) for name in names}
-    return {name: layer for name, layer in found.items() if isinstance(layer, PlannedConvolution)}
-
-
-def _repeatable(model: nn.Module, example: Any) -> Callable[[], Outputs]:
-    """Return a function that runs the model, with the same random numbers each time."""
-    return partial(_run_with, model, example, torch.get_rng_state())
-
-
-def _run_with(model: nn.Module, example: Any, random_state: Tensor) -> Outputs:
-    torch.set_rng_state(random_state)
-    return outputs_of(model, example)

@@ -6,8 +6,8 @@ example, and what is no error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any, Final
 
 from torch import nn
@@ -15,7 +15,7 @@ from torch import nn
 from winograd.conv.prediction import checked_tolerance
 from winograd.nn.conversion.change import give_budget, state_of
 from winograd.nn.conversion.eligible import Candidate, planned_layers
-from winograd.nn.conversion.example import call, undisturbed, unwrapped
+from winograd.nn.conversion.example import one_run, settle_lazy, undisturbed, unwrapped
 from winograd.nn.modules import PlannedConvolution
 
 _NOT_CALLED: Final = "the example did not come to it"
@@ -46,32 +46,36 @@ def checked_output_tolerance(output_tolerance: float | None, example: Any) -> fl
 def plan_by_example(model: nn.Module, example: Any, found: list[Candidate], output_tolerance: float | None) -> None:
     """Make plans in a forward, and choose tolerances if the output has one: then plans are made anew with them."""
     inner = unwrapped(model)
-    with undisturbed(inner), _called(found) as called:
-        call(inner, example)
+    with undisturbed(inner):
+        settle_lazy(inner, example)
         if output_tolerance is not None:
-            _choose_tolerances(inner, example, {one.layer for one in found if not one.refusal}, output_tolerance)
-            call(inner, example)
-    for one in found:
-        if (state := state_of(one.layer)) is not None:
-            state.unseen = "" if state.plans else _UNPLANNED if one.layer in called else _NOT_CALLED
+            _choose_tolerances(inner, example, found, output_tolerance)
+        with one_run(inner, example):
+            pass
+        states = [(one.layer, state) for one in found if (state := state_of(one.layer)) is not None]
+        unplanned = [layer for layer, state in states if not state.plans]
+        called = _called(inner, example, unplanned) if unplanned else set()
+    for layer, state in states:
+        state.unseen = "" if state.plans else _UNPLANNED if layer in called else _NOT_CALLED
 
 
-@contextmanager
-def _called(found: Iterable[Candidate]) -> Iterator[set[nn.Module]]:
-    """Yield a set that layers come into when they are called."""
+def _called(model: nn.Module, example: Any, layers: Iterable[PlannedConvolution]) -> set[nn.Module]:
+    """Return the layers that the example comes to: seen in a run of its own, since hooks keep norms from folding."""
     called: set[nn.Module] = set()
     with ExitStack() as cleanup:
-        for layer in (one.layer for one in found if isinstance(one.layer, PlannedConvolution)):
+        for layer in layers:
             cleanup.callback(layer.register_forward_pre_hook(lambda *_, layer=layer: called.add(layer)).remove)
-        yield called
+        cleanup.enter_context(one_run(model, example))
+    return called
 
 
-def _choose_tolerances(model: nn.Module, example: Any, asked: set[nn.Module], output_tolerance: float) -> None:
+def _choose_tolerances(model: nn.Module, example: Any, found: list[Candidate], output_tolerance: float) -> None:
     from winograd.nn.budget.meet import meet_output_tolerance
 
-    layers = {name: layer for name, layer in planned_layers(model) if layer in asked and _chooses(layer)}
+    inside = {layer for _, layer in planned_layers(model)}
+    layers = {one.name: one.layer for one in found if not one.refusal and one.layer in inside and _chooses(one.layer)}
     budget = meet_output_tolerance(model, layers, output_tolerance, example)
-    give_budget([layer for _, layer in planned_layers(model)], budget)
+    give_budget(inside, budget)
 
 
 def _chooses(layer: PlannedConvolution) -> bool:

@@ -1,7 +1,8 @@
 """One forward of a model on an example that leaves the model as it was.
 
 In: a model and arguments. Out: what it gives, in evaluation mode and without gradients; then everything is put back
-that the forward changed: attributes, parameters, buffers, hooks, classes, training flags, random states.
+that the forward changed: attributes, parameters, buffers, hooks, classes, training flags, random states, and the
+example.
 Refused: models whose parameters are spread over processes.
 """
 
@@ -10,10 +11,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.utils._pytree import tree_map, tree_map_only
 
 from winograd.nn.conversion.kept import every_module, kept_modules, kept_random_states, set_training
 from winograd.nn.folding.flow import unwrapped as unwrapped_parallel
@@ -59,6 +63,32 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         if "torch._dynamo" in sys.modules:
             cleanup.enter_context(torch.compiler.set_stance("force_eager"))
         yield
+
+
+@contextmanager
+def one_run(model: nn.Module, example: Any) -> Iterator[Any]:
+    """Run a model once, and yield what it gives; then model, example and random states are what they were before.
+
+    So each run begins alike. What is yielded may lie in memory of the model: read it inside.
+    """
+    with kept_random_states(), kept_modules(model.modules()):
+        yield call(model, cloned(example))
+
+
+def settle_lazy(model: nn.Module, example: Any) -> None:
+    """Give lazy layers their parameters by a run that nothing puts back; other models are not run."""
+    if any(map(is_lazy, chain(model.parameters(), model.buffers()))):
+        call(model, cloned(example))
+
+
+def cloned(example: Any) -> Any:
+    """Return the example with tensors of its own, in tuples, lists and dictionaries of its own."""
+    return tree_map_only(Tensor, Tensor.clone, example)
+
+
+def rebuilt(example: Any) -> Any:
+    """Return the same tensors in tuples, lists and dictionaries of their own, which a model may empty."""
+    return tree_map(lambda one: one, example)
 
 
 def _is_sharded(module: nn.Module) -> bool:

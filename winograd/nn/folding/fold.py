@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from torch import nn
 
-from winograd.nn.conversion.example import call, undisturbed
+from winograd.nn.conversion.example import call, cloned, undisturbed
 from winograd.nn.folding.flow import Flow, UntraceableError, recorded_flow, traced_flow
 from winograd.nn.folding.folding import Folding
 from winograd.nn.folding.pairs import Fold, Pair, find_pairs
@@ -57,7 +57,7 @@ def pairs_of(
 def _flow_of(model: nn.Module, example: Any) -> Flow:
     """Return the flow of one forward, which leaves the model as it was."""
     with undisturbed(model):
-        return recorded_flow(model, lambda: call(model, example))
+        return recorded_flow(model, lambda: call(model, cloned(example)))
 
 
 def fold_(model: nn.Module, layers: Sequence[PlannedConvolution], fold: Fold, example: Any) -> None:

@@ -1,14 +1,12 @@
 """Errors and times of a converted model, layer by layer on the activations that each sees, and of the whole.
 
 In: a model, the names of its converted layers, an example. Out: measurements by place, and one of the whole. Refused:
-models that give no floating tensor, or one that is not finite.
+models that give no floating tensor, or one that is not finite, and those that cannot be copied or run in float64.
 """
 
 from __future__ import annotations
 
-import copy
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,8 +15,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from winograd.nn.budget.copies import alone, copied, exact_outputs, in_dtype
 from winograd.nn.budget.outputs import output_error, outputs_of, with_dtype
-from winograd.nn.conversion.example import call, undisturbed, unwrapped
+from winograd.nn.conversion.example import one_run, settle_lazy, undisturbed, unwrapped
 from winograd.nn.converting import revert_
 from winograd.nn.depth import relative_l2
 from winograd.nn.modules import PlannedConvolution
@@ -29,8 +28,6 @@ from winograd.nn.speed import computes_as_torch, time_layer, time_networks
 Progress = Callable[[str], None]
 
 _Layer = TypeVar("_Layer", bound=nn.Module)
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +58,23 @@ def measure_model(
 
     Raises
     ------
+    TypeError
+        If the model cannot be copied.
     ValueError
-        If repeats is negative, or outputs have no floating tensor or are not finite.
+        If repeats is negative, outputs have no floating tensor or are not finite, or it does not run in float64.
     """
     if repeats < 0:
         raise ValueError(f"repeats is {repeats}, must be at least 0")
     inner = unwrapped(model)
     with undisturbed(inner):
+        settle_lazy(inner, example)
         progress("converted model: kernels, plans, output")
         output = outputs_of(inner, example)
         plain = as_it_was(inner)
         progress("model before the conversion")
         direct = outputs_of(plain, example)
         progress("float64 reference of the whole model")
-        exact = outputs_of(copy.deepcopy(plain).double(), with_dtype(example, torch.float64))
+        exact = exact_outputs(in_dtype(plain, torch.float64), example)
         layers = _measured_layers(_pairs(model, inner, plain, names), plain, example, repeats, progress)
         times = None
         if repeats:
@@ -85,7 +85,7 @@ def measure_model(
 
 def as_it_was(model: _Layer) -> _Layer:
     """Return the model as it was before its conversion; parameters are shared, layers built as planned are direct."""
-    plain = revert_(copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()}))
+    plain = revert_(copied(model, sharing=model.parameters()))
     for layer in plain.modules():
         if isinstance(layer, PlannedConvolution):
             layer._winograd.change(algorithm="direct")
@@ -132,7 +132,7 @@ def _measured_layers(
                 lambda layer, arguments, named, _, name=name: visit(name, layer, arguments, named), with_kwargs=True
             )
             cleanup.callback(hook.remove)
-        call(plain, example)
+        cleanup.enter_context(one_run(plain, example))
     return found
 
 
@@ -153,23 +153,8 @@ def measure_layer(name: str, direct: Any, ours: Any, made: LayerCall, repeats: i
 
 
 def _exact_output(layer: Any, made: LayerCall) -> Tensor:
-    wide = copy.deepcopy(layer).double()
-    # A weight that a hook computed is an attribute like any other.
-    own = {name: value for name, value in vars(wide).items() if isinstance(value, Tensor)}
-    vars(wide).update(with_dtype(own, torch.float64))
+    wide = in_dtype(layer, torch.float64)
     more, named = with_dtype(made.more, torch.float64), with_dtype(dict(made.named), torch.float64)
     # One of the batch at a time where that is the same: float64 takes memory for every tap of every place.
     parts = torch.split(made.input, 1) if computes_as_torch(layer, made.input) else (made.input,)
     return torch.cat([LayerCall(part.double(), more, named).run(wide) for part in parts])
-
-
-def alone(layer: Any) -> Any:
-    """Return a layer with the same parameters and settings that no hook looks at and that folds nothing."""
-    own = object.__new__(type(layer))
-    vars(own).update(vars(layer))
-    vars(own).update({name: OrderedDict() for name in _HOOKS})
-    if isinstance(layer, PlannedConvolution):
-        state = copy.copy(layer._winograd)
-        state.folding = None
-        vars(own)["_winograd"] = state
-    return own

@@ -24,6 +24,7 @@ from winograd.nn.conversion.change import (
     unplan_layers,
     withdraw_budget,
 )
+from winograd.nn.conversion.doubts import doubts
 from winograd.nn.conversion.eligible import Candidate, Filter, candidates, check_model, planned_layers
 from winograd.nn.conversion.settings import Tolerance, checked_settings, layer_tolerances
 from winograd.nn.folding.fold import unfold_
@@ -98,7 +99,7 @@ def convert_(
     Warns
     -----
     UserWarning
-        If no layer was converted.
+        If no layer was converted, or the output tolerance is not met.
 
     Examples
     --------
@@ -126,9 +127,10 @@ def convert_(
         plan_ahead({one.layer: one.name for one in found}, ahead)
         if example is not None and tolerances:
             plan_by_example(model, example, found, budget)
-    if not tolerances:
-        warnings.warn("no convolution was converted; the report says why", UserWarning, stacklevel=2)
-    return _report(model, found)
+    report = _report(model, found)
+    for doubt in doubts(report, any_asked=bool(tolerances)):
+        warnings.warn(doubt, UserWarning, stacklevel=2)
+    return report
 
 
 def convert(

@@ -213,7 +213,8 @@ class ConversionReport:
 
     def __repr__(self) -> str:
         plans = sum(bool(row.input) and row.computes == "output" for row in self.rows)
-        return f"<ConversionReport: {self.converted} of {len(self.layers)} convolutions converted, {plans} plans made>"
+        counts = f"{self.converted} of {len(self.layers)} convolutions converted, {plans} plans made"
+        return f"<ConversionReport: {counts}{'' if (budget := self.budget) is None else f', {budget.state}'}>"
 
     def __str__(self) -> str:
         return self.to_text()

@@ -84,7 +84,7 @@ def draw_clips(log: dict[str, Any]) -> Figure:
 
 def draw_losses(logs: list[dict[str, Any]]) -> Figure:
     """Draw the mean loss of all seeds over the steps, and the range of seeds around it."""
-    figure, panel = _figure("loss of training", "step", "cross entropy")
+    figure, panel = _figure(f"loss of training, means of {SMOOTHED} steps", "step", "cross entropy")
     for side, (colour, label) in SIDES.items():
         curves = [smooth(log["sides"][side]["losses"]) for log in logs]
         middle, lowest, highest = (_across(curves, of) for of in (mean, min, max))
@@ -109,7 +109,7 @@ def draw_accuracies(logs: list[dict[str, Any]]) -> Figure:
         finals = [100 * final(log, side) for log in logs]
         last.plot([str(log["seed"]) for log in logs], finals, "o", color=colour, alpha=0.7)
         last.axhline(mean(finals), color=colour, linewidth=1, linestyle="--", label=f"mean {mean(finals):.1f} %")
-    panel.set(title="while training, one line a seed", xlabel="step", ylabel="test clips told right, %")
+    panel.set(title="tested halfway and at the end, a line each seed", xlabel="step", ylabel="test clips told right, %")
     last.set(title="at the end", xlabel="seed")
     panel.legend()
     last.legend(loc="lower right")
@@ -141,6 +141,8 @@ def draw_confusion(inference: dict[str, Any]) -> Figure:
         panel.set_yticks(range(len(MOTIONS)), MOTIONS)
         panel.set(title=dtype, xlabel="taken for")
     panels[0].set_ylabel("clip shows")
+    seeds = len({row["seed"] for row in inference["rows"]})
+    figure.suptitle(f"trained with Winograd and run with it: test clips of {seeds} networks", fontsize="medium")
     return figure
 
 
@@ -157,7 +159,7 @@ def draw_inference(inference: dict[str, Any]) -> Figure:
         places = [dtypes.index(row["dtype"]) + shift + spread[row["seed"], row["trained"]] for row in some]
         panel.plot(places, [100 * row["right"] for row in some], "o", color=colour, alpha=0.6, label=f"runs {label}")
     panel.set_xticks(range(len(dtypes)), dtypes)
-    panel.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -171,13 +173,21 @@ def draw_speed(speed: dict[str, Any]) -> Figure:
             each = milliseconds / speed["batch"]
             panel.bar(place, each, color=SIDES["winograd" if "winograd" in name else "direct"][0])
             panel.text(place, each, f"{each:.3g}", ha="center", va="bottom", fontsize="small")
-        panel.set_xticks(range(len(times)), [name.replace(" ", "\n", 1) for name in times], fontsize="small")
+        panel.set_xticks(range(len(times)), map(_named, times), fontsize="small")
         panel.set(title=title, ylabel="ms a clip, lower is better")
         panel.margins(y=0.12)
     if max(parts["inference"].values()) > 20 * min(parts["inference"].values()):
         panels[1].set_yscale("log")
-    figure.suptitle(f"batches of {speed['batch']} clips, {speed['threads']} threads", fontsize="medium")
+        panels[1].set_ylim(bottom=1)
+    threads = "one thread" if speed["threads"] == 1 else f"{speed['threads']} threads"
+    figure.suptitle(f"batches of {speed['batch']} clips, {threads}", fontsize="medium")
     return figure
+
+
+def _named(what: str) -> str:
+    """Return the label of a bar, such as "float32 direct" or "direct, channels last", with the name of its side."""
+    lines = what.replace(", ", ",\n") if ", " in what else what.replace(" ", "\n")
+    return lines.replace("direct", SIDES["direct"][1]).replace("winograd", SIDES["winograd"][1])
 
 
 def final(log: dict[str, Any], side: str) -> float:

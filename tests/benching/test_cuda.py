@@ -268,6 +268,12 @@ def test_turns_are_taken_with_all_buffers() -> None:
         take_turns(calls, 0, 3, SteadyClock())
 
 
+def test_every_callable_is_warm_when_the_first_round_begins() -> None:
+    log: list[str] = []
+    take_turns({name: lambda _, name=name: log.append(name) for name in "ab"}, 1, 1, SteadyClock(), round_ms=1e-9)
+    assert log[-5:] == ["b", "a", "b", "a", "b"]  # the warm-up of b, then both once, then a round of both
+
+
 def test_events_are_recorded_around_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[str] = []
 

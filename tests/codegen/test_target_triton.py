@@ -97,7 +97,7 @@ def test_what_does_not_fit_one_kernel_or_one_step_is_taken_in_several(
     module = interpreted(emit(nested, "triton").source, folder)
     assert (module.DATA_PARTS, module.INVERSE_PARTS, len(module.FILTER_KERNELS)) == (4, 1, 2)
     module.LANES, module.DEFAULTS["workspace_bytes"] = 2, 1  # one tile, and two filters, at a time
-    agrees(module, nested, (1, 3, 1, (9, 2, 1)), (0, 1, 1))
+    agrees(module, nested, (1, 3, 1, (7, 1, 1)), (0, 1, 1))
 
 
 def test_a_convolution_follows_the_lowering(folder: Path) -> None:
@@ -266,9 +266,9 @@ def test_the_self_test_allows_what_a_precision_rounds_and_not_more(folder: Path,
     assert interpreted(coarse, folder)._self_test(precision) == (1 if precision.startswith("tf32") else 0)
 
 
-@pytest.mark.parametrize("stage", ["conv", "all"])
-def test_a_file_runs_by_itself_outside_the_repository(tmp_path: Path, stage: str) -> None:
-    (tmp_path / "kernel.py").write_text(emit(nest(F23, F23), "triton", stage=stage).source, encoding="ascii")
+@pytest.mark.parametrize(("nested", "stage"), [(nest(F23), "conv"), (nest(F23, F23), "all")], ids=["conv", "all"])
+def test_a_file_runs_by_itself_outside_the_repository(tmp_path: Path, nested, stage: str) -> None:
+    (tmp_path / "kernel.py").write_text(emit(nested, "triton", stage=stage).source, encoding="ascii")
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "TRITON_INTERPRET")}
     done = subprocess.run(
         [sys.executable, "-W", "error", "kernel.py"],
@@ -324,7 +324,7 @@ def axis_programs() -> list[Program]:
 
 def test_the_corpus_of_programs_agrees_with_the_interpreter(folder: Path) -> None:
     """Bit for bit without multiply-adds; with them within what rounding may do."""
-    programs = [*ODD_PROGRAMS, *axis_programs(), *random_programs(300)]
+    programs = [*ODD_PROGRAMS, *axis_programs(), *random_programs(150)]
     module = interpreted(file_of(programs), folder)
     for number, program in enumerate(programs):
         x = np.random.default_rng(number).uniform(-1, 1, (program.inputs, 3)).astype(np.float32)

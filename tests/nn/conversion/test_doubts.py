@@ -35,3 +35,20 @@ def test_an_output_tolerance_that_is_met_is_in_the_repr_without_a_warning() -> N
         warnings.simplefilter("error")
         report = winograd.convert_(network(), output_tolerance=1e-3, example=clip())
     assert repr(report).endswith("output tolerance 0.001 met>")
+
+
+def test_a_filter_that_leaves_out_all_layers_converted_before_is_told_from_no_conversion() -> None:
+    model = network()
+    winograd.convert_(model, tolerance=1e-4)
+    with pytest.warns(UserWarning, match="nothing was converted now; layers converted before .2. stay") as said:
+        report = winograd.convert_(model, tolerance=1e-6, filter_fn=lambda *_: False)
+    assert len(said) == 1
+    assert report.converted == 2
+    assert [model[0].tolerance, model[2].tolerance] == [1e-4, 1e-4]
+    with pytest.warns(UserWarning, match="no convolution was converted; the report says why"):
+        winograd.convert_(network(), filter_fn=lambda *_: False)
+
+
+def test_a_filter_that_is_no_function_is_refused_in_one_line() -> None:
+    with pytest.raises(TypeError, match=r"^filter_fn is a list, must be a function of module and name$"):
+        winograd.convert_(network(), filter_fn=["0"])  # type: ignore[arg-type]

@@ -12,7 +12,12 @@ from winograd.nn.report import ConversionReport
 
 def doubts(report: ConversionReport, *, any_asked: bool) -> Iterator[str]:
     """Yield what a user should know of a conversion that asked for some layers, or for none."""
-    if not any_asked:
+    if not any_asked and report.converted:
+        yield (
+            f"nothing was converted now; layers converted before ({report.converted}) stay as they are, and revert_ "
+            "turns them back"
+        )
+    elif not any_asked:
         yield "no convolution was converted; the report says why"
     budget = report.budget
     if budget is not None and (budget.reason or not budget.is_met):

@@ -134,7 +134,10 @@ def _place(row: ReportRow, rows: Sequence[ReportRow]) -> str:
     """Return the name of the layer, with what tells this row from its others."""
     others = [other for other in rows if other.layer == row.layer]
     shape = f" {'x'.join(map(str, row.input))}" if len({other.input for other in others}) > 1 else ""
-    return f"{row.layer}{shape}{'' if row.computes == 'output' else f' ({row.computes})'}"
+    alike = [other for other in others if (other.input, other.computes) == (row.input, row.computes)]
+    weight = row.weight if len({other.weight for other in alike}) > 1 else ""
+    marks = ", ".join(filter(None, ("" if row.computes == "output" else row.computes, weight)))
+    return f"{row.layer}{shape}{f' ({marks})' if marks else ''}"
 
 
 def _wrapped(line: str, width: int) -> list[str]:

@@ -18,6 +18,9 @@ from winograd.nn.table import mebibytes, scientific
 
 NOTHING: Final = "-"
 
+DIRECT: Final = "direct"
+"""The algorithm of rows that are computed by torch's own convolution."""
+
 _LIVE: Final = (
     "weights are transformed in every call: winograd.freeze(model) keeps them transformed for inference, and plans "
     "change then"
@@ -144,4 +147,14 @@ def lines(report: ConversionReport) -> Iterator[str]:
         yield (
             f"whole model: before {times.direct_ms:.4g} ms ({times.direct_variant}), "
             f"converted {times.converted_ms:.4g} ms ({times.converted_variant}), ratio {times.ratio:.2f}"
+            f"{_not_by_winograd(report, times)}"
         )
+
+
+def _not_by_winograd(report: ConversionReport, times: Times) -> str:
+    """Return what beside Winograd is in the ratio of the whole model; empty if nothing is known."""
+    rows = [row for row in report.rows if row.status == CONVERTED and row.computes == "output" and row.input]
+    if rows and all(row.algorithm == DIRECT for row in rows):
+        return "; all layers are direct: the ratio is that of memory formats, of what is folded, and of noise"
+    differ = times.direct_variant != times.converted_variant
+    return "; the memory formats differ, and that is part of the ratio" if differ else ""

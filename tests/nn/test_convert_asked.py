@@ -15,6 +15,7 @@ import winograd
 from tests.nn.conversion.laws import planned, snapshot
 from winograd.nn import ConversionReport, conversion_report, convert
 from winograd.nn.budget import meet
+from winograd.nn.budget.record import OutputBudget
 
 
 def network() -> nn.Sequential:
@@ -134,7 +135,7 @@ def test_reverted_layers_hold_no_transformed_weights_for_their_report() -> None:
 def test_a_layer_that_was_converted_before_and_is_left_out_now_is_reported_as_it_is() -> None:
     model = network()
     winograd.convert_(model, 1e-6)
-    with pytest.warns(UserWarning, match="no convolution was converted"):
+    with pytest.warns(UserWarning, match="nothing was converted now"):
         report = winograd.convert_(model, 1e-4, filter_fn=lambda *_: False)
     assert tolerances(model) == [1e-6, 1e-6]
     assert report.converted == 2
@@ -165,14 +166,15 @@ def test_the_budget_of_an_output_goes_with_the_model_and_fails_as_a_whole(monkey
     model = network()[:3]
     built = nn.Sequential(model, winograd.nn.Conv3d(16, 16, 1, tolerance=1e-7))
     asked: list[Any] = []
+    chosen = OutputBudget(1e-5, 1.25, 2e-7, 1e-7, 3e-6, (), 1)
 
-    def choose(inner: nn.Module, layers: dict[str, Any], figure: float, example: Tensor) -> str:
+    def choose(inner: nn.Module, layers: dict[str, Any], figure: float, example: Tensor) -> OutputBudget:
         asked.append((inner, list(layers), figure, inner.training, torch.is_grad_enabled()))
         for layer in layers.values():
             layer._winograd.tolerate(3e-6)
         if figure == 7:
             raise KeyboardInterrupt
-        return "chosen"
+        return chosen
 
     monkeypatch.setattr(meet, "meet_output_tolerance", choose)
     wrapped = nn.DataParallel(built).train()
@@ -182,7 +184,7 @@ def test_the_budget_of_an_output_goes_with_the_model_and_fails_as_a_whole(monkey
     assert snapshot(wrapped) == before
     report = winograd.convert_(wrapped, output_tolerance=1e-5, example=clip())
     assert asked[-1] == (built, ["module.0.0", "module.0.1.0"], 1e-5, False, False)
-    assert (report.budget, built.training) == ("chosen", True)
+    assert (report.budget, built.training) == (chosen, True)
     assert tolerances(built) == [3e-6, 3e-6, 1e-7]
     assert all(built.get_submodule(name).plans for name in planned(built))  # made anew with these tolerances
-    assert conversion_report(pickle.loads(pickle.dumps(built))).budget == "chosen"
+    assert conversion_report(pickle.loads(pickle.dumps(built))).budget == chosen

@@ -24,6 +24,7 @@ from winograd.nn.conversion.change import (
     unplan_layers,
     withdraw_budget,
 )
+from winograd.nn.conversion.doubts import doubts
 from winograd.nn.conversion.eligible import Candidate, Filter, candidates, check_model, planned_layers
 from winograd.nn.conversion.settings import Tolerance, checked_settings, layer_tolerances
 from winograd.nn.folding.fold import unfold_
@@ -61,7 +62,8 @@ def convert_(
         that a layer runs with: 1e-5, and 1.9e-14 for float64. A mapping has them by the names of layers, others take
         that of the dtype; a function is called with the module and the name of each layer.
     filter_fn : callable, optional
-        Called with the module and the name of each convolution; those for which it returns False stay as they are.
+        Called with the module and the name of each convolution; those for which it returns False stay as they are:
+        a layer that was converted before stays converted, with the settings that it has.
     output_tolerance : float, optional
         Largest relative L2 error of what the model gives for the example, positive: the tolerances of the layers are
         chosen for it, the cheapest once the model is frozen; ``tolerance`` is the largest of each then. Layers that
@@ -90,7 +92,7 @@ def convert_(
     Raises
     ------
     TypeError
-        If the model is no module, or is scripted, a tolerance is no number, or a cap is no integer.
+        If the model is no module, or is scripted, a tolerance is no number, a filter no function, or a cap no integer.
     ValueError
         If a tolerance is not a positive number, a name is not that of a convolution, a shape is no input of its layer,
         a cap is below 1, tuning is another word, or there is an output tolerance without an example.
@@ -98,7 +100,7 @@ def convert_(
     Warns
     -----
     UserWarning
-        If no layer was converted.
+        If no layer was converted now, or the output tolerance is not met.
 
     Examples
     --------
@@ -126,9 +128,10 @@ def convert_(
         plan_ahead({one.layer: one.name for one in found}, ahead)
         if example is not None and tolerances:
             plan_by_example(model, example, found, budget)
-    if not tolerances:
-        warnings.warn("no convolution was converted; the report says why", UserWarning, stacklevel=2)
-    return _report(model, found)
+    report = _report(model, found)
+    for doubt in doubts(report, any_asked=bool(tolerances)):
+        warnings.warn(doubt, UserWarning, stacklevel=2)
+    return report
 
 
 def convert(

@@ -30,12 +30,19 @@ def channels_last_(model: _Model) -> _Model:
         Values, names and the identity of its parameters stay. Call it before `winograd.freeze`, which would transform
         the weights again.
 
+    Raises
+    ------
+    TypeError
+        If the model is no module.
+
     Examples
     --------
     >>> model = channels_last_(nn.Sequential(nn.Conv2d(2, 3, 1), nn.Conv3d(2, 3, (3, 1, 1))))
     >>> model[1].weight.stride()
     (6, 1, 2, 2, 2)
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}, must be a torch.nn.Module")
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim in FORMATS:

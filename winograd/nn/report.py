@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from winograd.conv.selection import Filters
 from winograd.nn.reporting.measurement import Measurement
 from winograd.nn.reporting.rows import CONVERTED, REVERTED, SKIPPED, LayerEntry, Place, ReportRow
 
@@ -51,6 +52,7 @@ class ConversionReport:
     reasons:
       0: Winograd would take ...
     1 converted, 0 left as they were; tolerance 1e-05 each
+    weights are transformed in every call: winograd.freeze(model) keeps them ...
     """
 
     layers: tuple[LayerEntry, ...]
@@ -82,6 +84,11 @@ class ConversionReport:
     def reverted(self) -> int:
         """Number of layers that got their former class back."""
         return self._count(REVERTED)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether `winograd.freeze` was called on a layer, and not taken back; False where the report was read."""
+        return any(state.filters is Filters.FROZEN for layer in self.layers if (state := layer.state) is not None)
 
     def _count(self, status: str) -> int:
         return sum(layer.status == status for layer in self.layers)
@@ -213,7 +220,8 @@ class ConversionReport:
 
     def __repr__(self) -> str:
         plans = sum(bool(row.input) and row.computes == "output" for row in self.rows)
-        return f"<ConversionReport: {self.converted} of {len(self.layers)} convolutions converted, {plans} plans made>"
+        counts = f"{self.converted} of {len(self.layers)} convolutions converted, {plans} plans made"
+        return f"<ConversionReport: {counts}{'' if (budget := self.budget) is None else f', {budget.state}'}>"
 
     def __str__(self) -> str:
         return self.to_text()

@@ -148,11 +148,11 @@ CASES: dict[str, tuple[Callable[[], Model], str]] = {
     "not called": (lambda: Model(lambda m, x: m.norm(x)), "nothing: the forward does not call it"),
     "a forward of its own": (
         lambda: Model(all_three, conv=Doubled(4, 4, 3)),
-        "nothing: its class .*forward of its own.*",
+        "nothing: it has a forward of its own",
     ),
     "a norm's own forward": (lambda: Model(all_three, norm=Tripled(4)), "nothing: the norm .*forward of its own.*"),
     "a norm with a method put on it": (with_own_forward, "nothing: the norm .*forward of its own.*"),
-    "a parametrized norm": (with_a_weight_norm, "nothing: the norm .*forward of its own.*"),
+    "a parametrized norm": (with_a_weight_norm, "nothing: the norm after it has parametrizations: .*"),
     "batch statistics": (
         lambda: Model(all_three, norm=nn.BatchNorm3d(4, track_running_stats=False)),
         "nothing: the norm after it has no running statistics",
@@ -161,9 +161,9 @@ CASES: dict[str, tuple[Callable[[], Model], str]] = {
         lambda: Model(all_three, conv=nn.ConvTranspose3d(4, 4, 3, padding=1)),
         "nothing: it is a transposed convolution",
     ),
-    "a lazy norm": (lambda: Model(all_three, norm=nn.LazyBatchNorm3d()), "nothing: the norm .* hooks"),
-    "a hook on the convolution": (lambda: with_a_hook("conv"), "nothing: .* hooks"),
-    "a hook on the norm": (lambda: with_a_hook("norm"), "nothing: .* hooks"),
+    "a lazy norm": (lambda: Model(all_three, norm=nn.LazyBatchNorm3d()), "nothing: the norm .* or none yet"),
+    "a hook on the convolution": (lambda: with_a_hook("conv"), "nothing: it has hooks: <lambda>"),
+    "a hook on the norm": (lambda: with_a_hook("norm"), "nothing: the norm after it has hooks: <lambda>"),
     "a hook on the ReLU": (lambda: with_a_hook("relu"), "norm"),
 }
 

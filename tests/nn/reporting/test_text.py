@@ -77,7 +77,27 @@ def test_sums_are_those_of_the_rows() -> None:
     )
     assert lines[-3] == "layers, sums of medians: best direct 69 ms, converted 15.2 ms"
     assert "1.5e-06 (before the conversion 2.0e-07)" in lines[-2]
-    assert lines[-1].endswith("before 100 ms (contiguous), converted 50 ms (channels_last), ratio 2.00")
+    assert " ".join(lines[-1].split()) == (
+        "whole model: before 100 ms (contiguous), converted 50 ms (channels_last), ratio 2.00; the memory formats "
+        "differ, and that is part of the ratio"
+    )
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "variant", "end"),
+    [
+        (
+            "direct",
+            "channels_last",
+            "; all layers are direct: the ratio is that of memory formats, of what is folded, and of noise",
+        ),
+        ("native F(2x2x2,3x3x3)", "contiguous", "ratio 1.25"),
+    ],
+)
+def test_a_ratio_that_is_not_of_winograd_says_so(algorithm: str, variant: str, end: str) -> None:
+    report = recorded(replace(ROW, layer="a", reason="", algorithm=algorithm))
+    report.whole = Measurement(1.5e-6, 2e-7, Times("contiguous", variant, 50.0, 40.0, 1.25))
+    assert report.to_text(250).splitlines()[-1].endswith(end)
 
 
 def test_a_model_without_a_convolution_has_one_line() -> None:

@@ -115,9 +115,8 @@ def card_named(name: str) -> Card:
     if found is not None:
         return found
     near = get_close_matches(name.lower(), CARDS, n=1, cutoff=0.6)
-    raise ValueError(
-        f"device is {name[:40]!r}, must be {'nearest: ' + near[0] + '; ' if near else ''}one of {_names()}"
-    )
+    advice = f"; nearest: {near[0]}" if near else ""
+    raise ValueError(f"device is {name[:40]!r}, must be one of {_names()}{advice}")
 
 
 def _names() -> str:

@@ -86,8 +86,16 @@ def meet_output_tolerance(
         measured_error=measured,
         layers=choice,
         runs=search.runs,
-        reason="" if search.is_met else _IMPOSSIBLE if layers else _NO_CHOICE,
+        reason="" if search.is_met else _reason(layers, trial.direct_error, asked),
     )
+
+
+def _reason(layers: Layers, direct_error: float, asked: float) -> str:
+    if not layers:
+        return _NO_CHOICE
+    dtypes = " and ".join(sorted({str(layer.weight.dtype).removeprefix("torch.") for layer in layers.values()}))
+    beyond = f"; direct convolution in {dtypes} is off by {direct_error:.1e} already" if direct_error > asked else ""
+    return f"{_IMPOSSIBLE}{beyond}"
 
 
 def _margin(numbers: int) -> float:

@@ -163,11 +163,15 @@ class OutputBudget:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False)
 
     @property
+    def state(self) -> str:
+        """Whether the output tolerance is met, in words."""
+        return f"output tolerance {self.output_tolerance:g} {'met' if self.is_met else 'NOT met'}"
+
+    @property
     def summary(self) -> str:
         """One line, and a second one where the budget could not be met."""
-        met = "met" if self.is_met else "NOT met"
         errors = f"measured {self.measured_error:.1e}, predicted {self.predicted_error:.1e}"
-        asked = f"output tolerance {self.output_tolerance:g} {met}: error {errors}, all direct {self.direct_error:.1e}"
+        asked = f"{self.state}: error {errors}, all direct {self.direct_error:.1e}"
         times = f"layers, once frozen, {self.milliseconds:.3g} ms predicted, direct {self.direct_ms:.3g} ms"
         return "\n".join(filter(None, (f"{asked}; {times}", self.reason)))
 

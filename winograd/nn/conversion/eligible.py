@@ -66,7 +66,15 @@ def check_model(model: nn.Module) -> None:
 
 
 def candidates(model: nn.Module, filter_fn: Filter | None = None) -> list[Candidate]:
-    """Return the convolutions of a model in its order, a shared one once, under its first name."""
+    """Return the convolutions of a model in its order, a shared one once, under its first name.
+
+    Raises
+    ------
+    TypeError
+        If the filter is no function.
+    """
+    if filter_fn is not None and not callable(filter_fn):
+        raise TypeError(f"filter_fn is a {type(filter_fn).__name__}, must be a function of module and name")
     return list(_candidates(model, filter_fn))
 
 

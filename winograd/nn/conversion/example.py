@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map, tree_map_only
 
+from winograd.nn.conversion.example_failed import describe_failure
 from winograd.nn.conversion.kept import every_module, kept_modules, kept_random_states, set_training
 from winograd.nn.folding.flow import unwrapped as unwrapped_parallel
 
@@ -32,10 +33,17 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def call(model: nn.Module, example: Any) -> Any:
-    """Call a model: with a tensor or anything else, a tuple or list of arguments, or a dictionary of named ones."""
-    if isinstance(example, Mapping):
-        return model(**example)
-    return model(*example) if isinstance(example, (tuple, list)) else model(example)
+    """Call a model: with a tensor or anything else, a tuple or list of arguments, or a dictionary of named ones.
+
+    An error that it raises stays what it is, with a note on the example.
+    """
+    try:
+        if isinstance(example, Mapping):
+            return model(**example)
+        return model(*example) if isinstance(example, (tuple, list)) else model(example)
+    except Exception as error:
+        error.add_note(describe_failure(model, example))
+        raise
 
 
 @contextmanager

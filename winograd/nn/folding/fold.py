@@ -21,7 +21,8 @@ from winograd.nn.folding.weights import Norm
 from winograd.nn.modules import PlannedConvolution
 from winograd.nn.state import Convolution
 
-_NOTHING: Final = "nothing: "
+NO_FOLD: Final = "nothing: "
+"""How what a layer folds begins in a report where it folds nothing; the reason follows."""
 
 
 def pairs_of(
@@ -68,7 +69,7 @@ def fold_(model: nn.Module, layers: Sequence[PlannedConvolution], fold: Fold, ex
     for layer in layers:
         found, state = pairs[layer], layer._winograd
         if isinstance(found, str):
-            state.folds = _NOTHING + found
+            state.folds = NO_FOLD + found
             continue
         state.folding = Folding(found.norm, found.relu, places)
         state.folds = ", ".join(names[module] for module in state.folding.modules)

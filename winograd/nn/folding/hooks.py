@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import nn
 from torch.nn.modules.module import _has_any_global_hook
 
@@ -16,8 +18,23 @@ def has_hooks(module: nn.Module) -> bool:
     >>> has_hooks(layer), hook.remove(), has_hooks(layer)
     (True, None, False)
     """
-    own = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
-    return bool(own)
+    return any(_hooks_of(module))
+
+
+def hook_names(module: nn.Module) -> list[str]:
+    """Return the names of what looks at the calls of a module, of functions or of classes, each once.
+
+    Examples
+    --------
+    >>> hook_names(nn.utils.spectral_norm(nn.Conv3d(1, 1, 1)))
+    ['SpectralNorm']
+    """
+    hooks = (hook for of_kind in _hooks_of(module) for hook in of_kind.values())
+    return list(dict.fromkeys(getattr(hook, "__name__", type(hook).__name__) for hook in hooks))
+
+
+def _hooks_of(module: nn.Module) -> tuple[Mapping[int, object], ...]:
+    return module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
 
 
 def has_global_hooks() -> bool:

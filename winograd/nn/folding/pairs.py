@@ -15,7 +15,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
 from winograd.nn.folding.flow import End, Flow
-from winograd.nn.folding.hooks import has_hooks
+from winograd.nn.folding.hooks import has_hooks, hook_names
 from winograd.nn.folding.weights import Norm
 from winograd.nn.modules import PlannedDense
 from winograd.nn.state import Convolution
@@ -91,7 +91,7 @@ def _only_taker(flow: Flow, module: nn.Module) -> End | None:
 
 def _relu_after(flow: Flow, module: nn.Module) -> nn.ReLU | None:
     taker = _only_taker(flow, module)
-    return taker if isinstance(taker, nn.ReLU) and _does_as(taker, nn.ReLU) else None
+    return taker if isinstance(taker, nn.ReLU) and not _own_of(taker, nn.ReLU) else None
 
 
 def _layer_obstacle(layer: Convolution) -> str | None:
@@ -99,30 +99,32 @@ def _layer_obstacle(layer: Convolution) -> str | None:
         return "it is a transposed convolution"
     if isinstance(layer, LazyModuleMixin):
         return "its weight has no shape yet"
-    if not _does_as(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
-        return "its class has a forward of its own, or it has hooks"
-    return None
+    own = _own_of(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
+    return f"it has {own}" if own else None
 
 
 def _norm_obstacle(flow: Flow, layer: Convolution, norm: Norm) -> str | None:
-    if not _does_as(norm, Norm):
-        return "the norm after it has a forward of its own, or hooks"
+    if isinstance(norm, LazyModuleMixin) or norm.num_features != layer.out_channels:
+        return "the norm after it has another number of features, or none yet"
+    if own := _own_of(norm, Norm):
+        return f"the norm after it has {own}"
     if any(giver is not layer for giver in flow.givers[norm]):
         return "the norm after it takes other inputs, too"
     if any(buffer is None for buffer in (norm.running_mean, norm.running_var, norm.num_batches_tracked)):
         return "the norm after it has no running statistics"
-    if isinstance(norm, LazyModuleMixin) or norm.num_features != layer.out_channels:
-        return "the norm after it has another number of features, or none yet"
     return None
 
 
-def _does_as(module: nn.Module, bases: type[nn.Module] | tuple[type[nn.Module], ...]) -> bool:
-    """Return whether a module computes what its base class of torch does, on parameters of its own."""
+def _own_of(module: nn.Module, bases: type[nn.Module] | tuple[type[nn.Module], ...]) -> str:
+    """Return what makes a module compute other than its base class does on its parameters; empty if nothing."""
     bases = bases if isinstance(bases, tuple) else (bases,)
     base = next(base for base in bases if isinstance(module, base))
     cls = plain_class(type(module))
-    own = "forward" in vars(module) or cls.forward is not base.forward or not _convolves_as_torch(module)
-    return not own and not parametrize.is_parametrized(module) and not has_hooks(module)
+    if parametrize.is_parametrized(module):
+        return "parametrizations: its weight is computed anew in each call"
+    if "forward" in vars(module) or cls.forward is not base.forward or not _convolves_as_torch(module):
+        return "a forward of its own"
+    return f"hooks: {', '.join(hook_names(module))}" if has_hooks(module) else ""
 
 
 def _convolves_as_torch(module: nn.Module) -> bool:

@@ -18,6 +18,19 @@ from winograd.nn.table import mebibytes, scientific
 
 NOTHING: Final = "-"
 
+DIRECT: Final = "direct"
+"""The algorithm of rows that are computed by torch's own convolution."""
+
+_LIVE: Final = (
+    "weights are transformed in every call: winograd.freeze(model) keeps them transformed for inference, and plans "
+    "change then"
+)
+
+_LIVE_THOUGH_FROZEN: Final = (
+    "rows that are live and not frozen transform their weight in every call: it is computed anew in each, or gradients "
+    "are recorded; run frozen models under torch.no_grad() or torch.inference_mode()"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -47,6 +60,7 @@ COLUMNS: Final = (
     Column("class", lambda row: row.kind, words=True, spare=11, always=True),
     Column("input", lambda row: "x".join(map(str, row.input)) or NOTHING, words=True, spare=2, always=True),
     Column("computes", lambda row: row.computes, words=True, spare=1),
+    Column("weight", lambda row: row.weight or NOTHING, words=True, spare=1),
     Column("algorithm", lambda row: row.algorithm, words=True, always=True),
     Column("schedule", lambda row: row.schedule or NOTHING, words=True, spare=12),
     Column("folds", lambda row: row.folds or NOTHING, words=True, spare=10),
@@ -65,7 +79,11 @@ COLUMNS: Final = (
 
 def columns_of(rows: Sequence[ReportRow]) -> list[Column]:
     """Return the columns in which a row has something, and what rows differ in where it is often the same."""
-    alike = {"computes": {row.computes for row in rows} <= {"output"}, "tolerance": len(_tolerances(rows)) <= 1}
+    alike = {
+        "computes": {row.computes for row in rows} <= {"output"},
+        "weight": len({row.weight for row in rows if row.weight}) <= 1,
+        "tolerance": len(_tolerances(rows)) <= 1,
+    }
     return [
         column
         for column in COLUMNS
@@ -107,7 +125,10 @@ def filter_bytes(rows: Sequence[ReportRow]) -> int:
 
 
 def lines(report: ConversionReport) -> Iterator[str]:
-    """Yield lines on the layers that were timed together and on the whole model, where they were measured."""
+    """Yield lines on weights that are transformed in every call, and on times and errors where they were measured."""
+    weights = {row.weight for row in report.rows if row.status == CONVERTED}
+    if "live" in weights:
+        yield _LIVE_THOUGH_FROZEN if "frozen" in weights or report.is_frozen else _LIVE
     timed = [row.measured.times for row in report.rows if row.measured is not None and row.measured.times is not None]
     if timed:
         direct, converted = (
@@ -126,4 +147,14 @@ def lines(report: ConversionReport) -> Iterator[str]:
         yield (
             f"whole model: before {times.direct_ms:.4g} ms ({times.direct_variant}), "
             f"converted {times.converted_ms:.4g} ms ({times.converted_variant}), ratio {times.ratio:.2f}"
+            f"{_not_by_winograd(report, times)}"
         )
+
+
+def _not_by_winograd(report: ConversionReport, times: Times) -> str:
+    """Return what beside Winograd is in the ratio of the whole model; empty if nothing is known."""
+    rows = [row for row in report.rows if row.status == CONVERTED and row.computes == "output" and row.input]
+    if rows and all(row.algorithm == DIRECT for row in rows):
+        return "; all layers are direct: the ratio is that of memory formats, of what is folded, and of noise"
+    differ = times.direct_variant != times.converted_variant
+    return "; the memory formats differ, and that is part of the ratio" if differ else ""

@@ -54,6 +54,9 @@ class ReportRow:
         Why this algorithm.
     measured : Measurement or None
         Error and time on the real activations, see `winograd.nn.ConversionReport.measure`.
+    weight : str
+        "frozen" if the row is of calls after `winograd.freeze`, "live" if it is of others, which transform the weight
+        each time, as do those that record gradients of a frozen one; empty where there is no such plan.
     """
 
     layer: str
@@ -70,6 +73,7 @@ class ReportRow:
     folds: str
     reason: str
     measured: Measurement | None = None
+    weight: str = ""
 
     @property
     def total_bytes(self) -> int:
@@ -182,6 +186,7 @@ def _outputs(layer: LayerEntry, measured: Mapping[Place, Measurement]) -> Iterat
             workspace_bytes=plan.workspace_bytes,
             reason=plan.reason,
             measured=measured.get((layer.name, plan.digest)),
+            weight="" if plan.terms is None else plan.terms.filters.value,
         )
 
 

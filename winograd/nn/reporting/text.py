@@ -11,6 +11,7 @@ from textwrap import wrap
 from typing import Final
 
 from winograd.accuracy.showing.table import text_table
+from winograd.nn.folding.fold import NO_FOLD
 from winograd.nn.report import ConversionReport
 from winograd.nn.reporting.columns import Column, columns_of, lines, summary
 from winograd.nn.reporting.rows import ReportRow
@@ -53,9 +54,10 @@ def _table(rows: Sequence[ReportRow], width: int) -> Iterator[str]:
         yield _aligned(columns, _cells(columns, rows))
         return
     columns, left_out = _fitting(columns[:-1], rows, width)
-    yield _aligned(columns, _narrowed(columns, _cells(columns, rows), width))
+    shown = _narrowed(columns, _cells(columns, rows), width)
+    yield _aligned(columns, shown)
     yield "reasons:"
-    yield from _reasons(rows, width)
+    yield from _reasons(rows, width, {cell for row in shown for cell in row})
     if left_out:
         yield from _wrapped(f"not shown: {', '.join(left_out)}; to_html() and rows have them", width)
 
@@ -120,12 +122,13 @@ def shortened(text: str, most: int) -> str:
     return f"{text[:front]}...{text[len(text) - (most - 3 - front) :]}"
 
 
-def _reasons(rows: Sequence[ReportRow], width: int) -> Iterator[str]:
-    """Yield each reason once, behind all of those that it is the reason of."""
+def _reasons(rows: Sequence[ReportRow], width: int, shown: set[str]) -> Iterator[str]:
+    """Yield each reason once, behind all of those that it is the reason of; so for folding nothing, if not shown."""
     places: dict[str, dict[str, None]] = {}
     for row in rows:
-        if row.reason:
-            places.setdefault(row.reason, {})[_place(row, rows)] = None
+        nothing = f"folds {row.folds}" if row.folds.startswith(NO_FOLD) and row.folds not in shown else ""
+        for reason in filter(None, (row.reason, nothing)):
+            places.setdefault(reason, {})[_place(row, rows)] = None
     for reason, named in places.items():
         yield from _wrapped(f"  {', '.join(named)}: {reason}", width)
 
@@ -134,7 +137,10 @@ def _place(row: ReportRow, rows: Sequence[ReportRow]) -> str:
     """Return the name of the layer, with what tells this row from its others."""
     others = [other for other in rows if other.layer == row.layer]
     shape = f" {'x'.join(map(str, row.input))}" if len({other.input for other in others}) > 1 else ""
-    return f"{row.layer}{shape}{'' if row.computes == 'output' else f' ({row.computes})'}"
+    alike = [other for other in others if (other.input, other.computes) == (row.input, row.computes)]
+    weight = row.weight if len({other.weight for other in alike}) > 1 else ""
+    marks = ", ".join(filter(None, ("" if row.computes == "output" else row.computes, weight)))
+    return f"{row.layer}{shape}{f' ({marks})' if marks else ''}"
 
 
 def _wrapped(line: str, width: int) -> list[str]:

@@ -7,6 +7,7 @@ The tests of a GPU, which run on machines that have torch, Triton and pytest alo
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -28,3 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def update_golden(pytestconfig: pytest.Config) -> bool:
     return bool(pytestconfig.getoption("--update-golden"))
+
+
+@pytest.fixture(scope="module")
+def settable_flags() -> Iterator[None]:
+    """Let tests set torch's flags by assignment, which PyTorch's own test modules forbid once they are imported."""
+    torch = pytest.importorskip("torch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(torch.backends.flags_frozen.__globals__, "__allow_nonbracketed_mutation_flag", True)
+        yield

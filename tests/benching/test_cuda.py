@@ -34,6 +34,8 @@ from winograd.conv.gpu.card import card_named
 from winograd.conv.gpu.device import pretending
 from winograd.conv.gpu.run import module_of
 
+pytestmark = pytest.mark.usefixtures("settable_flags")
+
 H100 = card_named("h100")
 CPU = torch.device("cpu")
 

@@ -26,6 +26,8 @@ from winograd.conv.operator import runnable_plan
 from winograd.conv.plan import Filters, Plan
 from winograd.conv.shape import ConvShape
 
+pytestmark = pytest.mark.usefixtures("settable_flags")
+
 H100, H200 = card_named("h100"), card_named("h200")
 
 

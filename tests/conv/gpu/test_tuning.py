@@ -27,6 +27,8 @@ from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.shape import ConvShape
 from winograd.conv.tuning import tuned_plan
 
+pytestmark = pytest.mark.usefixtures("settable_flags")
+
 H100 = card_named("h100")
 
 

@@ -18,7 +18,7 @@ except ImportError:
 else:
     UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("dev", UNTIMED, max_examples=50)
-    settings.register_profile("ci", UNTIMED, max_examples=75, derandomize=True, print_blob=True)
+    settings.register_profile("ci", UNTIMED, max_examples=60, derandomize=True, print_blob=True)
     settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 

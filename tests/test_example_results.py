@@ -57,6 +57,29 @@ def test_the_page_says_what_the_logs_say() -> None:
     ]
 
 
+def test_the_words_of_the_page_are_those_of_the_logs() -> None:
+    logs, page = trainings(), PAGE.read_text()
+    ends, halves, quarters = [], [], []
+    for side in ("direct", "winograd"):
+        ends.append([100 * right for right in finals(logs, side)])
+        halves.append([100 * next(iter(log["sides"][side]["accuracies"].values())) for log in logs])
+        curves = [log["sides"][side]["losses"] for log in logs]
+        cut = len(curves[0]) // 4
+        parts = (mean(mean(curve[part * cut : (part + 1) * cut]) for curve in curves) for part in range(4))
+        quarters.append(", ".join(f"{loss:.2f}" for loss in parts))
+    spreads = [f"{max(each) - min(each):.1f}" for each in ends]
+    apart = abs(mean(ends[0]) - mean(ends[1]))
+    assert (
+        f"differ by {spreads[0]} points, those of Winograd by {spreads[1]}, the means of both sides by {apart:.1f}"
+        in page
+    )
+    told = [f"{min(each):.0f} to {max(each):.0f} %" for each in halves]
+    assert f"{told[0]} with torch's own, {told[1]} with Winograd" in page
+    assert sum(two < one for one, two in zip(*halves, strict=True)) == 7  # "behind in seven seeds
+    assert sum(two > one for one, two in zip(*halves, strict=True)) == 3  # and ahead in three"
+    assert f"{quarters[0]} with torch's own and {quarters[1]} with Winograd" in page
+
+
 def test_accuracies_are_those_of_the_confusion() -> None:
     for log in trainings():
         for name in ("direct", "winograd"):

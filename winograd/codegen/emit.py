@@ -177,14 +177,7 @@ def checked_dtype(target: str, dtype: str | None) -> str:
     ...
     ValueError: dtype 'float32' is not for target json, whose code has none
     """
-    dtypes = find_target(target).dtypes
-    if dtype is None:
-        return dtypes[0] if dtypes else ""
-    if not dtypes:
-        raise ValueError(f"dtype {dtype!r:.80} is not for target {target}, whose code has none")
-    if dtype not in dtypes:
-        raise ValueError(f"dtype {dtype!r:.80} is not for target {target}; allowed: {', '.join(dtypes)}")
-    return dtype
+    return _checked("dtype", dtype, find_target(target).dtypes, target)
 
 
 def checked_schedule(target: str, schedule: str | None, stage: str = Stage.CONV) -> str:
@@ -204,14 +197,18 @@ def checked_schedule(target: str, schedule: str | None, stage: str = Stage.CONV)
     ...
     ValueError: schedule 'fused' is not for target c, whose code has none
     """
-    schedules = find_target(target).schedules
-    if schedule is None:
-        return schedules[0] if schedules else ""
-    if not schedules:
-        raise ValueError(f"schedule {schedule!r:.80} is not for target {target}, whose code has none")
-    if schedule not in schedules:
-        allowed = ", ".join(schedules)
-        raise ValueError(f"schedule {schedule!r:.80} is not for target {target}; allowed: {allowed}")
-    if stage != Stage.CONV:
+    checked = _checked("schedule", schedule, find_target(target).schedules, target)
+    if schedule is not None and stage != Stage.CONV:
         raise ValueError(f"schedule {schedule!r:.80} is for stage 'conv', not for {str(stage)!r}")
-    return schedule
+    return checked
+
+
+def _checked(what: str, given: str | None, allowed: Sequence[str], target: str) -> str:
+    """Return what is given, the first that is allowed for None; "" where a target has none."""
+    if given is None:
+        return allowed[0] if allowed else ""
+    if not allowed:
+        raise ValueError(f"{what} {given!r:.80} is not for target {target}, whose code has none")
+    if given not in allowed:
+        raise ValueError(f"{what} {given!r:.80} is not for target {target}; allowed: {', '.join(allowed)}")
+    return given

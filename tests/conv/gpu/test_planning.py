@@ -229,6 +229,14 @@ def test_the_table_of_the_page_is_what_the_model_expects() -> None:
         assert f"{row} {limits} | {plan.direct_ms:.2f} | {library_ms(shape, tf32=True):.2f} |" in page
 
 
+def test_the_page_names_the_layers_that_lose_to_tf32() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "gpu.md").read_text(encoding="utf-8")
+    layer = make_suite("r3d_18", 32).matching("layer1.0.conv1.0").layers[0]
+    shape = replace(layer.shape, card=card_named("h200"))
+    plan = make_plan(shape, tolerance=5e-6, filters=Filters.FROZEN)
+    assert f"take {plan.predicted_ms:.1f} ms against {library_ms(shape, tf32=True):.1f};" in page
+
+
 def test_schedules_refuse_other_words() -> None:
     with pytest.raises(ValueError, match="kind is 'tiled'"):
         GpuSchedule("tiled", "ieee")

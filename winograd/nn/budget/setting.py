@@ -6,7 +6,8 @@ In: a converted layer. Out: the layer set, and on leaving a ``with`` as it was, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from winograd.conv.plan import Filters
 from winograd.conv.tuning_mode import Tuning
@@ -41,27 +42,24 @@ def direct(layers: Iterable[PlannedConvolution]) -> Iterator[None]:
             state.tolerate(state.tolerance)  # forgets the plans
 
 
-@contextmanager
-def frozen(layers: Iterable[PlannedConvolution]) -> Iterator[None]:
+def frozen(layers: Iterable[PlannedConvolution]) -> AbstractContextManager[None]:
     """Let layers keep transformed weights."""
-    former = [(layer._winograd, layer._winograd.filters) for layer in layers]
-    for state, _ in former:
-        state.change(filters=Filters.FROZEN)
-    try:
-        yield
-    finally:
-        for state, filters in former:
-            state.change(filters=filters)
+    return _changed(layers, filters=Filters.FROZEN)
+
+
+def modelled(layers: Iterable[PlannedConvolution]) -> AbstractContextManager[None]:
+    """Let layers choose by prediction, also those that time their candidates."""
+    return _changed(layers, tuning=Tuning.MODEL)
 
 
 @contextmanager
-def modelled(layers: Iterable[PlannedConvolution]) -> Iterator[None]:
-    """Let layers choose by prediction, also those that time their candidates."""
-    former = [(layer._winograd, layer._winograd.tuning) for layer in layers]
-    for state, _ in former:
-        state.change(tuning=Tuning.MODEL)
+def _changed(layers: Iterable[PlannedConvolution], **settings: Any) -> Iterator[None]:
+    states = [layer._winograd for layer in layers]
+    former = [{name: getattr(state, name) for name in settings} for state in states]
+    for state in states:
+        state.change(**settings)
     try:
         yield
     finally:
-        for state, tuning in former:
-            state.change(tuning=tuning)
+        for state, were in zip(states, former, strict=True):
+            state.change(**were)

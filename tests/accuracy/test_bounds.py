@@ -378,3 +378,17 @@ def test_bound_shows_itself_and_has_a_digest() -> None:
     assert "\n" not in repr(first)
     assert first.digest == error_bound(toom_cook(2, 3)).digest != second.digest
     assert first.predicted_relative_l2 < first.norm_factor
+
+
+def test_bounds_of_other_sizes_are_those_of_inputs_of_that_size() -> None:
+    nested = nest(toom_cook(4, 3), toom_cook(2, 3))
+    for experiment in (None, Experiment("outside", channels=3, interface="float16", storage="float16")):
+        bound = error_bound(nested, channels=3, experiment=experiment)
+        for data, weights in ((1, 1), (2.0**-140, 3e4), (1e3, 0.25), (0, 1)):
+            inputs, taps = np.full((*nested.tile, 3), float(data)), np.full((*nested.r, 3), float(weights))
+            expected = bound.componentwise(inputs, taps).max()
+            assert bound.up_to(data, weights) == pytest.approx(expected, rel=1e-12)
+        assert bound.up_to(np.inf, 0) == bound.up_to(1, np.inf) == bound.up_to(1e200, 1e200) == np.inf
+    for sizes, name in (((-1, 1), "data is -1"), ((1, float("nan")), "weights is nan")):
+        with pytest.raises(ValueError, match=rf"^{name}, must not be negative$"):
+            error_bound(nested).up_to(*sizes)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import FrozenInstanceError, replace
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -19,6 +20,7 @@ from winograd.accuracy.measuring import measurement as module
 from winograd.accuracy.model import kappa
 from winograd.accuracy.protocol import LAYER, STANDARD, ChannelSum, Experiment, FilterRounding, Inputs
 from winograd.accuracy.reference import direct_ref
+from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.interpret import Contraction
@@ -35,6 +37,22 @@ def test_every_kind_is_measured_within_its_worst_case(dtype: str, ndim: int, ord
     assert 0 < report.mean_abs < report.max_abs <= error_bound(nested, dtype, order=order).max_abs
     for _, value, (low, high) in report.figures:
         assert low <= value <= high
+
+
+def test_the_worst_case_is_that_of_given_arrays_however_small_or_large_they_are() -> None:
+    # A quarter of a subnormal number is lost whole, and a large weight makes of it what data of size 1 never lose.
+    quarters = BilinearAlgorithm(m=1, r=1, at=[[4]], g=[[1]], bt=[[Fraction(1, 4)]])
+    data, weights = np.full((1, 1, 1), 3 * 2.0**-24), np.full((1, 1, 1), 16000.0)
+    report = measure_error(quarters, "float16", trials=2, order="lowered", data=data, weights=weights)
+    worst = report.max_abs_interval[1]
+    assert report.max_abs > error_bound(quarters, "float16").max_abs
+    assert report.max_abs < worst < 3 * report.max_abs
+    # Data of size 2^-40 have errors of that size, too.
+    small, large = (
+        measure_error(toom_cook(2, 3), trials=2, data=np.full((1, 1, 4), size), weights=np.ones((1, 1, 3)))
+        for size in (2.0**-40, 1.0)
+    )
+    assert small.max_abs_interval[1] == pytest.approx(2.0**-40 * large.max_abs_interval[1], rel=1e-6)
 
 
 def test_float64_is_measured_against_exact_numbers() -> None:

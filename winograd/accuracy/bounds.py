@@ -8,23 +8,23 @@ multiply-add. Without an experiment the sum may have any order, and the filter t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
-from functools import lru_cache, reduce
-from math import prod
+from functools import lru_cache
 
 import numpy as np
 
-from winograd.accuracy.bounding.axis_transforms import AxisTransforms, follow_axis
-from winograd.accuracy.bounding.rounding_stages import RoundingStages, checked_stages, product_bound, stored_bound
-from winograd.accuracy.bounding.transform_bounds import (
-    Bounded,
-    TransformBound,
-    outer_bounds,
-    rounded_to,
-    transform_bound,
-    transformed,
+from winograd.accuracy.bounding.axis_transforms import follow_axis
+from winograd.accuracy.bounding.largest_errors import (
+    OWN_ROUNDING,
+    AxisBound,
+    as_outputs,
+    exact_values,
+    largest_error,
+    norm_factor,
 )
+from winograd.accuracy.bounding.rounding_stages import RoundingStages, checked_stages, product_bound, stored_bound
+from winograd.accuracy.bounding.transform_bounds import transform_bound, transformed
 from winograd.accuracy.formats import FloatFormat, float_format
 from winograd.accuracy.linear import Matrix
 from winograd.accuracy.measuring.samples import real_array
@@ -36,19 +36,13 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.codegen.interpret import Contraction
 
-_AxisBound = AxisTransforms[TransformBound]
-
-_OWN_ROUNDING = 1 + 2.0**-28
-"""Covers the rounding of the bounds themselves, sums of up to a million float64 numbers, and of a fused multiply-add
-that is emulated in float64, which rounds twice."""
-
 
 @lru_cache(maxsize=256)
-def _axis_bound(algorithm: BilinearAlgorithm, order: Order, data: FloatFormat, filter_: FloatFormat) -> _AxisBound:
+def _axis_bound(algorithm: BilinearAlgorithm, order: Order, data: FloatFormat, filter_: FloatFormat) -> AxisBound:
     return follow_axis(transform_bound, algorithm, order, data, filter_)
 
 
-def _axis_bounds(nested: NestedAlgorithm, order: Order, stages: RoundingStages) -> list[_AxisBound]:
+def _axis_bounds(nested: NestedAlgorithm, order: Order, stages: RoundingStages) -> list[AxisBound]:
     return [_axis_bound(axis, order, stages.data, stages.filter) for axis in nested.axes]
 
 
@@ -108,7 +102,7 @@ class ErrorBound:
         """
         stages = self._stages
         axes = _axis_bounds(self.algorithm, as_order(self.order), stages)
-        tiles, taps = (_exact(np.abs(values)) for values in self._checked(data, filters))
+        tiles, taps = (exact_values(np.abs(values)) for values in self._checked(data, filters))
         size, error = product_bound(
             stored_bound(transformed([axis.filter for axis in axes], taps), stages.stored_filter),
             stored_bound(transformed([axis.data for axis in axes], tiles), stages.stored_data),
@@ -118,8 +112,44 @@ class ErrorBound:
         summed = size.sum(axis=ndim), error.sum(axis=ndim)
         found = transformed([axis.inverse for axis in axes], summed)[1]
         if stages.outputs:
-            found = _as_outputs(found, direct_ref(tiles[0], taps[0], ndim), stages)
-        return found * _OWN_ROUNDING
+            found = as_outputs(found, direct_ref(tiles[0], taps[0], ndim), stages)
+        return found * OWN_ROUNDING
+
+    def up_to(self, data: float, weights: float) -> float:
+        """Return what no output's error exceeds where inputs and taps are at most so large: ``max_abs`` is that of 1.
+
+        Parameters
+        ----------
+        data, weights : float
+            Largest absolute values, not negative. inf where one is unknown.
+
+        Returns
+        -------
+        float
+            inf where one of them is, or where the bound is beyond the largest float64.
+
+        Raises
+        ------
+        ValueError
+            If one is negative or nan.
+
+        Examples
+        --------
+        >>> from winograd import toom_cook
+        >>> bound = error_bound(toom_cook(2, 3))
+        >>> bound.up_to(1, 1) == bound.max_abs, round(bound.up_to(3, 0.5) / bound.max_abs, 6)
+        (True, 1.5)
+        """
+        for name, size in (("data", data), ("weights", weights)):
+            if not size >= 0:
+                raise ValueError(f"{name} is {size}, must not be negative")
+        if math.isinf(data) or math.isinf(weights):
+            return math.inf
+        stages = self._stages
+        axes = _axis_bounds(self.algorithm, as_order(self.order), stages)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = largest_error(self.algorithm, axes, stages, data, weights)
+        return found if math.isfinite(found) else math.inf
 
     def _checked(self, data: object, filters: object) -> tuple[Matrix, Matrix]:
         """Return data and filters in float64, with as many trailing axes each."""
@@ -222,8 +252,8 @@ def error_bound(
         dtype=fmt.name,
         channels=stages.channels,
         order=chosen.value,
-        max_abs=_max_abs(nested, axes, stages),
-        norm_factor=_norm_factor(axes, stages),
+        max_abs=largest_error(nested, axes, stages),
+        norm_factor=norm_factor(axes, stages),
         kappa=kappa(nested),
         predicted_relative_l2=predict_experiment(
             nested, protocol or _usual(stages.channels, chosen), dtype=fmt.name, order=chosen
@@ -237,39 +267,3 @@ def _usual(channels: int, order: Order) -> Experiment:
     if order is not Order.LOWERED:
         return Experiment("bound", channels=channels)
     return Experiment("bound", channels=channels, contraction=Contraction.FUSED, filter_rounding=FilterRounding.ONCE)
-
-
-def _exact(sizes: Matrix) -> Bounded:
-    return sizes, np.zeros_like(sizes)
-
-
-def _as_outputs(error: Matrix, sizes: Matrix, stages: RoundingStages) -> Matrix:
-    """Return the errors of the outputs, which have these sizes, after their rounding."""
-    for fmt in stages.outputs:
-        error = rounded_to((sizes, error), fmt.roundoff, fmt.underflow)[1]
-    return error
-
-
-def _max_abs(nested: NestedAlgorithm, axes: Sequence[_AxisBound], stages: RoundingStages) -> float:
-    v = stored_bound(transformed([axis.data for axis in axes], _exact(np.ones(nested.tile))), stages.stored_data)
-    u = stored_bound(transformed([axis.filter for axis in axes], _exact(np.ones(nested.r))), stages.stored_filter)
-    size, error = product_bound(u, v, stages)
-    summed = stages.channels * size, stages.channels * error
-    found = transformed([axis.inverse for axis in axes], summed)[1]
-    largest = np.full(nested.m, float(stages.channels * prod(nested.r)))
-    return float(_as_outputs(found, largest, stages).max() * _OWN_ROUNDING)
-
-
-def _norm_factor(axes: Sequence[_AxisBound], stages: RoundingStages) -> float:
-    """Bound by Cauchy and Schwarz: over taps and inputs in each product, then over the channels in their sum."""
-    v = reduce(outer_bounds, (axis.data.row_norms for axis in axes))
-    u = reduce(outer_bounds, (axis.filter.row_norms for axis in axes))
-    stored = [
-        values if fmt is None else rounded_to(values, fmt.roundoff, 0.0)
-        for values, fmt in ((u, stages.stored_filter), (v, stages.stored_data))
-    ]
-    inverse = [TransformBound(axis.inverse.size, axis.inverse.error, 0 * axis.inverse.underflow) for axis in axes]
-    found = transformed(inverse, product_bound(stored[0], stored[1], stages, underflow=False))[1]
-    for fmt in stages.outputs:
-        found = rounded_to((np.ones_like(found), found), fmt.roundoff, 0.0)[1]
-    return float(found.max() * _OWN_ROUNDING)

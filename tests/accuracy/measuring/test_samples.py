@@ -62,7 +62,7 @@ def test_streams_go_on_where_they_were(inputs: Inputs) -> None:
     assert drawn.flags.c_contiguous
     np.testing.assert_array_equal(drawn, np.concatenate([parts.data(3), parts.data(7)], axis=-1))
     assert whole.filters(10).shape == (3, 3, 3, 10)
-    assert opened(experiment).magnitude == (1 if inputs is Inputs.UNIFORM else math.inf)
+    assert opened(experiment).magnitudes == ((1, 1) if inputs is Inputs.UNIFORM else (math.inf, math.inf))
 
 
 def test_narrow_interfaces_are_the_grid_of_the_inputs() -> None:
@@ -90,7 +90,7 @@ def test_given_arrays_are_where_tiles_and_filters_come_from() -> None:
     kept = {values.tobytes() for values in weights}
     filters = source.filters(100)
     assert {np.ascontiguousarray(np.moveaxis(filters[..., t], -1, 0)).tobytes() for t in range(100)} == kept
-    assert source.magnitude == float(data.max()) * float(np.abs(weights).max())
+    assert source.magnitudes == (float(data.max()), float(np.abs(weights).max()))
 
 
 def test_given_streams_do_not_depend_on_how_many_are_taken_at_a_time() -> None:

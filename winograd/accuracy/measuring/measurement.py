@@ -79,9 +79,8 @@ class Measurement:
         """What no output's error can exceed; inf where no bound is known: for functions, and normal inputs."""
         if not isinstance(self.order, Order):
             return math.inf
-        magnitude = open_source(**self._inputs).magnitude
-        bound = error_bound(self.nested, self.fmt.name, order=self.order, experiment=self.experiment).max_abs
-        return bound * max(1.0, magnitude)
+        bound = error_bound(self.nested, self.fmt.name, order=self.order, experiment=self.experiment)
+        return bound.up_to(*open_source(**self._inputs).magnitudes)
 
     def chunks(self, *, progress: bool) -> Iterator[Errors]:
         """Yield the errors of all trials in order."""

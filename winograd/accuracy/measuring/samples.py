@@ -25,11 +25,11 @@ Draw = Callable[[int], Array]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The inputs of an experiment: two independent streams, and the largest datum times the largest tap (or inf)."""
+    """The inputs of an experiment: two independent streams, and the largest datum and tap, or inf."""
 
     data: Draw
     filters: Draw
-    magnitude: float
+    magnitudes: tuple[float, float]
 
 
 def draw_uniform(rng: np.random.Generator, shape: tuple[int, ...], fmt: FloatFormat) -> Array:
@@ -108,7 +108,7 @@ def open_source(
     first, second = np.random.default_rng(seed).spawn(2)
     tiles, largest = _stream("data", data, nested.tile, grid, experiment, first)
     taps, heaviest = _stream("weights", weights, nested.r, grid, experiment, second)
-    return Source(_trials_last(tiles, fmt), _trials_last(taps, fmt), largest * heaviest)
+    return Source(_trials_last(tiles, fmt), _trials_last(taps, fmt), (largest, heaviest))
 
 
 def _stream(

@@ -296,6 +296,24 @@ def test_a_bound_for_fewer_channels_is_broken_by_more() -> None:
     assert error.item() > growth_of_few
 
 
+def test_sums_longer_than_one_over_u_have_a_bound_that_is_finite_and_grows_with_their_length() -> None:
+    # In bfloat16 a sum of ones stops at 256: 4096 of them lose 3840, and u is 2^-8.
+    axis, channels = toom_cook(1, 1), 4096
+    ones = np.ones((1, channels, 1), dtype=float_format("bfloat16").dtype)
+    for kind in ChannelSum:
+        experiment = Experiment("ones", channels=channels, channel_sum=kind)
+        result = run_tiles(nest(axis), ones, ones, Order.LOWERED, experiment)
+        found = error_bound(axis, "bfloat16", experiment=experiment)
+        assert exact_errors(result, ones, ones).item() <= found.componentwise(ones, ones).item()
+        assert found.max_abs <= channels**2 * 2.0**-8 * (1 + 2.0**-27)
+    for dtype in ("bfloat16", "float64"):
+        for count in (10**9, 2**53):
+            bound = error_bound(nest(axis, toom_cook(2, 3)), dtype, channels=count)
+            assert all(np.isfinite([bound.max_abs, bound.norm_factor, bound.predicted_relative_l2]))
+    with pytest.raises(ValueError, match=r"^channels is 9007199254740993, must be at most 9007199254740992$"):
+        error_bound(axis, channels=2**53 + 1)
+
+
 def test_cancellation_keeps_the_absolute_bound() -> None:
     nested = nest(*[toom_cook(4, 3)] * 2)
     data = np.full((6, 6, 1, 1), 0.7, dtype=np.float32)

@@ -199,7 +199,7 @@ def error_bound(
     r"""Return what the error of one output tile cannot exceed, and what is expected of it.
 
     With A, G, B the absolute matrices of all axes and E_A, E_G, E_B the errors of their programs, the componentwise
-    bound is (A + E_A) (1 + u)^channels sum ((G + E_G) |w|) o ((B + E_B) |d|) less the same with u and E 0, plus
+    bound is (A + E_A) (1 + channels u) sum ((G + E_G) |w|) o ((B + E_B) |d|) less the same with u and E 0, plus
     underflow. It holds for filters transformed in any precision, with fused multiply-adds or without, and any order of
     the sum over channels, as long as nothing overflows (see `winograd.safe_range`); ``max_abs`` is for inputs of
     magnitude at most 1.

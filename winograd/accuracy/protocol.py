@@ -42,6 +42,9 @@ class Inputs(Enum):
     """Standard normal, rounded once."""
 
 
+MOST_CHANNELS: Final = 2**53
+"""Up to which float64 counts."""
+
 _KINDS: Final[dict[str, type[Enum]]] = {
     "contraction": Contraction,
     "filter_rounding": FilterRounding,
@@ -84,7 +87,8 @@ class Experiment:
     Raises
     ------
     TypeError, ValueError
-        If channels or channel_block is no integer or below 1; for a storage, transforms or interface of another name.
+        If channels or channel_block is no integer or below 1, or there are more than 2^53 channels; for a storage,
+        transforms or interface of another name.
         Members of the enumerations may be given by their values, as text.
     """
 
@@ -101,6 +105,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", checked_integer("channels", self.channels, 1))
+        if self.channels > MOST_CHANNELS:
+            raise ValueError(f"channels is {self.channels}, must be at most {MOST_CHANNELS}")
         if self.channel_block is not None:
             object.__setattr__(self, "channel_block", checked_integer("channel_block", self.channel_block, 1))
         for name, kind in _KINDS.items():
@@ -112,9 +118,19 @@ class Experiment:
                 object.__setattr__(self, name, float_format(getattr(self, name), name).name)
 
     @property
+    def first_block(self) -> int:
+        """Channels of the first partial sum, and of all but the last."""
+        return min(self.channel_block or self.channels, self.channels)
+
+    @property
+    def block_count(self) -> int:
+        """How many partial sums there are."""
+        return -(-self.channels // self.first_block)
+
+    @property
     def blocks(self) -> tuple[range, ...]:
         """The channels of each partial sum."""
-        size = self.channel_block or self.channels
+        size = self.first_block
         starts = range(0, self.channels, size)
         return tuple(range(start, min(start + size, self.channels)) for start in starts)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from winograd.accuracy.arguments import checked_integer
 from winograd.accuracy.formats import float_format
-from winograd.accuracy.modelling.accumulation import addition
+from winograd.accuracy.modelling.accumulation import running_sum
 from winograd.accuracy.modelling.rounding import PHI
 from winograd.accuracy.modelling.variance import Variances, outer, variances
 from winograd.accuracy.orders import Order
@@ -153,7 +153,7 @@ def _sums(terms: int, block: int | None, products: Products) -> SumError:
     size = min(block or terms, terms)
     within = _running(math.ceil(size / products.step), products.step)
     blocks = math.ceil(terms / size)
-    between = sum((before + 1) * float(addition(before, 1)) for before in range(1, blocks)) / blocks
+    between = running_sum(blocks) / blocks
     return SumError(within.variance + PHI / 3 * _FLOAT32**2 * between, within.share)
 
 

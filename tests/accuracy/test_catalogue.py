@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 import winograd
 from winograd.accuracy import catalogue as module
@@ -41,6 +42,30 @@ SUPERLINEAR = {
     (10, 14): 4.96,
 }
 """Likewise for F(m, 3) and products."""
+
+
+def kappa_of_points(m: int, r: int, points: np.ndarray, with_infinity: bool) -> float:
+    """Return kappa from its definition, in floats and without any algorithm: columns, rows and norms of Toom-Cook."""
+    total = float((np.poly(points) ** 2).sum()) if with_infinity else 0.0
+    for place, point in enumerate(points):
+        others = np.delete(points, place)
+        column, taps = (float((point ** (2 * np.arange(size))).sum()) for size in (m, r))
+        total += column * taps * float((np.poly(others) ** 2).sum()) / float(np.prod(point - others) ** 2)
+    return total / (m * r)
+
+
+@pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 3), (6, 3), (8, 3), (6, 5), (2, 5)])
+def test_points_lie_at_the_bottom_of_their_valley(m: int, r: int) -> None:
+    # Points nearby, any real numbers, have a kappa that is lower by at most 2 %: what short fractions cost.
+    row = catalogue_row(m, r)
+    points = Recipe.parse(row.construction).points
+    assert points is not None
+    finite = np.array([float(point) for point in points if point is not winograd.INFINITY])
+    with_infinity = len(finite) < len(points)
+    assert kappa_of_points(m, r, finite, with_infinity) == pytest.approx(row.kappa, rel=1e-9)
+    found = minimize(lambda moved: kappa_of_points(m, r, moved, with_infinity), finite, method="BFGS").fun
+    assert 0.98 * row.kappa <= found <= row.kappa
+    assert kappa_of_points(m, r, 1.3 * finite, with_infinity) > 1.05 * row.kappa
 
 
 def test_every_size_has_a_row_for_each_number_of_products() -> None:

@@ -55,6 +55,11 @@ def test_the_worst_case_is_that_of_given_arrays_however_small_or_large_they_are(
     assert small.max_abs_interval[1] == pytest.approx(2.0**-40 * large.max_abs_interval[1], rel=1e-6)
 
 
+def test_more_trials_than_can_be_kept_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match=r"^trials is 100000001, must be at most 100000000$"):
+        measure_error(toom_cook(2, 3), trials=10**8 + 1)
+
+
 def test_float64_is_measured_against_exact_numbers() -> None:
     report = measure_error(toom_cook(4, 3), "float64", trials=100)
     single = measure_error(toom_cook(4, 3), "float32", trials=5000)

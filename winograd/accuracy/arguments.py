@@ -1,6 +1,6 @@
 """Numbers that callers pass: counts, seeds, budgets, sizes and shares, checked before anything is computed.
 
-In: whatever was passed. Out: an int or a float. Refused: what is no number (a bool is not), and what is too small.
+In: whatever was passed. Out: an int or a float. Refused: what is no number (a bool is not), too small or too large.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 
-def checked_integer(name: str, value: Any, least: int) -> int:
+def checked_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
     """Return the value as an int, or raise the error that names what is wrong with it.
 
     Raises
@@ -21,7 +21,7 @@ def checked_integer(name: str, value: Any, least: int) -> int:
     TypeError
         If it is no integer.
     ValueError
-        If it is below ``least``.
+        If it is below ``least``, or above ``most``, where there is one.
 
     Examples
     --------
@@ -40,6 +40,8 @@ def checked_integer(name: str, value: Any, least: int) -> int:
         raise TypeError(f"{name} is {value!r}, must be an integer of at least {least}")
     if number < least:
         raise ValueError(f"{name} is {number}, must be at least {least}")
+    if most is not None and number > most:
+        raise ValueError(f"{name} is {number}, must be at most {most}")
     return number
 
 

@@ -45,7 +45,7 @@ def measure_error(
         "standard": one tile, one channel, data and filter uniform on (-1, 1) on the grid of C++'s generator, matrices
         rounded once. "layer": 64 channels, filters transformed in float64, fused multiply-add, as generated kernels do.
     trials : int
-        Number of tiles, at least 2. The first trials of a longer run are those of a shorter one.
+        Number of tiles, 2 to 10^8. The first trials of a longer run are those of a shorter one.
     order : str, Order or function
         "huffman" or "sequential" order of every matrix row, or "lowered" for the generated programs. A function
         computes outputs (*m, trials) from data (*tile, channels, trials) and filters (*taps, channels, trials), in its
@@ -70,9 +70,9 @@ def measure_error(
     Raises
     ------
     TypeError, ValueError
-        For something that is no algorithm, an unknown dtype, experiment or order, too few trials, a negative seed,
-        constants that overflow the dtype, fused experiments in float64, formats that do not contain each other, arrays
-        that do not fit, a kernel of another algorithm, and a function that returns another shape or dtype.
+        For something that is no algorithm, an unknown dtype, experiment or order, too few or many trials, a negative
+        seed, constants that overflow the dtype, fused experiments in float64, formats that do not contain each other,
+        arrays that do not fit, a kernel of another algorithm, and a function that returns another shape or dtype.
     NotImplementedError
         If an entry of the matrices is not rational.
     ModuleNotFoundError

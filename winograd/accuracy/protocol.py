@@ -104,9 +104,7 @@ class Experiment:
     inputs: Inputs = Inputs.UNIFORM
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", checked_integer("channels", self.channels, 1))
-        if self.channels > MOST_CHANNELS:
-            raise ValueError(f"channels is {self.channels}, must be at most {MOST_CHANNELS}")
+        object.__setattr__(self, "channels", checked_integer("channels", self.channels, 1, MOST_CHANNELS))
         if self.channel_block is not None:
             object.__setattr__(self, "channel_block", checked_integer("channel_block", self.channel_block, 1))
         for name, kind in _KINDS.items():

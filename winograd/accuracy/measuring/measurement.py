@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,9 @@ _CHUNK_VALUES = 2**16
 
 With many channels 16 times as many are faster: their sum, which calls NumPy for each, then has longer arrays to add.
 """
+
+MOST_TRIALS: Final = 10**8
+"""Of one measurement: three figures of every trial are kept for the intervals, 2.4 GB of so many."""
 
 Errors = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Errors and exact outputs of some trials, each of shape (*m, count)."""
@@ -146,7 +149,7 @@ def plan(
         fmt=fmt,
         experiment=protocol,
         order=chosen,
-        trials=checked_integer("trials", trials, 2),
+        trials=checked_integer("trials", trials, 2, MOST_TRIALS),
         seed=checked_integer("seed", seed, 0),
         data=data,
         weights=weights,

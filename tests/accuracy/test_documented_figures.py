@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from winograd.accuracy.catalogue import best
 from winograd.accuracy.experiment import measure_error
 from winograd.accuracy.model import predict_error
-from winograd.accuracy.modelling.rounding import phi
+from winograd.accuracy.modelling.rounding import PHI, phi
 from winograd.accuracy.protocol import LAYER
 from winograd.accuracy.recipe import Recipe
 from winograd.algebra.nesting import nest
@@ -192,6 +193,8 @@ def test_the_published_table_is_that_of_the_benchmark() -> None:
     assert all(round(100 * row["half_interval"], 1) == 0.1 for row in found["rows"])
     left_to_right = max(row["sequential"] / row["huffman"] for row in found["rows"])
     assert f"cost up to {100 * left_to_right - 100:.0f} %" in page("published-errors")
+    ten = found["rows"][-1]
+    assert f"takes {100 - 100 * ten['huffman'] / ten['sequential']:.0f} % off the error" in page("accuracy")
 
 
 def test_the_largest_errors_are_those_of_the_benchmark() -> None:
@@ -223,6 +226,19 @@ def test_more_outputs_have_larger_errors_by_what_the_page_says() -> None:
         for theirs, ours in outputs
     ]
     assert f"{100 * min(factors) - 100:.0f} to {100 * max(factors) - 100:.0f} %" in page("published-errors")
+
+
+# notebooks/04-beyond-the-tables.ipynb
+
+
+def test_the_notebook_on_16_bits_says_how_much_is_lost() -> None:
+    text = (ROOT / "notebooks/04-beyond-the-tables.ipynb").read_text(encoding="utf-8")
+    stored = replace(LAYER, storage="float16")
+    algorithm = best(6, 3, ndim=3, dtype="float16", products=10)
+    # What is left where nothing is amplified: U and V are rounded to 11 digits each.
+    two_numbers = 2.0**-11 * (2 * PHI / 3) ** 0.5
+    found = predict_error(algorithm, experiment=stored).relative_l2 / two_numbers
+    assert f"its error is {found:.1f} times that of rounding two numbers to float16" in text
 
 
 # docs/tensor-cores.md

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from winograd.accuracy.searching.families import Family, Knob, Role, families
 from winograd.accuracy.searching.kappa_objective import inner_knobs, kappas, knob_kappas
@@ -98,10 +99,13 @@ def condition_number(sizes: NDArray[np.float64], tile: int) -> float:
     return float(np.linalg.cond(rows))
 
 
-@pytest.mark.parametrize(("m", "loss"), [(4, 1.5), (6, 2)])
+@pytest.mark.parametrize(("m", "loss"), [(4, 2), (6, 5)])
 def test_the_condition_number_is_a_poor_guide(m: int, loss: float) -> None:
     family = next(one for one in families(m, TAPS, m + 2) if one.zero and one.infinity and not one.groups)
     sets = symmetric_sets(family, 4000)
     figures = kappas(m, TAPS, family, sets, np.empty((len(sets), 0, 4)))
     conditions = np.array([condition_number(sizes, m + TAPS - 1) for sizes in sets])
     assert figures[conditions.argmin()] > loss * figures.min()
+    # Of 100 pairs by chance, ranks are correlated by 0.1.
+    best = figures.argsort()[:100]
+    assert abs(spearmanr(figures[best], conditions[best]).statistic) < 0.2

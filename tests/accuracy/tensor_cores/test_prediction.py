@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from winograd.accuracy.tensor_cores import (
 )
 from winograd.accuracy.tensor_cores.operands import cut_off
 from winograd.accuracy.tensor_cores.sums import channel_sums
+from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.interpret import Contraction
@@ -122,13 +124,27 @@ def test_partial_sums_matter() -> None:
         assert predicted / ABOVE < measured < BELOW * predicted
 
 
-def test_without_tensor_cores_it_is_the_model() -> None:
+def test_without_tensor_cores_it_is_the_model_of_one_running_sum() -> None:
     nested = nest(toom_cook(4, 3), toom_cook(2, 3))
+    usual = predict_relative_l2(nested, channels=48)
+    assert usual > 1.1 * predict_relative_l2(nested, channels=48, channel_block=16)
     for block in (None, 16):
-        usual = predict_relative_l2(nested, channels=48, channel_block=block)
-        assert predict_product_error(nested, "ieee", channels=48, channel_block=block) == pytest.approx(
-            usual, rel=1e-12
-        )
+        found = predict_product_error(nested, "ieee", channels=48, channel_block=block)
+        assert found == pytest.approx(usual, rel=1e-12)
+
+
+def test_blocks_mean_the_same_to_prediction_and_emulation() -> None:
+    axis, sums = toom_cook(3, 2), {"channels": 256, "channel_block": 16}
+    for products in Products:
+        predicted = predict_product_error(axis, products, **sums)
+        measured = measure_product_error(axis, products, trials=600, **sums)
+        assert predicted / ABOVE < measured < BELOW * predicted, products
+
+
+def test_operands_that_overflow_are_an_infinite_error() -> None:
+    large = BilinearAlgorithm(m=1, r=1, at=[[1]], g=[[10**6]], bt=[[Fraction(1, 10**6)]])
+    assert measure_product_error(large, "float16", trials=20) == np.inf
+    assert measure_product_error(large, "bfloat16", trials=20) < 1e-2
 
 
 def test_an_axis_left_alone_is_more_channels() -> None:

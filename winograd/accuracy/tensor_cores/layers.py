@@ -44,12 +44,13 @@ def measure_product_error(
     products : str or Products
     channels : int
     channel_block : int, optional
-        Channels of one ``tl.dot``; None is all of them.
+        Channels of one ``tl.dot``, as for `predict_product_error`; None is all of them.
     trials, seed : int
 
     Returns
     -------
     float
+        inf where operands overflow, as those of float16 may.
 
     Raises
     ------
@@ -69,7 +70,10 @@ def measure_product_error(
     rng, at_once = np.random.default_rng(seed), max(1, _NUMBERS // (terms * nested.rank))
     errors = sizes = 0.0
     for first in range(0, count, at_once):
-        found, exact = _tiles(nested, chosen, (terms, min(at_once, count - first)), block, rng)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found, exact = _tiles(nested, chosen, (terms, min(at_once, count - first)), block, rng)
+        if not np.isfinite(found).all():
+            return math.inf
         errors += float(((found - exact) ** 2).sum())
         sizes += float((exact**2).sum())
     return math.sqrt(errors / sizes)

@@ -121,7 +121,7 @@ class _Work:
         self.v_bytes = transformed * self.extent.read_rows * shape.channels * form.stored_bytes
         self.m_bytes = transformed * self.extent.written_rows * shape.outputs * SUM_BYTES
         self.is_held = self.extent.workspace_bytes(form.batch_bytes) <= self.attained.cache_held * self.card.l2_bytes
-        self.block_rows, self.block_outputs = form.block
+        self.block_rows, self.block_outputs, self.u_rows = form.block(shape.channels)
         self.panels = -(-shape.outputs // self.block_outputs)
         tiles = zip(form.m, form.r, form.transformed, strict=True)
         self.overlap = prod((m + r - 1) / m for m, r, is_so in tiles if is_so)
@@ -176,11 +176,11 @@ class _Work:
         return waves * each * self.batches / products_tflops(self.card, self.form.products, self.attained) / 1e9
 
     def _read_by_products(self) -> float:
-        """Return the bytes that blocks of products read: V once for each panel of outputs, U for each block of rows."""
+        """Return the bytes that blocks of products read: V once for each panel of outputs, U for its rows."""
         written = self.form.positions * self.extent.columns * self.extent.written_rows
         v = written * self.form.taps * self.shape.channels * self.form.stored_bytes * self.panels
         rows = self.extent.held(self.form.batch_bytes) * self.extent.written_rows
-        return v + self.extent.filter_bytes * self.batches * -(-rows // self.block_rows)
+        return v + self.extent.filter_bytes * self.batches * -(-rows // self.u_rows)
 
     def _transform_ms(self, lanes: float, instructions: int) -> float:
         return lanes * instructions / (self.card.float32_tflops / 2 * self.attained.transforms) / 1e9

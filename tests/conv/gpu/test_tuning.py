@@ -102,17 +102,46 @@ def test_settings_that_a_card_refuses_are_passed_over(calls: list[Plan]) -> None
     assert dict(tuned_on_card(planned(), clock(says, 5.0)).gpu.config).get("stages") is None
 
 
+def takes_tf32() -> bool:
+    cudnn = torch.backends.cudnn
+    return cudnn.conv.fp32_precision == "tf32" if hasattr(cudnn, "conv") else cudnn.allow_tf32
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="this torch has no precision of convolutions")
+def test_who_sets_the_precision_of_convolutions_is_not_disturbed(calls: list[Plan]) -> None:
+    """Torch refuses to say whether TF32 is allowed where it is for some operations and not for others."""
+    conv = torch.backends.cudnn.conv
+    before = conv.fp32_precision
+    conv.fp32_precision = "ieee"
+    try:
+        with pytest.raises(RuntimeError, match="legacy and new APIs"):
+            _ = torch.backends.cudnn.allow_tf32
+        assert tuned_on_card(planned(), clock(lambda _: 1.0, 5.0)).measured
+        assert conv.fp32_precision == "ieee"
+    finally:
+        conv.fp32_precision = before
+
+
+def test_autocast_does_not_reach_what_is_measured(calls: list[Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Direct convolution in 16 bits would seem fast, and stay so in later processes."""
+    seen = []
+    monkeypatch.setattr(trial, "convolve_direct", lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        tuned_on_card(planned(), clock(lambda _: 1.0, 5.0))
+    assert set(seen) == {False}
+
+
 @pytest.mark.parametrize(("tolerance", "tf32"), [(5e-6, False), (1e-2, True)])
 def test_direct_convolution_is_timed_with_tf32_only_where_it_is_tolerated(
     tolerance: float, tf32: bool, calls: list[Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flags = torch.backends.cudnn
     before, seen = (flags.allow_tf32, flags.benchmark), []
-    monkeypatch.setattr(trial, "convolve_direct", lambda *_: seen.append((flags.allow_tf32, flags.benchmark)))
+    monkeypatch.setattr(trial, "convolve_direct", lambda *_: seen.append((takes_tf32(), flags.benchmark)))
 
     def with_tf32_direct_wins(call: Callable[[], object]) -> float:
         plan = call()
-        return 1.0 if plan is not None else 0.2 if flags.allow_tf32 else 5.0
+        return 1.0 if plan is not None else 0.2 if takes_tf32() else 5.0
 
     plan = tuned_on_card(make_plan(conv4(), tolerance=tolerance), with_tf32_direct_wins)
     assert plan.backend is (Backend.DIRECT if tf32 else Backend.GPU)

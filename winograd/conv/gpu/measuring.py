@@ -46,7 +46,8 @@ def measured_on_card(planned: Plan, timer: Timer | None = None) -> tuple[Plan | 
     """
     terms, shape, place = planned.terms, planned.shape, device_like(planned.shape)
     assert terms is not None
-    with torch.inference_mode(), torch.cuda.device(place) if place.type == "cuda" else nullcontext():
+    current = torch.cuda.device(place) if place.type == "cuda" else nullcontext()
+    with torch.inference_mode(), torch.autocast(place.type, enabled=False), current:
         trial = Trial.of(shape, terms.tolerance, timer)
         times = {Backend.DIRECT.value: trial.direct_ms()}
         best, best_ms = None, inf

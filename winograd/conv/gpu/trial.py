@@ -13,7 +13,7 @@ from functools import partial
 from math import inf, prod
 from statistics import median
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 import torch
 
@@ -90,13 +90,22 @@ class Trial:
 
 @contextmanager
 def _library_set(*, tf32: bool) -> Iterator[None]:
-    """Let cuDNN try out its algorithms, and take TF32 or not, as long as this lasts."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
-    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = tf32, True
+    """Let cuDNN try out its algorithms, and take TF32 or not, as long as this lasts.
+
+    Where torch has a precision for convolutions, that is set: who sets it cannot ask for ``allow_tf32`` any more.
+    """
+    cudnn: Any = torch.backends.cudnn
+    has_precision = hasattr(cudnn, "conv")
+    holder, name = (cudnn.conv, "fp32_precision") if has_precision else (cudnn, "allow_tf32")
+    wanted = ("tf32" if tf32 else "ieee") if has_precision else tf32
+    before = getattr(holder, name), cudnn.benchmark
+    setattr(holder, name, wanted)
+    cudnn.benchmark = True
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = before
+        setattr(holder, name, before[0])
+        cudnn.benchmark = before[1]
 
 
 def event_ms(call: Callable[[], object]) -> float:

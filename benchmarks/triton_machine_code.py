@@ -1,6 +1,6 @@
 """What a GPU of compute capability 9.0 is given to do by emitted Triton kernels, read from their machine code.
 
-    python benchmarks/triton_machine_code.py [--layer NAME ...] [--precision P] [--json FILE]
+    python benchmarks/triton_machine_code.py [--layer NAME ...] [--precision P] [--products] [--json FILE]
 
 In: layers of C3D and R3D-18 at batch 32, F(4x4x4,3x3x3). Out: for each kernel that a call launches its registers,
 shared memory, and instructions by class; for products the cycles that one pass through the loop takes of the tensor
@@ -78,6 +78,7 @@ class Row:
     shared_cycles: float
     issue_cycles: float
     copied_bytes: int
+    stores_to_shared: int
 
     @property
     def most(self) -> float:
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--layer", nargs="+", choices=LAYERS, default=list(LAYERS), metavar="NAME")
     parser.add_argument("--precision", default="tf32x3", help="of products (default: tf32x3)")
+    parser.add_argument("--products", action="store_true", help="without the transforms, which take longer to compile")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the table as JSON")
     options = parser.parse_args(arguments)
     print(f"triton {triton.__version__}, F(4x4x4,3x3x3), {options.precision}")
@@ -101,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(heading)
     rows = []
     for layer in options.layer:
-        for row in rows_of(layer, options.precision):
+        for row in rows_of(layer, options.precision, products=options.products):
             rows.append(row)
             print(line_of(row), flush=True)
     if options.json:
@@ -120,8 +122,29 @@ def line_of(row: Row) -> str:
     return begin + "  " + ", ".join(f"{count} {name}" for name, count in row.classes.items() if count)
 
 
-def rows_of(layer: str, precision: str = "tf32x3", sizes: Sequence[int] = (4, 4, 4)) -> Iterator[Row]:
-    """Yield the kernels of a layer in the order in which they are launched, those of the first batch of tiles."""
+def rows_of(
+    layer: str,
+    precision: str = "tf32x3",
+    sizes: Sequence[int] = (4, 4, 4),
+    *,
+    products: bool = False,
+    config: dict[str, int] | None = None,
+) -> Iterator[Row]:
+    """Yield the kernels of a layer in the order in which they are launched, those of the first batch of tiles.
+
+    Parameters
+    ----------
+    layer : str
+        Of `LAYERS`.
+    precision : str
+        Of products.
+    sizes : sequence of int
+        Outputs of a tile along each axis.
+    products : bool
+        Whether to leave out the transforms.
+    config : dict, optional
+        Meta-parameters.
+    """
     (shape, outputs), algorithm = LAYERS[layer], nest(*(toom_cook(m, 3) for m in sizes))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "layer_kernels.py"
@@ -132,30 +155,35 @@ def rows_of(layer: str, precision: str = "tf32x3", sizes: Sequence[int] = (4, 4,
         module = util.module_from_spec(spec)
         spec.loader.exec_module(module)
         module._check_tensor = lambda *_: None  # tensors lie in the memory of the CPU, and nothing reads them
-        for name, compiled, grid in launched(module, shape, outputs, precision):
+        for name, compiled, grid in launched(module, shape, outputs, precision, products, config):
             yield row_of(layer, name, compiled, grid[0])
 
 
 def launched(
-    module: Any, shape: tuple[int, ...], outputs: int, precision: str
+    module: Any,
+    shape: tuple[int, ...],
+    outputs: int,
+    precision: str,
+    products: bool,
+    config: dict[str, int] | None,
 ) -> list[tuple[str, Any, tuple[int, ...]]]:
     """Return names, compiled kernels and grids of a call for channels-last tensors that are not there."""
     found: dict[str, tuple[str, Any, tuple[int, ...]]] = {}
     run = JITFunction.run
 
-    def compile_only(self: JITFunction, *args: Any, grid: tuple[int, ...], **options: Any) -> Any:
-        compiled = run(self, *args, grid=grid, **{**options, "warmup": True})
+    def compile_only(self: JITFunction, *args: Any, grid: tuple[int, ...], **options: Any) -> None:
         name = self.__name__.removeprefix("of_").removesuffix("_kernel")
-        found.setdefault(name, (name, compiled, grid))
-        return None
+        if name not in found and (name not in ("data", "inverse") or not products):
+            found[name] = name, run(self, *args, grid=grid, **{**options, "warmup": True}), grid
 
     x = torch.empty(shape).to(memory_format=torch.channels_last_3d)
-    u = torch.empty(2, module.POSITIONS, module.TAPS, outputs, module._held_channels(shape[1]))
+    dtype = module._dtype_of_u(precision)
+    u = torch.empty(2, module.POSITIONS, module.TAPS, outputs, module._held_channels(shape[1]), dtype=dtype)
     before = driver._active
     driver.set_active(_Card())
     JITFunction.run = compile_only
     try:
-        module.run(x, u if precision == "tf32x3" else u[0], padding=1, precision=precision)
+        module.run(x, u if precision == "tf32x3" else u[0], padding=1, precision=precision, config=config)
     finally:
         JITFunction.run = run
         driver._active = before
@@ -185,7 +213,7 @@ def row_of(layer: str, name: str, compiled: Any, programs: int) -> Row:
     return Row(
         layer, name, programs, warps, registers, stack, shared, resident(registers, shared, warps), len(counted),
         classes_of(counted), sum(map(tensor_cycles, body)) * warps / 4, sum(map(shared_cycles, body)) * warps,
-        len(body) * warps / SCHEDULERS, copies,
+        len(body) * warps / SCHEDULERS, copies, sum(name_of(one) == "STS" for one in body),
     )  # fmt: skip
 
 

@@ -35,14 +35,14 @@ _CHANGING = """(  # what kernels are not compiled again for
 _DEFAULTS = """{  # meta-parameters of run
     "block_t": 128, "block_k": 128, "block_c": 32,  # most rows, outputs and channels of a block; powers of 2
     "warps": 8, "stages": 3,  # of the product
-    "few_t": 64, "few_k": 128, "few_warps": 4, "few_stages": 2,  # the same where there are 2 * block_c channels at most
+    "few_t": 64, "few_k": 128, "few_warps": 4, "few_stages": 2,  # the same of products of few channels
     "few_run": 8,  # blocks of rows that a program takes one after the other there
     "data_warps": 4, "inverse_warps": 4,
     "workspace_bytes": 2**30,  # rows are taken in as many steps as this asks for
 }"""
 
 _SPACE = """{  # values of each that are worth a try
-    "block_t": (64, 128, 256), "block_k": (64, 128), "block_c": (32, 64), "warps": (4, 8), "stages": (2, 3, 4),
+    "block_t": (64, 128), "block_k": (64, 128), "block_c": (32, 64), "warps": (4, 8), "stages": (2, 3, 4),
     "few_t": (64, 128), "few_k": (64, 128), "few_warps": (4, 8), "few_stages": (2, 3), "few_run": (1, 4, 8, 16),
     "data_warps": (2, 4), "inverse_warps": (2, 4), "workspace_bytes": (2**25, 2**27, 2**30),
 }"""

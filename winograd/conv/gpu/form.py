@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.gpu.card import Card
 from winograd.conv.gpu.schedule import FUSED, STAGED, Products
 from winograd.conv.shape import ConvShape
 
@@ -33,6 +34,9 @@ _PADDED: Final = 16
 
 CHANNEL_BLOCK: Final = 32
 """Channels of one product of blocks in staged kernels that are not set otherwise."""
+
+_FEW: Final = 64
+"""Channels, at most, whose filters may stay in shared memory."""
 
 _FEW_RUN: Final = 8
 """Blocks of rows that follow each other where filters stay in shared memory."""
@@ -107,7 +111,7 @@ class Form:
         """Bytes of a number of U: staged kernels keep it in two parts for "tf32x3"."""
         return self.stored_bytes * (2 if (self.kind, self.products) == (STAGED, "tf32x3") else 1)
 
-    def block(self, channels: int) -> tuple[int, int, int]:
+    def block(self, channels: int, card: Card) -> tuple[int, int, int]:
         """Return rows and outputs of a block of products, and for how many rows U is read once.
 
         Fused kernels keep the sums of all positions in registers; staged ones keep U of few channels in shared memory.
@@ -115,11 +119,15 @@ class Form:
         if self.kind == FUSED:
             rows, outputs = next(block for most, block in _FUSED_BLOCKS if self.positions <= most)
             return rows, outputs, rows
-        return (64, 128, 64 * _FEW_RUN) if self.keeps_filters(channels) else (128, 128, 128)
+        return (64, 128, 64 * _FEW_RUN) if self.keeps_filters(channels, card) else (128, 128, 128)
 
-    def keeps_filters(self, channels: int, block_c: int = CHANNEL_BLOCK) -> bool:
-        """Return whether kernels keep U in shared memory: staged ones, up to two blocks of channels, one tap each."""
-        return self.kind == STAGED and self.products != "ieee" and self.taps == 1 and channels <= 2 * block_c
+    def keeps_filters(self, channels: int, card: Card, block_c: int = CHANNEL_BLOCK) -> bool:
+        """Return whether kernels keep U in shared memory: staged ones, of few channels and one tap, on Hopper.
+
+        Tensor cores of other generations take it from registers, which do not suffice.
+        """
+        few = channels <= min(_FEW, 2 * block_c) and self.taps == 1 and self.products != "ieee"
+        return few and self.kind == STAGED and card.capability[0] == 9
 
 
 @dataclass(frozen=True, slots=True)

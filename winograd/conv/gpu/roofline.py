@@ -56,7 +56,7 @@ def gpu_stages(
     ... )
     >>> form = Form.of(nest(*[toom_cook(4, 3)] * 3), "tf32x3")
     >>> [(stage.name, stage.limit) for stage in gpu_stages(shape, form, Instructions(1296, 912), live=False)]
-    [('data', 'memory'), ('products', 'cache'), ('inverse', 'memory')]
+    [('data', 'memory'), ('products', 'memory'), ('inverse', 'memory')]
     """
     work = _Work(shape, form, instructions, attained)
     stages = (work.fused(),) if form.kind == FUSED else (work.data(), work.products(), work.inverse())
@@ -121,7 +121,7 @@ class _Work:
         self.v_bytes = transformed * self.extent.read_rows * shape.channels * form.stored_bytes
         self.m_bytes = transformed * self.extent.written_rows * shape.outputs * SUM_BYTES
         self.is_held = self.extent.workspace_bytes(form.batch_bytes) <= self.attained.cache_held * self.card.l2_bytes
-        self.block_rows, self.block_outputs, self.u_rows = form.block(shape.channels)
+        self.block_rows, self.block_outputs, self.u_rows = form.block(shape.channels, self.card)
         self.panels = -(-shape.outputs // self.block_outputs)
         tiles = zip(form.m, form.r, form.transformed, strict=True)
         self.overlap = prod((m + r - 1) / m for m, r, is_so in tiles if is_so)

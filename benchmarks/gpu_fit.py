@@ -153,10 +153,13 @@ def _layer(entry: Mapping[str, Any], dtype: str, card: Card) -> Layer:
 
 
 def times_of(layers: Sequence[Layer]) -> list[Time]:
-    """Return all times that shares are fitted to: stages on the card, and the library's."""
+    """Return all times that shares are fitted to: stages on the card, and the library's.
+
+    Not the filter's: what torch does around its kernels is no part of the model.
+    """
     found = []
     for layer in layers:
-        found += [_stage_time(layer, stage, milliseconds) for stage, milliseconds in layer.stages.items()]
+        found += [_stage_time(layer, stage, ms) for stage, ms in layer.stages.items() if stage != "filter"]
         library = (("library_float32", False, layer.float32_ms), ("library_tensor", True, layer.tf32_ms))
         found += [_library_time(layer, share, tf32, ms) for share, tf32, ms in library if ms is not None]
     return found

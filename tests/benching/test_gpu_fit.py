@@ -81,6 +81,7 @@ def test_the_shares_of_made_up_times_are_found(gpu_fit: ModuleType) -> None:
     for name in {*deciding, "launch_us"}:
         assert getattr(found, name) == pytest.approx(getattr(SHARES, name), rel=0.02), name
     assert found.plain == ATTAINED.plain  # no time has products in float32
+    assert not any("filter" in time.name for time in times)
     off = max(abs(gpu_fit.residual(time, ATTAINED)) for time in times)
     assert off > 0.3  # what was there before the fit is noticed
 

@@ -21,9 +21,10 @@ from winograd.conv.gpu.explained import stages_of
 from winograd.conv.gpu.form import CHANNEL_BLOCK, Form, extent_of
 from winograd.conv.gpu.planning import WORKSPACE_SHARE, direct_on_card_ms
 from winograd.conv.gpu.products import OFFERED, form_error, product_error
-from winograd.conv.gpu.roofline import Instructions, gpu_ms, library_ms
+from winograd.conv.gpu.roofline import Instructions, gpu_ms, gpu_stages, library_ms
 from winograd.conv.gpu.schedule import GpuSchedule
-from winograd.conv.gpu.stage import GpuStage
+from winograd.conv.gpu.selection import instructions_of
+from winograd.conv.gpu.stage import ATTAINED, GpuStage
 from winograd.conv.limits import set_memory_limits
 from winograd.conv.plan import Backend, Filters, make_plan
 from winograd.conv.shape import ConvShape
@@ -248,6 +249,12 @@ def test_the_page_names_the_layers_that_lose_to_tf32() -> None:
     shape = replace(layer.shape, card=card_named("h200"))
     plan = make_plan(shape, tolerance=5e-6, filters=Filters.FROZEN)
     assert f"take {plan.predicted_ms:.1f} ms against {library_ms(shape, tf32=True):.1f};" in page
+    held = int(ATTAINED.cache_held * shape.card.l2_bytes)
+    form, quick = Form.of(F444, "tf32x3", batch_bytes=held), replace(ATTAINED, launch_us=4.0)
+    stages = gpu_stages(shape, form, instructions_of(F444), live=False, attained=quick)
+    took = sum(stage.milliseconds for stage in stages)
+    assert took < library_ms(shape, tf32=True)
+    assert f"of {held >> 20} MiB would take {took:.1f} ms if a launch took 4 microseconds instead of the 8" in page
 
 
 def test_schedules_refuse_other_words() -> None:

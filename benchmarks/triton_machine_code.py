@@ -18,7 +18,6 @@ import argparse
 import json
 import re
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -291,4 +290,4 @@ def resident(registers: int, shared: int, warps: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -87,7 +87,7 @@ def _staged(request: Request) -> Iterator[str]:
     yield from map(_part, ("few.txt", "tile.txt"))
     yield from print_data(programs, axes)
     yield from print_inverse(programs, axes)
-    yield from map(_part, ("launch.txt", "filter.txt", "run.txt", "launches.txt", *_SHARED))
+    yield from map(_part, ("launch.txt", "filter.txt", "run.txt", "equal_calls.txt", "launches.txt", *_SHARED))
 
 
 def _fused(request: Request) -> Iterator[str]:
@@ -100,7 +100,7 @@ def _fused(request: Request) -> Iterator[str]:
     yield _part("fused_parts.txt")
     yield from print_fused(programs, axes)
     yield "INTERPRETED = not isinstance(NAME_fused_kernel, triton.JITFunction)\n"
-    yield from map(_part, ("launch.txt", "filter.txt", "fused_run.txt", *_SHARED))
+    yield from map(_part, ("launch.txt", "filter.txt", "fused_run.txt", "equal_calls.txt", *_SHARED))
 
 
 def _constants(request: Request, axes: DirectAxes, programs: NestedPrograms) -> dict[str, object]:

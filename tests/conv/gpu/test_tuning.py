@@ -16,16 +16,18 @@ if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
 
 from triton.runtime.errors import OutOfResources
 
+import winograd
 from winograd.conv import tuning_cache
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.gpu import measuring, trial
+from winograd.conv.gpu import measuring, trial, tuning
 from winograd.conv.gpu.card import card_named
 from winograd.conv.gpu.device import pretending
 from winograd.conv.gpu.run import module_of
 from winograd.conv.gpu.tuning import tuned_on_card
 from winograd.conv.plan import Backend, Filters, Plan, make_plan
 from winograd.conv.shape import ConvShape
-from winograd.conv.tuning import tuned_plan
+from winograd.conv.switch import SWITCHED_OFF
+from winograd.conv.tuning import forget, tuned_plan
 
 pytestmark = pytest.mark.usefixtures("settable_flags")
 
@@ -100,17 +102,46 @@ def test_settings_that_a_card_refuses_are_passed_over(calls: list[Plan]) -> None
     assert dict(tuned_on_card(planned(), clock(says, 5.0)).gpu.config).get("stages") is None
 
 
+def takes_tf32() -> bool:
+    cudnn = torch.backends.cudnn
+    return cudnn.conv.fp32_precision == "tf32" if hasattr(cudnn, "conv") else cudnn.allow_tf32
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="this torch has no precision of convolutions")
+def test_who_sets_the_precision_of_convolutions_is_not_disturbed(calls: list[Plan]) -> None:
+    """Torch refuses to say whether TF32 is allowed where it is for some operations and not for others."""
+    conv = torch.backends.cudnn.conv
+    before = conv.fp32_precision
+    conv.fp32_precision = "ieee"
+    try:
+        with pytest.raises(RuntimeError, match="legacy and new APIs"):
+            _ = torch.backends.cudnn.allow_tf32
+        assert tuned_on_card(planned(), clock(lambda _: 1.0, 5.0)).measured
+        assert conv.fp32_precision == "ieee"
+    finally:
+        conv.fp32_precision = before
+
+
+def test_autocast_does_not_reach_what_is_measured(calls: list[Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Direct convolution in 16 bits would seem fast, and stay so in later processes."""
+    seen = []
+    monkeypatch.setattr(trial, "convolve_direct", lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        tuned_on_card(planned(), clock(lambda _: 1.0, 5.0))
+    assert set(seen) == {False}
+
+
 @pytest.mark.parametrize(("tolerance", "tf32"), [(5e-6, False), (1e-2, True)])
 def test_direct_convolution_is_timed_with_tf32_only_where_it_is_tolerated(
     tolerance: float, tf32: bool, calls: list[Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flags = torch.backends.cudnn
     before, seen = (flags.allow_tf32, flags.benchmark), []
-    monkeypatch.setattr(trial, "convolve_direct", lambda *_: seen.append((flags.allow_tf32, flags.benchmark)))
+    monkeypatch.setattr(trial, "convolve_direct", lambda *_: seen.append((takes_tf32(), flags.benchmark)))
 
     def with_tf32_direct_wins(call: Callable[[], object]) -> float:
         plan = call()
-        return 1.0 if plan is not None else 0.2 if flags.allow_tf32 else 5.0
+        return 1.0 if plan is not None else 0.2 if takes_tf32() else 5.0
 
     plan = tuned_on_card(make_plan(conv4(), tolerance=tolerance), with_tf32_direct_wins)
     assert plan.backend is (Backend.DIRECT if tf32 else Backend.GPU)
@@ -148,3 +179,67 @@ def test_what_kernels_do_not_cover_is_not_timed(calls: list[Plan]) -> None:
     assert tuned_plan(strided).backend is Backend.DIRECT
     assert tuned_plan(conv4("float64")).backend is Backend.DIRECT
     assert not calls
+
+
+def test_nothing_is_measured_where_winograd_is_switched_off(calls: list[Plan]) -> None:
+    with winograd.set_enabled(False):
+        assert tuned_plan(conv4(), filters=Filters.FROZEN).reason == SWITCHED_OFF
+    assert tuned_plan(replace(conv4(), batch=0)).reason == "nothing to compute"
+    assert not calls
+
+
+def test_the_model_decides_where_memory_does_not_suffice(calls: list[Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried\nto")
+
+    monkeypatch.setattr(trial, "drawn", refuse)
+    with pytest.warns(RuntimeWarning, match="too little memory on NVIDIA H100.* Tried; the model decides$"):
+        assert tuned_on_card(planned()) == planned()
+    monkeypatch.setattr(trial, "drawn", lambda *_: (torch.zeros(0), torch.zeros(0)))
+    assert tuned_on_card(planned(), clock(lambda _: 1.0, 5.0)).measured  # another time
+
+
+def test_the_model_decides_while_a_graph_is_captured(calls: list[Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+    capturing = [True]
+    monkeypatch.setattr(tuning, "device_like", lambda _: torch.device("cuda", 0))
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: capturing[0])
+    assert tuned_on_card(planned()) == planned()
+    assert not calls
+    capturing[0] = False
+    measured = tuned_on_card(planned(), clock(lambda _: 1.0, 5.0))
+    capturing[0] = True
+    assert tuned_on_card(planned()) == measured  # what was found before is known
+
+
+def test_cards_that_are_elsewhere_are_not_measured_here(calls: list[Plan]) -> None:
+    elsewhere = replace(planned(), shape=replace(conv4(), card=card_named("l40s")))
+    with pytest.raises(ValueError, match="tuning is 'measure', there is no NVIDIA L40S here"):
+        tuned_on_card(elsewhere)
+
+
+def test_what_was_measured_is_forgotten(calls: list[Plan]) -> None:
+    tuned_on_card(planned(), clock(lambda _: 1.0, 5.0))
+    timed = len(calls)
+    forget(conv4(), filters=Filters.FROZEN)
+    tuned_on_card(planned(), clock(lambda _: 1.0, 5.0))
+    assert len(calls) == 2 * timed
+
+
+def test_another_limit_is_another_question() -> None:
+    """64 MiB that somebody asked for are not what holds where nobody did."""
+    asked = make_plan(conv4(), filters=Filters.FROZEN, workspace_cap=64 << 20)
+    assert tuning._question(asked) != tuning._question(planned())
+
+
+def test_only_settings_that_kernels_read_are_timed(calls: list[Plan]) -> None:
+    """Filters of up to two blocks of channels stay in shared memory, by kernels with settings of their own."""
+    seen = {}
+    for channels in (64, 256):
+        calls.clear()
+        shape = replace(conv4(), channels=channels, sizes=(56, 56))
+        tuned_on_card(make_plan(shape, filters=Filters.FROZEN), clock(lambda plan: 1 + (plan.gpu.kind == "fused"), 9.0))
+        seen[channels] = {name for plan in calls if plan.gpu.kind == "staged" for name in dict(plan.gpu.config)}
+    assert {"few_t", "few_run"} <= seen[64]
+    assert "block_t" not in seen[64]
+    assert {"block_t", "stages"} <= seen[256]
+    assert not any(name.startswith("few_") for name in seen[256])

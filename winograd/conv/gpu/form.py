@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.gpu.card import Card
 from winograd.conv.gpu.schedule import FUSED, STAGED, Products
 from winograd.conv.shape import ConvShape
 
@@ -30,6 +31,15 @@ ALIGNED: Final = 256
 _PADDED: Final = 16
 """Channels are filled up to a multiple of this where there are more than half as many."""
 
+
+CHANNEL_BLOCK: Final = 32
+"""Channels of one product of blocks in staged kernels that are not set otherwise."""
+
+_FEW: Final = 64
+"""Channels, at most, whose filters may stay in shared memory."""
+
+_FEW_RUN: Final = 8
+"""Blocks of rows that follow each other where filters stay in shared memory."""
 
 _FUSED_BLOCKS: Final = ((1, (64, 128)), (4, (32, 128)), (6, (32, 64)), (16, (16, 64)))
 """Up to so many positions: rows and outputs of a block of fused kernels."""
@@ -87,6 +97,11 @@ class Form:
         return prod(taps for taps, is_so in zip(self.r, self.transformed, strict=True) if not is_so)
 
     @property
+    def unordered(self) -> tuple[Any, ...]:
+        """What forms have in common whose axes are the same in another order."""
+        return tuple(sorted(zip(self.m, self.r, self.ranks, strict=True))), self.kind, self.products
+
+    @property
     def stored_bytes(self) -> int:
         """Bytes of a number of V."""
         return STORED_BYTES[self.products]
@@ -96,12 +111,23 @@ class Form:
         """Bytes of a number of U: staged kernels keep it in two parts for "tf32x3"."""
         return self.stored_bytes * (2 if (self.kind, self.products) == (STAGED, "tf32x3") else 1)
 
-    @property
-    def block(self) -> tuple[int, int]:
-        """Rows and outputs of a block of products; fused kernels keep its sums of all positions in registers."""
-        if self.kind == STAGED:
-            return 128, 64
-        return next(block for most, block in _FUSED_BLOCKS if self.positions <= most)
+    def block(self, channels: int, card: Card) -> tuple[int, int, int]:
+        """Return rows and outputs of a block of products, and for how many rows U is read once.
+
+        Fused kernels keep the sums of all positions in registers; staged ones keep U of few channels in shared memory.
+        """
+        if self.kind == FUSED:
+            rows, outputs = next(block for most, block in _FUSED_BLOCKS if self.positions <= most)
+            return rows, outputs, rows
+        return (64, 128, 64 * _FEW_RUN) if self.keeps_filters(channels, card) else (128, 128, 128)
+
+    def keeps_filters(self, channels: int, card: Card, block_c: int = CHANNEL_BLOCK) -> bool:
+        """Return whether kernels keep U in shared memory: staged ones, of few channels and one tap, on Hopper.
+
+        Tensor cores of other generations take it from registers, which do not suffice.
+        """
+        few = channels <= min(_FEW, 2 * block_c) and self.taps == 1 and self.products != "ieee"
+        return few and self.kind == STAGED and card.capability[0] == 9
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,12 @@ from typing import Any, Final
 import torch
 
 from winograd.conv.gpu.explained import form_of
+from winograd.conv.gpu.form import CHANNEL_BLOCK
 from winograd.conv.gpu.planning import gpu_plan, limits_on
 from winograd.conv.gpu.products import form_error, product_tolerance
+from winograd.conv.gpu.roofline import card_of
 from winograd.conv.gpu.run import lack_on_card, module_of
-from winograd.conv.gpu.schedule import Config
+from winograd.conv.gpu.schedule import FUSED, Config
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates
 from winograd.conv.gpu.trial import Timer, Trial, device_like
 from winograd.conv.plan_record import Backend, Plan
@@ -45,7 +47,8 @@ def measured_on_card(planned: Plan, timer: Timer | None = None) -> tuple[Plan | 
     """
     terms, shape, place = planned.terms, planned.shape, device_like(planned.shape)
     assert terms is not None
-    with torch.inference_mode(), torch.cuda.device(place) if place.type == "cuda" else nullcontext():
+    current = torch.cuda.device(place) if place.type == "cuda" else nullcontext()
+    with torch.inference_mode(), torch.autocast(place.type, enabled=False), current:
         trial = Trial.of(shape, terms.tolerance, timer)
         times = {Backend.DIRECT.value: trial.direct_ms()}
         best, best_ms = None, inf
@@ -66,14 +69,13 @@ def _rivals(shape: ConvShape, terms: Terms) -> Iterator[Plan]:
     allowed = product_tolerance(shape, terms.tolerance)
     for found in gpu_candidates(shape, terms.filters, limits_on(shape, terms.limits)):
         form = found.form
-        alike = tuple(sorted(zip(form.m, form.r, form.ranks, strict=True))), form.kind, form.products
         if len(seen) >= FORMS:
             return
-        if alike in seen or form_error(shape, found.algorithm, form) > allowed:
+        if form.unordered in seen or form_error(shape, found.algorithm, form) > allowed:
             continue
         plan = gpu_plan(shape, found, terms, "to be timed")
         if lack_on_card(plan) is None:
-            seen.add(alike)
+            seen.add(form.unordered)
             yield plan
 
 
@@ -83,13 +85,29 @@ def _set_better(plan: Plan, milliseconds: float, trial: Trial) -> tuple[Plan, fl
     for name, values in module.SPACE.items():
         for value in values:
             settings = dict(plan.gpu.config) if plan.gpu is not None else {}
-            if settings.get(name, module.DEFAULTS[name]) == value or not _is_allowed(plan, name, value):
+            unchanged = settings.get(name, module.DEFAULTS[name]) == value
+            if unchanged or not _is_read(plan, name) or not _is_allowed(plan, name, value):
                 continue
             other = with_settings(plan, tuple(sorted({**settings, name: value}.items())))
             found = trial.plan_ms(other)
             if found * LEAST_GAIN < milliseconds:
                 plan, milliseconds = other, found
     return plan, milliseconds
+
+
+_OF_PRODUCTS: Final = {
+    False: {"block_t", "block_k", "warps", "stages"},
+    True: {"few_t", "few_k", "few_warps", "few_stages", "few_run"},
+}
+"""Settings of staged products whose filters stay in shared memory, and of the others."""
+
+
+def _is_read(plan: Plan, name: str) -> bool:
+    """Return whether the kernels of a plan read a setting: there are two kinds of staged products."""
+    assert plan.gpu is not None
+    form, block_c = form_of(plan), dict(plan.gpu.config).get("block_c", CHANNEL_BLOCK)
+    few = form.keeps_filters(plan.shape.channels, card_of(plan.shape), block_c)
+    return form.kind == FUSED or name not in _OF_PRODUCTS[not few]
 
 
 def _is_allowed(plan: Plan, name: str, value: int) -> bool:

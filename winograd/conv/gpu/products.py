@@ -15,7 +15,7 @@ from winograd.accuracy.tensor_cores import predict_product_error
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.targets.triton.fused_space import space_of
 from winograd.conv.edges import edge_factor
-from winograd.conv.gpu.form import Form
+from winograd.conv.gpu.form import CHANNEL_BLOCK, Form
 from winograd.conv.gpu.schedule import STAGED, Config, Products
 from winograd.conv.prediction import float32_tolerance
 from winograd.conv.shape import ConvShape
@@ -33,9 +33,6 @@ Not float16: its numbers end at 65504, and transformed data are larger than data
 direct convolution does not. TF32 and bfloat16 have the range of float32.
 """
 
-CHANNEL_BLOCK: Final = 32
-"""Channels of one product of blocks in staged kernels that are not set otherwise; half of it moves the error by 8 %."""
-
 MARGIN: Final = 1.09
 """What emulated errors may be above predicted ones: 8 % in ``tests/accuracy/tensor_cores``."""
 
@@ -51,7 +48,8 @@ def product_error(
     algorithm : NestedAlgorithm
     products : str
     block : int
-        Channels of one product of blocks, whose sum "tf32x3" adds to the others in float32.
+        Channels of one product of blocks, whose sum "tf32x3" adds to the others in float32; half of it moves the error
+        by 8 %.
 
     Examples
     --------

@@ -29,7 +29,8 @@ class Attained:
     transforms : float
         Of the peak of float32 additions, by transforms.
     launch_us : float
-        Microseconds between two launches from Python.
+        Microseconds between two launches from Python, which takes 1.6 of them in a call that was made before (measured
+        without a card); the rest is the driver's, and what a card takes from one kernel to the next.
     """
 
     memory: float = 0.9

@@ -13,14 +13,15 @@ from functools import partial
 from math import inf, prod
 from statistics import median
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 import torch
 
 from winograd.conv.direct import convolve_direct
-from winograd.conv.gpu.device import card_of_device
+from winograd.conv.gpu.device import is_here, numbers_like, pretended_card
 from winograd.conv.gpu.failures import is_passed_over
 from winograd.conv.gpu.planning import tolerates_tf32
+from winograd.conv.gpu.roofline import card_of
 from winograd.conv.gpu.run import try_on_card, try_pack_on_card
 from winograd.conv.layout import as_channels_last
 from winograd.conv.plan_record import Plan
@@ -89,13 +90,22 @@ class Trial:
 
 @contextmanager
 def _library_set(*, tf32: bool) -> Iterator[None]:
-    """Let cuDNN try out its algorithms, and take TF32 or not, as long as this lasts."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
-    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = tf32, True
+    """Let cuDNN try out its algorithms, and take TF32 or not, as long as this lasts.
+
+    Where torch has a precision for convolutions, that is set: who sets it cannot ask for ``allow_tf32`` any more.
+    """
+    cudnn: Any = torch.backends.cudnn
+    has_precision = hasattr(cudnn, "conv")
+    holder, name = (cudnn.conv, "fp32_precision") if has_precision else (cudnn, "allow_tf32")
+    wanted = ("tf32" if tf32 else "ieee") if has_precision else tf32
+    before = getattr(holder, name), cudnn.benchmark
+    setattr(holder, name, wanted)
+    cudnn.benchmark = True
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = before
+        setattr(holder, name, before[0])
+        cudnn.benchmark = before[1]
 
 
 def event_ms(call: Callable[[], object]) -> float:
@@ -125,15 +135,17 @@ def events() -> tuple[torch.cuda.Event, torch.cuda.Event]:
 
 
 def device_like(shape: ConvShape) -> torch.device:
-    """Return the current GPU if it is such a card as the shape's, else the first that is; the CPU where there is none.
+    """Return the current GPU if it is such a card as the shape's, else the first that is; the CPU if it is pretended.
 
-    Where no GPU is such a card, the current one.
+    Raises
+    ------
+    ValueError
+        If no GPU here is such a card: times of another one would be kept as its own.
     """
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    current = torch.cuda.current_device()
-    numbers = [current, *range(torch.cuda.device_count())]
-    return torch.device("cuda", next((one for one in numbers if card_of_device(one) == shape.card), current))
+    card = card_of(shape)
+    if not is_here(card):
+        raise ValueError(f"tuning is 'measure', there is no {card.name} here to measure on; leave device or tuning out")
+    return torch.device("cpu") if pretended_card() is not None else torch.device("cuda", numbers_like(card)[0])
 
 
 def drawn(shape: ConvShape) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,7 @@ from winograd.conv.prediction import default_tolerance
 from winograd.conv.tuning_mode import TuningName
 from winograd.nn.convolving import ConvolutionState
 from winograd.nn.state import Algorithm, Convolution, LayerState
+from winograd.nn.traced import traced_call
 
 
 class PlannedConvolution(Convolution):
@@ -87,6 +88,8 @@ class PlannedDense(PlannedConvolution):
     _state_class: ClassVar[type[LayerState]] = ConvolutionState
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if not isinstance(input, Tensor) and (node := traced_call(self, input)) is not None:
+            return node
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input = nn.functional.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)

@@ -162,7 +162,8 @@ class ConvolutionState(LayerState):
             return _torch_own(layer, input, weight, bias, padding)
         geometry = (layer.stride, padding, layer.dilation, layer.groups)
         keeps = self.filters is Filters.FROZEN and "weight" in layer._parameters
-        return convolution(input, weight, bias, *geometry, *self._asked(keeps))
+        asked: tuple[Any, ...] = self._asked(keeps)
+        return convolution(input, weight, bias, *geometry, *asked)
 
     def _asked(self, kept: bool) -> Asked:
         measured = self.tuning is Tuning.MEASURE

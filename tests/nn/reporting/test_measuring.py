@@ -64,6 +64,9 @@ def test_times_are_of_both_sides(measured: tuple[nn.Sequential, ConversionReport
         assert found is not None
         assert found.times is not None
         assert min(found.times.direct_ms, found.times.converted_ms, found.times.ratio) > 0
+        assert found.times.direct_range[0] <= found.times.direct_ms <= found.times.direct_range[1]
+        assert found.times.converted_range[0] <= found.times.converted_ms <= found.times.converted_range[1]
+        assert found.times.ratio_range[0] <= found.times.ratio <= found.times.ratio_range[1]
     for word in ("measured error", "direct ms", "ratio", "sums of medians", "whole model: before"):
         assert word in str(report)
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from winograd.accuracy.showing.table import mebibytes, scientific
 from winograd.nn.comparison import Times
 from winograd.nn.report import ConversionReport
 from winograd.nn.reporting.measurement import Measurement
 from winograd.nn.reporting.rows import CONVERTED, ReportRow
-from winograd.nn.table import mebibytes, scientific
 
 NOTHING: Final = "-"
 

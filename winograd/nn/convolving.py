@@ -46,7 +46,7 @@ from winograd.conv.switch import is_direct, is_enabled
 from winograd.conv.tuning import tuned_plan
 from winograd.conv.tuning_mode import Tuning
 from winograd.nn.plans_in_use import PlanInUse
-from winograd.nn.state import Convolution, LayerState, is_watched
+from winograd.nn.state import Convolution, LayerState, is_watched, refuse_quantised
 from winograd.nn.traced import convolution
 
 _is_exporting: Final[Callable[[], bool]] = getattr(torch.compiler, "is_exporting", bool)
@@ -113,6 +113,7 @@ class ConvolutionState(LayerState):
             try:
                 shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
             except UNREADABLE:
+                refuse_quantised(input)
                 return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)
             use = self._settled(shape, weight, case)
             self._remember(case, use)

@@ -31,7 +31,7 @@ from winograd.conv.transposed.run import (
 from winograd.conv.transposed.shape import TransposedShape
 from winograd.nn.modules import Built, PlannedConvolution
 from winograd.nn.plans_in_use import PlanInUse
-from winograd.nn.state import Convolution, LayerState, is_watched
+from winograd.nn.state import Convolution, LayerState, is_watched, refuse_quantised
 from winograd.nn.traced import traced_call
 
 
@@ -61,6 +61,7 @@ class TransposedState(LayerState):
         try:
             shape = read_transposed(input, weight, bias, arguments, ndim=ndim)
         except UNREADABLE:
+            refuse_quantised(input)
             return own()
         use = self._use(shape, filters, obstacle)
         if is_torchs_own(use.plan, shape, weight, obstacle):

@@ -1,4 +1,4 @@
-"""Compiled, scripted, exported, traced and quantised models: converted right, or refused before anything changes."""
+"""Compiled, scripted, exported and traced models: converted right, or refused before anything changes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, fx, nn
-from torch.ao import quantization as quantized
 
 import winograd
 from tests.nn.conversion.citizens import C, clip, conv
 from tests.nn.conversion.forwards import Causal
 from tests.nn.conversion.laws import assert_close, assert_equal, force, kinds, planned, snapshot
 from tests.nn.conversion.subclasses import Conv3DSimple
-from tests.torch_citizen.pairs import distance
-from winograd.conv.prediction import default_tolerance
 
 
 @pytest.fixture(autouse=True)
@@ -182,49 +179,6 @@ def test_a_graph_is_converted() -> None:
             assert_close(one(clip()), expected)
             winograd.revert_(one)
             assert_equal(one(clip()), expected)
-
-
-# Quantised models.
-
-
-def trained_to_be_quantised(*, fused: bool) -> nn.Module:
-    model = network()[:3].float().train()
-    if fused:
-        model = quantized.fuse_modules_qat(model, ["0", "1", "2"])
-    model.qconfig = quantized.get_default_qat_qconfig("fbgemm")
-    quantized.prepare_qat(model, inplace=True)
-    model(clip().float())
-    model.apply(quantized.disable_observer)
-    return model.eval()
-
-
-@pytest.mark.parametrize("fused", [False, True])
-def test_layers_that_train_to_be_quantised_are_converted(fused: bool) -> None:
-    model = trained_to_be_quantised(fused=fused)
-    before, expected = kinds(model), model(clip().float())
-    report = winograd.convert_(model)
-    assert report.converted == 1
-    force(model)
-    layer = model.get_submodule(report.layers[0].name)
-    layer.activation_post_process.apply(quantized.disable_fake_quant)  # whose steps hide small errors
-    got = model(clip().float())
-    winograd.revert_(model)
-    assert kinds(model) == before
-    assert distance(got, model(clip().float())) <= 2 * default_tolerance("float32")
-    layer.activation_post_process.apply(quantized.enable_fake_quant)
-    assert_equal(model(clip().float()), expected)
-
-
-def test_quantised_layers_are_none_of_ours() -> None:
-    model = quantized.QuantWrapper(network()[:3].float())
-    model.qconfig = quantized.get_default_qconfig("fbgemm")
-    quantized.prepare(model, inplace=True)
-    model(clip().float())
-    quantized.convert(model, inplace=True)
-    expected = model(clip().float())
-    with pytest.warns(UserWarning, match="no convolution was converted"):
-        winograd.convert_(model)
-    assert_equal(model(clip().float()), expected)
 
 
 def test_a_stale_program_is_noticed() -> None:

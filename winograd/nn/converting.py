@@ -24,9 +24,9 @@ from winograd.nn.conversion.change import (
     unplan_layers,
     withdraw_budget,
 )
-from winograd.nn.conversion.doubts import doubts
 from winograd.nn.conversion.eligible import Candidate, Filter, candidates, check_model, planned_layers
 from winograd.nn.conversion.settings import Tolerance, checked_settings, layer_tolerances
+from winograd.nn.conversion.warning_texts import warning_texts
 from winograd.nn.folding.fold import unfold_
 from winograd.nn.progress import Progress, checked_progress
 from winograd.nn.report import ConversionReport, LayerEntry
@@ -135,8 +135,8 @@ def convert_(
         if example is not None and tolerances:
             plan_by_example(model, example, found, budget, tell)
     report = _report(model, found)
-    for doubt in doubts(report, any_asked=bool(tolerances)):
-        warnings.warn(doubt, UserWarning, stacklevel=2)
+    for text in warning_texts(report, any_asked=bool(tolerances)):
+        warnings.warn(text, UserWarning, stacklevel=2)
     return report
 
 

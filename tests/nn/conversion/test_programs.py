@@ -1,10 +1,10 @@
-"""Compiled, scripted, exported and traced models: converted right, or refused before anything changes."""
+"""Scripted, exported and traced models: converted right, or refused before anything changes."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 import winograd
 from tests.nn.conversion.citizens import C, clip, conv
 from tests.nn.conversion.forwards import Causal
-from tests.nn.conversion.laws import assert_close, assert_equal, force, kinds, planned, snapshot
+from tests.nn.conversion.laws import assert_close, assert_equal, force, planned
 from tests.nn.conversion.subclasses import Conv3DSimple
 
 
@@ -30,92 +30,6 @@ def network() -> nn.Sequential:
     torch.manual_seed(0)
     causal = Causal(C, C, 3, padding=(0, 1, 1))
     return nn.Sequential(conv(), nn.BatchNorm3d(C), nn.ReLU(), Conv3DSimple(C, C), causal).double().eval()
-
-
-class Programs:
-    """A backend of torch.compile that runs graphs as they are, and notes what they call."""
-
-    def __init__(self) -> None:
-        self.calls: list[list[str]] = []
-
-    def __call__(self, graph: fx.GraphModule, _inputs: list[Tensor]) -> Callable[..., Any]:
-        self.calls.append([str(node.target) for node in graph.graph.nodes if node.op == "call_function"])
-        return graph.forward
-
-    @property
-    def newest(self) -> set[str]:
-        """Whose convolutions the newest graph calls."""
-        return {"ours" if "winograd" in call else "torch's" for call in self.calls[-1] if "conv" in call}
-
-
-def compile_whole(model: nn.Module, programs: Programs) -> nn.Module:
-    whole: Any = torch.compile(model, backend=programs)
-    return whole  # type: ignore[no-any-return]
-
-
-def compile_in_place(model: nn.Module, programs: Programs) -> nn.Module:
-    model.compile(backend=programs)
-    return model
-
-
-def compile_a_part(model: nn.Module, programs: Programs) -> nn.Module:
-    return nn.Sequential(nn.Identity(), torch.compile(model, backend=programs))
-
-
-COMPILED = {"torch.compile": compile_whole, "in place": compile_in_place, "a part": compile_a_part}
-
-
-@pytest.mark.parametrize("way", COMPILED)
-def test_a_compiled_model_is_compiled_anew_when_it_is_converted_and_when_it_is_reverted(way: str) -> None:
-    plain, programs = network(), Programs()
-    model = COMPILED[way](network(), programs)
-    before, expected = kinds(model), model(clip())
-    assert programs.newest == {"torch's"}
-    winograd.convert_(model)
-    force(model)
-    assert_close(model(clip()), expected)
-    assert programs.newest == {"ours"}
-    count = len(programs.calls)
-    model(clip())
-    assert len(programs.calls) == count
-    with torch.no_grad():
-        winograd.freeze(model, fold="all")
-        assert_close(model(clip()), expected)
-    winograd.revert_(model)
-    assert kinds(model) == before
-    assert_equal(model(clip()), expected)
-    assert_equal(expected, plain(clip()))
-
-
-def test_a_converted_model_is_compiled_and_reverted() -> None:
-    plain, programs, inner = network(), Programs(), network()
-    winograd.convert_(inner)
-    force(inner)
-    model = compile_whole(inner, programs)
-    for one in (plain, model):
-        one(clip()).square().sum().backward()
-    assert programs.newest == {"ours"}
-    for ours, torchs in zip(model.parameters(), plain.parameters(), strict=True):
-        assert_close(ours.grad, torchs.grad)
-    winograd.revert_(model)
-    assert_equal(model(clip()), plain(clip()))
-    assert planned(inner) == []
-
-
-def test_a_compiled_model_is_converted_with_an_example() -> None:
-    model = compile_whole(network(), Programs())
-    report = winograd.convert_(model, example=clip())
-    assert [len(layer.plans) for layer in report.layers] == [1, 1, 1]
-    assert_close(model(clip()), network()(clip()))
-
-
-def test_a_compiled_model_that_failed_to_convert_runs_as_before() -> None:
-    model = compile_whole(network(), Programs())
-    before, expected = snapshot(model), model(clip())
-    with pytest.raises(RuntimeError):
-        winograd.convert_(model, example=clip(1, C + 1, 3, 3, 3))
-    assert snapshot(model) == before
-    assert_equal(model(clip()), expected)
 
 
 @pytest.mark.parametrize("make", [torch.jit.script, lambda model: torch.jit.trace(model, (clip(),))])
@@ -179,13 +93,3 @@ def test_a_graph_is_converted() -> None:
             assert_close(one(clip()), expected)
             winograd.revert_(one)
             assert_equal(one(clip()), expected)
-
-
-def test_a_stale_program_is_noticed() -> None:
-    model, programs = network(), Programs()
-    compiled = compile_whole(model, programs)
-    expected = compiled(clip())
-    with torch.no_grad():
-        model[0].weight.mul_(1 + 1e-9)
-    with pytest.raises(AssertionError):
-        assert_close(compiled(clip()), expected)

@@ -7,6 +7,7 @@ Compiled and exported programs get torch's operator for our convolution. See `wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import Signature, signature
 from typing import Any, ClassVar, Self
 
@@ -61,6 +62,14 @@ class PlannedConvolution(Convolution):
     def gradient_plans(self) -> tuple[GradientPlan, ...]:
         """The plans of the gradients that were asked for, of each shape that was differentiated, oldest first."""
         return self._winograd.gradient_plans
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        self._winograd.let_go()
+        return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._winograd.let_go()
+        super()._load_from_state_dict(*args, **kwargs)
 
     def __prepare_scriptable__(self) -> Convolution:
         """Refuse `torch.jit.script`, which would put what is returned here into the model in place of the layer.

@@ -166,6 +166,12 @@ class LayerState:
 
         return put_back
 
+    def let_go(self) -> None:
+        """Drop all that is kept of the weights: torch swaps no tensor that something refers to, be it weakly."""
+        self._uses.drop_packed()
+        if self.folding is not None:
+            self.folding.let_go()
+
     def retire(self) -> None:
         """Say that the layer is as it was before the conversion; plans stay for reports, no memory stays with them."""
         self.reverted = True

@@ -94,6 +94,10 @@ class Folding:
                 return False
         return True
 
+    def let_go(self) -> None:
+        """Drop the folded weight, which is made anew where it is needed."""
+        self._kept = None
+
     def hand_on(self, output: Tensor) -> Tensor:
         """Return the output, marked so that norm and ReLU pass it on."""
         return mark(output, self)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import types
 import weakref
-from typing import TYPE_CHECKING, Any, ClassVar, Final, SupportsIndex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, SupportsIndex
 
 from torch import Tensor, nn
 
@@ -26,6 +27,18 @@ class Passing(nn.Module):
 
     _winograd_plain: ClassVar[type[nn.Module]]
     _winograd_foldings: list[Folding]
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        self._let_go()
+        return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._let_go()
+        super()._load_from_state_dict(*args, **kwargs)
+
+    def _let_go(self) -> None:
+        for folding in self._winograd_foldings:
+            folding.let_go()
 
     def __reduce_ex__(self, _protocol: SupportsIndex) -> tuple[Any, ...]:
         state = object.__reduce_ex__(self, 2)[2]

@@ -129,3 +129,12 @@ def test_a_norm_that_is_called_on_what_it_gave_computes() -> None:
         with context(), set_enabled(False):
             got, expected = (model[1](model[1](model[0](clip(differentiated=False)))) for model in (ours, plain))
         assert relative_l2(got, expected) <= DOUBLE
+
+
+def test_nothing_is_not_taken_for_what_was_passed_on_before() -> None:
+    model, empty = folded("norms"), clip(differentiated=False)[:0]
+    with torch.no_grad():
+        before = model[:2](empty)
+    winograd.thaw(model)[0].requires_grad_(True)
+    winograd.freeze(model, fold="norms")
+    assert model[:2](empty.requires_grad_()).shape == before.shape

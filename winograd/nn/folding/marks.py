@@ -84,8 +84,8 @@ def _find_passed(input: Tensor, module: nn.Module) -> Mark | None:
 
 
 def _is_same(one: Tensor, other: Tensor) -> bool:
-    """Return whether two tensors are the same numbers in the same memory."""
-    if type(other) is not Tensor or torch._C._functorch.is_functorch_wrapped_tensor(other):
+    """Return whether two tensors are the same numbers in the same memory; empty ones are in none."""
+    if not other.numel() or type(other) is not Tensor or torch._C._functorch.is_functorch_wrapped_tensor(other):
         return False
     facts = [(tensor.shape, tensor.stride(), tensor.dtype, tensor.device) for tensor in (one, other)]
     return facts[0] == facts[1] and one.data_ptr() == other.data_ptr()

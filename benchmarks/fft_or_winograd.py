@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from winograd.accuracy.catalogue import best
+from winograd.accuracy.showing.table import scientific, text_table
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.artefact import write_atomically
 from winograd.benching.layers import BenchLayer
@@ -44,7 +45,6 @@ from winograd.conv.schedule import Schedule, schedules
 from winograd.conv.shape import ConvShape
 from winograd.conv.timing import fastest, interleaved, measured_on
 from winograd.conv.variants import direct_variants
-from winograd.nn.table import scientific, text_table
 
 SEED = 0
 SCREENING = 3

@@ -27,6 +27,7 @@ from statistics import median
 
 import torch
 
+from winograd.accuracy.showing.table import text_table
 from winograd.artefact import write_atomically
 from winograd.benching.layers import BenchLayer
 from winograd.benching.measurement import draw_tensors, multiplications
@@ -36,7 +37,6 @@ from winograd.conv.native import native_convolution
 from winograd.conv.plan import Backend, Filters, make_plan
 from winograd.conv.schedule import Schedule, ScheduleKind
 from winograd.conv.timing import interleaved, measured_on
-from winograd.nn.table import text_table
 
 FUSED_TILES, STAGED_TILES = (8, 14, 28), (16, 32, 64)
 STAGES = {

@@ -30,6 +30,7 @@ from roofline_layers import DENSE, DIRECT, candidate_of, candidates_of, tested_l
 from scipy.stats import spearmanr
 
 from winograd.accuracy.showing.plots.canvas import COLOURS, new_figure, style
+from winograd.accuracy.showing.table import text_table
 from winograd.artefact import write_atomically
 from winograd.conv import roofline
 from winograd.conv.layout import as_channels_last
@@ -41,7 +42,6 @@ from winograd.conv.selection import allowed_schedules
 from winograd.conv.shape import ConvShape
 from winograd.conv.timing import interleaved, measured_on
 from winograd.conv.variants import direct_variants
-from winograd.nn.table import text_table
 
 TRIES = 3
 QUIET_SHARE = 0.06

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from winograd.accuracy.showing.table import mebibytes, scientific, text_table
 from winograd.benching.result import Benchmark, LayerMeasurement
 from winograd.benching.statistics import LAYER_INTERVAL, LEAST_RATIO, SHORT_MS, STACK_INTERVAL, Ratio
 from winograd.benching.sums import StackMeasurement
-from winograd.nn.table import mebibytes, scientific, text_table
 
 _HEADER: Final = (
     "layer", "shape", "algorithm", "direct ms", "ours ms", "ratio", "interval", "error", "direct's",

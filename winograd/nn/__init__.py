@@ -1,4 +1,12 @@
-"""torch modules that convolve by plan, and the conversion of whole models to them, in place and undone at will."""
+"""torch modules that convolve by plan, and the conversion of whole models to them, in place and undone at will.
+
+What is where. Layers: `modules`, `transposed`, `lazy`; what each has beyond torch's is `state`, what it does in a call
+`convolving`, in a graph of torch.fx `traced`, the plans that it keeps `plans_in_use`. Conversion: `converting`, its
+parts in `conversion`; the classes it makes are `planned`, around which torch may have `wrapped` others. Beside it:
+`freezing` with `folding`, the whole-network mode `budget`, `formats`. Reports: `report` with `reporting`, told on the
+way by `progress`. Studies of a network: `compare` makes a `comparison`, by `depth` and `speed`; `comparison_text` and
+`plot` show it.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ Refused: outputs that are not finite, since nothing can be said about them.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -19,12 +19,11 @@ from winograd.nn.converting import convert_
 from winograd.nn.depth import errors_so_far, record_outputs, relative_l2, visit_layers
 from winograd.nn.freezing import freeze
 from winograd.nn.modules import PlannedConvolution
+from winograd.nn.progress import Progress
 from winograd.nn.speed import time_layer, time_networks
 from winograd.nn.state import Convolution
 
 __all__ = ["compare", "compare_layer", "compare_outputs", "relative_l2"]
-
-Progress = Callable[[str], None]
 
 _TOP = 5
 

@@ -22,6 +22,8 @@ class Times:
         Median milliseconds of these.
     ratio : float
         Median over the rounds of direct / converted.
+    direct_range, converted_range, ratio_range : tuple of float or None
+        The least and the largest of the rounds; None where they are not known.
     """
 
     direct_variant: str
@@ -29,6 +31,9 @@ class Times:
     direct_ms: float
     converted_ms: float
     ratio: float
+    direct_range: tuple[float, float] | None = None
+    converted_range: tuple[float, float] | None = None
+    ratio_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from winograd.accuracy.showing.table import scientific, text_table
 from winograd.nn.comparison import Comparison, LayerComparison, OutputComparison
-from winograd.nn.table import scientific, text_table
 
 _ERRORS = (
     "layer", "input", "algorithm", "predicted error", "measured error", "direct error", "so far", "direct so far",

@@ -24,10 +24,11 @@ from winograd.nn.conversion.change import (
     unplan_layers,
     withdraw_budget,
 )
-from winograd.nn.conversion.doubts import doubts
 from winograd.nn.conversion.eligible import Candidate, Filter, candidates, check_model, planned_layers
 from winograd.nn.conversion.settings import Tolerance, checked_settings, layer_tolerances
+from winograd.nn.conversion.warning_texts import warning_texts
 from winograd.nn.folding.fold import unfold_
+from winograd.nn.progress import Progress, checked_progress
 from winograd.nn.report import ConversionReport, LayerEntry
 
 _Model = TypeVar("_Model", bound=nn.Module)
@@ -46,6 +47,7 @@ def convert_(
     workspace_cap: int | None = None,
     filter_cap: int | None = None,
     tuning: TuningName = "model",
+    progress: Progress = lambda _: None,
 ) -> ConversionReport:
     """Make the convolutions of a model choose Winograd algorithms, in place; `revert_` undoes it.
 
@@ -83,6 +85,9 @@ def convert_(
     tuning : "model" or "measure"
         "measure" compiles and times the best candidates of every layer at its first forward of a shape, which takes
         seconds each, unless this machine has done so before; see `winograd.conv.tuning`.
+    progress : callable
+        Called with a line of text before each step with the example, `print` for one: an output tolerance takes a
+        forward for each layer, and minutes for large models.
 
     Returns
     -------
@@ -92,7 +97,8 @@ def convert_(
     Raises
     ------
     TypeError
-        If the model is no module, or is scripted, a tolerance is no number, a filter no function, or a cap no integer.
+        If the model is no module, or is scripted, a tolerance is no number, a filter or progress no function, or a cap
+        no integer.
     ValueError
         If a tolerance is not a positive number, a name is not that of a convolution, a shape is no input of its layer,
         a cap is below 1, tuning is another word, or there is an output tolerance without an example.
@@ -117,7 +123,7 @@ def convert_(
     """
     check_model(model)
     settings = checked_settings(workspace_cap, filter_cap, tuning)
-    budget = checked_output_tolerance(output_tolerance, example)
+    budget, tell = checked_output_tolerance(output_tolerance, example), checked_progress(progress)
     found = candidates(model, filter_fn)
     tolerances = layer_tolerances(tolerance, model, found)
     ahead = {} if shapes is None else checked_shapes(shapes, model, found)
@@ -127,10 +133,10 @@ def convert_(
         plan_layers(tolerances, settings)
         plan_ahead({one.layer: one.name for one in found}, ahead)
         if example is not None and tolerances:
-            plan_by_example(model, example, found, budget)
+            plan_by_example(model, example, found, budget, tell)
     report = _report(model, found)
-    for doubt in doubts(report, any_asked=bool(tolerances)):
-        warnings.warn(doubt, UserWarning, stacklevel=2)
+    for text in warning_texts(report, any_asked=bool(tolerances)):
+        warnings.warn(text, UserWarning, stacklevel=2)
     return report
 
 
@@ -145,6 +151,7 @@ def convert(
     workspace_cap: int | None = None,
     filter_cap: int | None = None,
     tuning: TuningName = "model",
+    progress: Progress = lambda _: None,
 ) -> _Model:
     """Return a converted copy of a model; the model stays as it is, and shares nothing with the copy.
 
@@ -152,7 +159,7 @@ def convert(
     ----------
     model : torch.nn.Module
         Is copied by `copy.deepcopy`.
-    tolerance, filter_fn, output_tolerance, example, shapes, workspace_cap, filter_cap, tuning
+    tolerance, filter_fn, output_tolerance, example, shapes, workspace_cap, filter_cap, tuning, progress
         As in `convert_`.
 
     Returns
@@ -186,6 +193,7 @@ def convert(
         workspace_cap=workspace_cap,
         filter_cap=filter_cap,
         tuning=tuning,
+        progress=progress,
     )
     return twin
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.calls import LITTLE_SAVED, call_operator, gradient_plans, is_recordable, is_worth_an_operator
@@ -45,7 +46,8 @@ from winograd.conv.switch import is_direct, is_enabled
 from winograd.conv.tuning import tuned_plan
 from winograd.conv.tuning_mode import Tuning
 from winograd.nn.plans_in_use import PlanInUse
-from winograd.nn.state import Convolution, LayerState, is_watched
+from winograd.nn.state import Convolution, LayerState, is_watched, refuse_quantised
+from winograd.nn.traced import convolution
 
 _is_exporting: Final[Callable[[], bool]] = getattr(torch.compiler, "is_exporting", bool)
 """Whether torch.export records, which leaves out differentiation; older torch cannot tell."""
@@ -70,7 +72,9 @@ class ConvolutionState(LayerState):
 
         What is folded into the layer is computed, too, unless it is to compute itself in this call.
         """
-        if not are_tensors(input, weight, bias) or not are_strided(input, weight, bias):
+        if not are_tensors(input, weight, bias):
+            return self._trace(layer, input, weight, bias, padding)
+        if not are_strided(input, weight, bias):
             return _torch_own(layer, input, weight, bias, padding)
         frozen, folding = self.filters is Filters.FROZEN, self.folding
         folded = None if folding is None else folding.find(layer, weight, bias)
@@ -109,6 +113,7 @@ class ConvolutionState(LayerState):
             try:
                 shape = read_shape(input, weight, bias, _arguments(layer, padding), ndim=weight.ndim - 2)
             except UNREADABLE:
+                refuse_quantised(input)
                 return finish(_torch_own(layer, input, weight, bias, padding), relu=relu)
             use = self._settled(shape, weight, case)
             self._remember(case, use)
@@ -146,6 +151,20 @@ class ConvolutionState(LayerState):
         keeps = self.filters is Filters.FROZEN and not trains
         asked = self._asked(keeps and isinstance(weight, nn.Parameter))
         return call_operator(input, weight, bias, arguments, asked)
+
+    def _trace(self, layer: Convolution, input: Any, weight: Any, bias: Any, padding: Any) -> Tensor:
+        """Convolve what torch.fx traces with, by a node of its graph; torch's own says what is wrong with the rest."""
+        is_worth = self.algorithm is not None or max(layer.kernel_size) > 1
+        if (
+            is_direct(self.algorithm)
+            or not is_worth
+            or not any(isinstance(one, Proxy) for one in (input, weight, bias))
+        ):
+            return _torch_own(layer, input, weight, bias, padding)
+        geometry = (layer.stride, padding, layer.dilation, layer.groups)
+        keeps = self.filters is Filters.FROZEN and "weight" in layer._parameters
+        asked: tuple[Any, ...] = self._asked(keeps)
+        return convolution(input, weight, bias, *geometry, *asked)
 
     def _asked(self, kept: bool) -> Asked:
         measured = self.tuning is Tuning.MEASURE

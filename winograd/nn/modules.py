@@ -7,6 +7,7 @@ Compiled and exported programs get torch's operator for our convolution. See `wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import Signature, signature
 from typing import Any, ClassVar, Self
 
@@ -19,6 +20,7 @@ from winograd.conv.prediction import default_tolerance
 from winograd.conv.tuning_mode import TuningName
 from winograd.nn.convolving import ConvolutionState
 from winograd.nn.state import Algorithm, Convolution, LayerState
+from winograd.nn.traced import traced_call
 
 
 class PlannedConvolution(Convolution):
@@ -61,6 +63,14 @@ class PlannedConvolution(Convolution):
         """The plans of the gradients that were asked for, of each shape that was differentiated, oldest first."""
         return self._winograd.gradient_plans
 
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        self._winograd.let_go()
+        return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._winograd.let_go()
+        super()._load_from_state_dict(*args, **kwargs)
+
     def __prepare_scriptable__(self) -> Convolution:
         """Refuse `torch.jit.script`, which would put what is returned here into the model in place of the layer.
 
@@ -87,6 +97,8 @@ class PlannedDense(PlannedConvolution):
     _state_class: ClassVar[type[LayerState]] = ConvolutionState
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if not isinstance(input, Tensor) and (node := traced_call(self, input)) is not None:
+            return node
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input = nn.functional.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)

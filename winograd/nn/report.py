@@ -138,8 +138,9 @@ class ConversionReport:
         The model runs in evaluation mode and without gradients, and is left as it was. Errors are against the same
         computation in float64. Times before the conversion are those of the fastest variant of direct convolution that
         is known (a layer with a forward of its own runs as it is, in the faster memory format), times after it those of
-        the faster memory format. Norms and ReLUs that a layer folds are left out of its own figures, and are in those
-        of the whole. Figures belong to the plans that were measured: a row with another plan has none.
+        the faster memory format: medians of the rounds, with the least and the largest of them. Norms and ReLUs that a
+        layer folds are left out of its own figures, and are in those of the whole. Figures belong to the plans that
+        were measured: a row with another plan has none.
 
         Parameters
         ----------

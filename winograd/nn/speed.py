@@ -1,6 +1,6 @@
 """Times of a layer and of a network, directly and converted, each in the better of its variants.
 
-In: a layer or network, the same one converted, and its arguments. Out: medians and the median of ratios, interleaved.
+In: a layer or network, the same one converted, and its arguments. Out: medians and ranges of the rounds, interleaved.
 Refused: repeats below 1.
 """
 
@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_map_only
 
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.layout import as_channels_last
-from winograd.conv.timing import SCREENING_ROUNDS, fastest, median_ratio, race
+from winograd.conv.timing import SCREENING_ROUNDS, fastest, race
 from winograd.conv.variants import direct_variants
 from winograd.nn.budget.copies import copied
 from winograd.nn.comparison import Times
@@ -103,12 +103,16 @@ def _raced(direct: Variants, converted: Variants, repeats: int, devices: Iterabl
     found = race(rivals, repeats, screening=min(repeats, SCREENING_ROUNDS))
     theirs, ours = (fastest(found[rival]) for rival in ("direct", "converted"))
     direct_ms, converted_ms = found["direct"][theirs], found["converted"][ours]
+    ratios = [before / after for before, after in zip(direct_ms, converted_ms, strict=True)]
     return Times(
         direct_variant=theirs,
         converted_variant=ours,
         direct_ms=median(direct_ms),
         converted_ms=median(converted_ms),
-        ratio=median_ratio(direct_ms, converted_ms),
+        ratio=median(ratios),
+        direct_range=(min(direct_ms), max(direct_ms)),
+        converted_range=(min(converted_ms), max(converted_ms)),
+        ratio_range=(min(ratios), max(ratios)),
     )
 
 

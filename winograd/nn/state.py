@@ -166,6 +166,12 @@ class LayerState:
 
         return put_back
 
+    def let_go(self) -> None:
+        """Drop all that is kept of the weights: torch swaps no tensor that something refers to, be it weakly."""
+        self._uses.drop_packed()
+        if self.folding is not None:
+            self.folding.let_go()
+
     def retire(self) -> None:
         """Say that the layer is as it was before the conversion; plans stay for reports, no memory stays with them."""
         self.reverted = True
@@ -187,3 +193,18 @@ def is_watched(layer: Convolution, weight: Tensor) -> bool:
     if weight is not layer._parameters.get("weight") or not isinstance(weight, nn.Parameter):
         return False
     return not hides_writes(weight) and not (weight.requires_grad and torch.is_grad_enabled())
+
+
+def refuse_quantised(input: Tensor) -> None:
+    """Refuse what a quantised layer gave: torch's quantisation has no place for layers with a plan, and leaves them.
+
+    Raises
+    ------
+    RuntimeError
+        If the input is quantised.
+    """
+    if input.is_quantized:
+        raise RuntimeError(
+            f"input is {input.dtype}, the convolution is not quantised: torch.ao.quantization leaves converted layers "
+            "as they are; give it winograd.revert_(model), or set qconfig = None for these layers and dequantise"
+        )

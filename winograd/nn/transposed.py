@@ -31,7 +31,8 @@ from winograd.conv.transposed.run import (
 from winograd.conv.transposed.shape import TransposedShape
 from winograd.nn.modules import Built, PlannedConvolution
 from winograd.nn.plans_in_use import PlanInUse
-from winograd.nn.state import Convolution, LayerState, is_watched
+from winograd.nn.state import Convolution, LayerState, is_watched, refuse_quantised
+from winograd.nn.traced import traced_call
 
 
 class TransposedState(LayerState):
@@ -60,6 +61,7 @@ class TransposedState(LayerState):
         try:
             shape = read_transposed(input, weight, bias, arguments, ndim=ndim)
         except UNREADABLE:
+            refuse_quantised(input)
             return own()
         use = self._use(shape, filters, obstacle)
         if is_torchs_own(use.plan, shape, weight, obstacle):
@@ -111,6 +113,10 @@ class PlannedTransposed(PlannedConvolution, _ConvTransposeNd):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Return the output, of the size that is asked for where a stride leaves a choice."""
+        if not isinstance(input, Tensor):
+            given = (input,) if output_size is None else (input, output_size)
+            if (node := traced_call(self, *given)) is not None:
+                return node
         if is_recorded() or self.padding_mode != "zeros":
             return super().forward(input, output_size)  # type: ignore[no-any-return]
         steps: tuple[Any, ...] = (self.stride, self.padding, self.kernel_size, len(self.kernel_size), self.dilation)

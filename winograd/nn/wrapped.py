@@ -7,7 +7,6 @@ weight, and takes it away, in the outermost class, so that a planned class must 
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,11 +16,14 @@ Module = type[nn.Module]
 
 _MAKERS: Final = ("torch.nn.utils.parametrize", "torch.distributed.fsdp", "torch.distributed._composable")
 
-_LEFT_BEHIND: Final = frozenset({"__dict__", "__weakref__", "__doc__", "__signature__", "__slotnames__"})
-"""What every class gets of its own."""
+_FORMER: Final = "_winograd_former"
+"""Attribute of a class made here: the class of torch's that it was made after.
 
-_former: Final[weakref.WeakKeyDictionary[Module, Module]] = weakref.WeakKeyDictionary()
-"""By a class made here: the class of torch's that it was made after."""
+Not in a table: properties of either hold the layer, which no table would ever let go.
+"""
+
+_LEFT_BEHIND: Final = frozenset({"__dict__", "__weakref__", "__doc__", "__signature__", "__slotnames__", _FORMER})
+"""What every class gets of its own."""
 
 
 def is_wrapper(cls: Module) -> bool:
@@ -52,12 +54,11 @@ def wrap_alike(cls: Module, turn: Callable[[Module], Module]) -> Module:
     if not is_wrapper(cls):
         return turn(cls)
     bases = (*cls.__bases__[:-1], wrap_alike(cls.__bases__[-1], turn))
-    former = _former.get(cls)
+    former: Module | None = vars(cls).get(_FORMER)
     if former is not None and former.__bases__ == bases and _own(former).keys() == _own(cls).keys():
         return former
     maker: Any = type(cls)
-    made: Module = maker(cls.__name__, bases, _own(cls))
-    _former[made] = cls
+    made: Module = maker(cls.__name__, bases, {**_own(cls), _FORMER: cls})
     return made
 
 

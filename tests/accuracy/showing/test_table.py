@@ -45,6 +45,22 @@ def test_html_of_many_rows_is_short() -> None:
     assert f"and {10_000 - MOST_ROWS} more" in text
 
 
+def test_html_has_all_rows_and_their_sums_where_that_is_asked_for() -> None:
+    table = ElementTree.fromstring(
+        html_table("all", ("n",), [(str(n),) for n in range(99)], foot=("<4851",), most=None)
+    )
+    assert [row.findtext("td") for row in table.findall("tr")[1:]] == [str(n) for n in range(99)]
+    assert table.findtext("tfoot/tr/th") == "<4851"
+
+
+@pytest.mark.parametrize(
+    ("left", "places"), [(0, ()), (1, (0,)), (2, (0, 1)), ((), ()), ((1,), (1,)), (range(3), (0, 1, 2))]
+)
+def test_columns_of_words_are_counted_or_named(left: int | tuple[int, ...], places: tuple[int, ...]) -> None:
+    line = text_table(("aaa", "bbb", "ccc"), [("1", "2", "3")], left=left).split("\n")[-1].ljust(13)
+    assert [line[start] != " " for start in (0, 5, 10)] == [place in places for place in range(3)]
+
+
 @pytest.mark.parametrize("rows", [[("1",)], [("1", "2", "3")]])
 def test_text_of_ragged_rows_is_refused(rows: list[tuple[str, ...]]) -> None:
     with pytest.raises(ValueError, match="argument"):

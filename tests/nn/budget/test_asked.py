@@ -36,6 +36,34 @@ def test_names_are_those_of_the_model_that_was_given() -> None:
     assert layer.tolerance == budget.tolerances["module.3"]
 
 
+def test_each_step_is_told_before_it_is_done_and_nothing_is_said_unasked(capsys: pytest.CaptureFixture[str]) -> None:
+    steps: list[str] = []
+    budget = winograd.convert_(net(), output_tolerance=1e-5, example=CLIP, progress=steps.append).budget
+    assert budget is not None
+    looked_at = [step for step in steps if step.startswith("layer ")]
+    assert looked_at == ["layer 1 of 1, what of its error reaches the output: 3"]
+    assert [step for step in steps if step.startswith("choice ")] == [
+        f"choice {run} of at most 6" for run in range(1, budget.runs + 1)
+    ]
+    assert steps[-1] == "forward of the example: plans"
+    assert len(set(steps)) == len(steps) == 6 + budget.runs
+    winograd.convert(net(), output_tolerance=1e-5, example=CLIP)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("steps", [0, 2, 5])
+def test_who_stops_at_a_step_has_the_model_as_it_was(steps: int) -> None:
+    model, told = net(), iter(range(steps))
+    with pytest.raises(StopIteration):
+        winograd.convert_(model, output_tolerance=1e-5, example=CLIP, progress=lambda _: next(told))
+    assert not any(isinstance(layer, PlannedConvolution) for layer in model)
+
+
+def test_progress_is_a_function() -> None:
+    with pytest.raises(TypeError, match="progress is True, must be a function of a line of text, such as print"):
+        winograd.convert_(net(), example=CLIP, progress=True)
+
+
 def test_candidates_are_timed_for_what_was_chosen_only(monkeypatch: pytest.MonkeyPatch) -> None:
     tuned = []
 

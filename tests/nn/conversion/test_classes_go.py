@@ -55,3 +55,17 @@ def test_a_class_is_made_once_while_it_is_used() -> None:
     assert type(other[0]) is converted
     with pytest.raises((pickle.PicklingError, AttributeError), match="locals"):
         pickle.dumps(model)
+
+
+@pytest.mark.parametrize("reverts", [True, False])
+def test_a_parametrized_layer_is_freed_with_its_classes_and_its_weight(reverts: bool) -> None:
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv3d(3, 4, 3)))
+    torchs = type(model[0])
+    winograd.convert_(model)
+    found = [weakref.ref(one) for one in (model[0], type(model[0]), torchs, model[0].parametrizations.weight.original1)]
+    if reverts:
+        winograd.revert_(model)
+        assert type(model[0]) is torchs
+    del model, torchs
+    gc.collect()
+    assert [one() for one in found if one() is not None] == []

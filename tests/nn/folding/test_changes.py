@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import winograd
 from winograd.nn.compare import relative_l2
-from winograd.nn.folding import passing
+from winograd.nn.folding.marks import marks
 from winograd.nn.folding.places import Place
 
 DOUBLE = 1e-12
@@ -124,7 +124,7 @@ def test_a_convolution_that_outlives_its_model_computes_nothing_else() -> None:
 
 
 def test_outputs_carry_nothing_and_marks_go_with_them() -> None:
-    model, marks = folded(), passing._marks
+    model = folded()
     before = len(marks)
     with torch.no_grad():
         model(clip())

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import winograd
+from tests.nn.conversion.forwards import Causal
 from winograd.nn import ConversionReport
 from winograd.nn.depth import relative_l2
 from winograd.nn.modules import PlannedConvolution, PlannedDense
@@ -64,6 +65,9 @@ def test_times_are_of_both_sides(measured: tuple[nn.Sequential, ConversionReport
         assert found is not None
         assert found.times is not None
         assert min(found.times.direct_ms, found.times.converted_ms, found.times.ratio) > 0
+        assert found.times.direct_range[0] <= found.times.direct_ms <= found.times.direct_range[1]
+        assert found.times.converted_range[0] <= found.times.converted_ms <= found.times.converted_range[1]
+        assert found.times.ratio_range[0] <= found.times.ratio <= found.times.ratio_range[1]
     for word in ("measured error", "direct ms", "ratio", "sums of medians", "whole model: before"):
         assert word in str(report)
 
@@ -122,16 +126,6 @@ def test_the_model_is_left_as_it_was() -> None:
     assert isinstance(model[0], PlannedConvolution)
 
 
-class Causal(nn.Conv3d):
-    """Pads the past only."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels, 3, padding=(0, 1, 1))
-
-    def forward(self, input: Tensor) -> Tensor:
-        return super().forward(nn.functional.pad(input, (0, 0, 0, 0, 2, 0)))
-
-
 class Named(nn.Module):
     """Takes named arguments, returns a dictionary, and calls a shared layer with two shapes."""
 
@@ -146,7 +140,7 @@ class Named(nn.Module):
 
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], Any]] = {
-    "own forward": (lambda: nn.Sequential(Causal(2)), SMALL),
+    "own forward": (lambda: nn.Sequential(Causal(2, 2, 3, padding=(0, 1, 1))), SMALL),
     "weight norm": (lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv3d(2, 2, 3))), (SMALL,)),
     "other padding": (lambda: nn.Sequential(nn.Conv3d(2, 2, 3, padding=1, padding_mode="circular")), SMALL),
     "named": (Named, {"left": SMALL[:, :, 0], "right": SMALL[:, :, 0, :4]}),

@@ -46,6 +46,8 @@ def test_the_table_has_all_columns_and_sums(report: ConversionReport) -> None:
     assert sums["layer"] == "total"
     assert header[-2] == "total MiB"
     assert sums["ms"] == f"{sum(one.converted_ms for one in times):.3g}"
+    assert {"direct ms range", "ms range", "ratio range"} <= set(header)
+    assert sums["ratio range"] is None
     assert sums["direct ms"] == f"{sum(one.direct_ms for one in times):.3g}"
 
 

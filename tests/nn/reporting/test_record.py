@@ -97,7 +97,7 @@ def broken(place: str, value: object) -> str:
     share = LayerShare("0", 1e-5, "direct", 0.0, None, None, None, 1.0, 1.0)
     budget = OutputBudget(1e-5, 1.25, 4e-7, 3e-7, 4e-7, (share,), 1)
     model = nn.Sequential(nn.Conv3d(3, 4, 3))
-    whole = Measurement(1e-6, 1e-7, Times("own", "native", 2.0, 1.0, 2.0))
+    whole = Measurement(1e-6, 1e-7, Times("own", "native", 2.0, 1.0, 2.0, (1.5, 2.5), (1.0, 1.0), (1.5, 2.5)))
     figures = json.loads(winograd.convert_(model, example=CLIP).to_json())
     figures |= {"budget": budget.as_dict(), "whole": asdict(whole)}
     ConversionReport.from_json(json.dumps(figures))
@@ -124,6 +124,9 @@ def broken(place: str, value: object) -> str:
         ("whole.error", "x"),
         ("whole.direct_error", []),
         ("whole.times.ratio", None),
+        ("whole.times.ratio_range", [1.0]),
+        ("whole.times.ratio_range", [2.0, 1.0]),
+        ("whole.times.direct_range", "1 to 2"),
         ("budget.measured_error", None),
         ("budget.runs", "1"),
         ("budget.layers.0.gain", "x"),
@@ -134,6 +137,17 @@ def test_figures_of_another_type_are_refused(place: str, value: object) -> None:
     name = "error" if place == "rows.0.measured" else place.rsplit(".", maxsplit=1)[-1]
     with pytest.raises(ValueError, match=rf"text is no conversion report: (Type|Value)Error: {name} is .*, must be "):
         ConversionReport.from_json(broken(place, value))
+
+
+def test_a_report_without_ranges_of_times_is_read() -> None:
+    figures = json.loads(broken("whole.error", 1e-6))
+    read = ConversionReport.from_json(json.dumps(figures)).whole
+    assert read is not None
+    assert read.times == Times("own", "native", 2.0, 1.0, 2.0, (1.5, 2.5), (1.0, 1.0), (1.5, 2.5))
+    for name in ("direct_range", "converted_range", "ratio_range"):
+        del figures["whole"]["times"][name]
+    old = ConversionReport.from_json(json.dumps(figures)).whole
+    assert old == Measurement(1e-6, 1e-7, Times("own", "native", 2.0, 1.0, 2.0))
 
 
 @pytest.mark.parametrize(

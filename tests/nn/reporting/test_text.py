@@ -100,6 +100,23 @@ def test_a_ratio_that_is_not_of_winograd_says_so(algorithm: str, variant: str, e
     assert report.to_text(250).splitlines()[-1].endswith(end)
 
 
+SPREAD = Times("contiguous", "contiguous", 34.5, 7.6, 4.55, (33.26, 41.0), (7.5, 7.9), (4.2, 5.0))
+
+
+def test_the_rounds_have_a_range_beside_each_median() -> None:
+    report = recorded(replace(ROW, layer="a", reason="", measured=Measurement(2.1e-6, 3e-7, SPREAD)))
+    report.whole = Measurement(2.1e-6, 3e-7, SPREAD)
+    table, whole = report.to_text(1000), report.to_text(1000).splitlines()[-1]
+    for words in ("direct ms range", "ms range", "ratio range", "33.3 to 41", "7.5 to 7.9", "4.2 to 5"):
+        assert words in table
+    assert whole == (
+        "whole model: before 34.5 ms (33.3 to 41; contiguous), converted 7.6 ms (7.5 to 7.9; contiguous), "
+        "ratio 4.55 (4.2 to 5)"
+    )
+    assert "not shown: direct ms range, ms range" in report.to_text(160)
+    assert "range" not in recorded(ROW).to_text(1000)
+
+
 def test_a_model_without_a_convolution_has_one_line() -> None:
     with pytest.warns(UserWarning, match="no convolution was converted"):
         report = winograd.convert_(nn.Sequential(nn.Linear(2, 2)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import isfinite
 from typing import Final
 
+from winograd.accuracy.showing.table import scientific, text_table
 from winograd.benching.cuda.published import LAN_2017
 from winograd.benching.cuda.result import LAN, CudaBenchmark, CudaLayer, Timed
-from winograd.nn.table import scientific, text_table
 
 _HEADER: Final = (
     "layer", "shape", "ours", "ours ms", "float32 ms", "ratio", "tf32 ms", "ratio",

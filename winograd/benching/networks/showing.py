@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from winograd.accuracy.showing.table import mebibytes, scientific, text_table
 from winograd.benching.networks.result import NetworksBenchmark, NetworkTimes, Run
 from winograd.benching.networks.rivals import Rival
 from winograd.benching.statistics import LAYER_INTERVAL
-from winograd.nn.table import mebibytes, scientific, text_table
 
 _WORDS: Final = {
     Rival.DIRECT: "eager torch",

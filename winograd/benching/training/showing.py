@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from winograd.accuracy.showing.table import scientific, text_table
 from winograd.benching.statistics import LAYER_INTERVAL, Ratio, Rounds
 from winograd.benching.training.result import (
     GradientErrors,
@@ -14,7 +15,6 @@ from winograd.benching.training.result import (
     TrainingBenchmark,
 )
 from winograd.benching.training.step import DIRECT, NAMES
-from winograd.nn.table import scientific, text_table
 
 _SHORT: Final = {"output": "y", "input_gradient": "dX", "weight_gradient": "dW", "bias_gradient": "db"}
 

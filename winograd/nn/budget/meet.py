@@ -23,6 +23,7 @@ from winograd.nn.budget.record import OutputBudget
 from winograd.nn.budget.search import Search
 from winograd.nn.budget.setting import modelled
 from winograd.nn.budget.trial import Layers, Trial
+from winograd.nn.progress import Progress
 
 LEAST_MARGIN: Final = 1.25
 """By how much the error on the example has to stay below the figure at least: other clips have been up to 1.2 times as
@@ -36,7 +37,13 @@ _NO_CHOICE: Final = "no layer has a choice: those built as planned ones keep the
 
 
 def meet_output_tolerance(
-    model: nn.Module, layers: Layers, output_tolerance: float, example: Any, *, margin: float | None = None
+    model: nn.Module,
+    layers: Layers,
+    output_tolerance: float,
+    example: Any,
+    *,
+    margin: float | None = None,
+    progress: Progress = lambda _: None,
 ) -> OutputBudget:
     """Choose tolerances of layers so that the output of their model stays within an error, and set them.
 
@@ -56,6 +63,8 @@ def meet_output_tolerance(
         By how much the error on the example has to stay below that, so that other inputs stay below it, too. None takes
         1.25, and more where the output has few numbers, K: 1 + 3 / sqrt(K), since the ratio of two errors of K
         independent numbers has a standard deviation of 1 / sqrt(K).
+    progress : callable
+        Called with a line of text before each step.
 
     Returns
     -------
@@ -73,10 +82,11 @@ def meet_output_tolerance(
     limits = {name: layer._winograd.tolerance for name, layer in layers.items()}
     with torch.no_grad():
         with modelled(layers.values()):
-            trial = Trial(model, layers, example)
+            trial = Trial(model, layers, example, progress)
             kept = _margin(trial.numbers) if margin is None else float(margin)
             search = Search(trial, limits, asked / kept, _default(layers))
             choice = search.cheapest()
+        progress("error of the output with the tolerances that were chosen")
         measured = trial.error({share.layer: share.tolerance for share in choice})
     return OutputBudget(
         output_tolerance=asked,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from winograd.nn.table import scientific, text_table
+from winograd.accuracy.showing.table import scientific, text_table
 
 _HEADER = (
     "layer",

@@ -141,6 +141,7 @@ class Search:
                 break
             tried.add(_tolerances(chosen))
             self.runs += 1
+            self._trial.progress(f"choice {self.runs} of at most {MOST_RUNS}")
             measured = self._trial.error(self._settled({name: one.calls for name, one in candidates.items()}, chosen))
             expected = math.hypot(*(candidates[name].share(option) for name, option in chosen.items()))
             found = excess(measured, other) / expected if expected else scale

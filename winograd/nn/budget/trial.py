@@ -24,6 +24,7 @@ from winograd.nn.budget.outputs import Outputs, output_error, outputs_of, with_d
 from winograd.nn.budget.sensitivity import measure_gain
 from winograd.nn.budget.setting import direct, frozen, tolerated
 from winograd.nn.modules import PlannedConvolution
+from winograd.nn.progress import Progress
 
 Layers = Mapping[str, PlannedConvolution]
 
@@ -49,6 +50,8 @@ class Trial:
         Those of its converted layers whose tolerance is to be chosen, by any name.
     example : Tensor, tuple, list or mapping
         Arguments of the model.
+    progress : callable
+        Called with a line of text before each step.
 
     Attributes
     ----------
@@ -58,17 +61,20 @@ class Trial:
         In the smallest tensor of the output.
     """
 
-    def __init__(self, model: nn.Module, layers: Layers, example: Any) -> None:
+    def __init__(self, model: nn.Module, layers: Layers, example: Any, progress: Progress = lambda _: None) -> None:
         self.direct_error = 0.0
+        self.progress = progress
         self._layers = layers
         self._model, self._example = model, example
         self._run = partial(outputs_of, model, example)
         self._exact: Outputs = {}
         self._places = {module: place for place, module in model.named_modules()}
+        progress("output for the example")
         self.numbers = min(tensor.numel() for tensor in self._run().values())
 
     def calls(self, tolerance: float) -> dict[str, Calls]:
         """Return what the layers that the example comes by compute; a layer that it does not come by has no entry."""
+        self.progress("plans of the layers for the example")
         return calls_of(self._run, self._layers, tolerance)
 
     def compare(self, tolerances: Mapping[str, float]) -> dict[str, LayerErrors]:
@@ -76,6 +82,7 @@ class Trial:
 
         What a layer sees is rounded to its dtype, which is much less than its own error.
         """
+        self.progress("float64 reference of the whole model, and errors of its layers")
         model = self._narrow()[0]
         layers = self._same(tolerances, model)
         found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in layers}
@@ -105,9 +112,11 @@ class Trial:
         layers, run = self._same(self._layers, model), partial(outputs_of, model, example)
         with frozen(layers.values()), direct(layers.values()):
             undisturbed = run()
-            return {
-                name: measure_gain(run, layers[name], tolerance, undisturbed) for name, tolerance in tolerances.items()
-            }
+            found = {}
+            for number, (name, tolerance) in enumerate(tolerances.items(), start=1):
+                self.progress(f"layer {number} of {len(tolerances)}, what of its error reaches the output: {name}")
+                found[name] = measure_gain(run, layers[name], tolerance, undisturbed)
+            return found
 
     def error(self, tolerances: Mapping[str, float]) -> float:
         """Return the error of the output with these tolerances, which stay; the larger one, weights kept or not."""

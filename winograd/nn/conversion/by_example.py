@@ -17,6 +17,7 @@ from winograd.nn.conversion.change import give_budget, state_of
 from winograd.nn.conversion.eligible import Candidate, planned_layers
 from winograd.nn.conversion.example import one_run, settle_lazy, undisturbed, unwrapped
 from winograd.nn.modules import PlannedConvolution
+from winograd.nn.progress import Progress
 
 _NOT_CALLED: Final = "the example did not come to it"
 
@@ -43,13 +44,16 @@ def checked_output_tolerance(output_tolerance: float | None, example: Any) -> fl
         raise type(error)(f"output_{error}") from error
 
 
-def plan_by_example(model: nn.Module, example: Any, found: list[Candidate], output_tolerance: float | None) -> None:
+def plan_by_example(
+    model: nn.Module, example: Any, found: list[Candidate], output_tolerance: float | None, progress: Progress
+) -> None:
     """Make plans in a forward, and choose tolerances if the output has one: then plans are made anew with them."""
     inner = unwrapped(model)
     with undisturbed(inner):
         settle_lazy(inner, example)
         if output_tolerance is not None:
-            _choose_tolerances(inner, example, found, output_tolerance)
+            _choose_tolerances(inner, example, found, output_tolerance, progress)
+        progress("forward of the example: plans")
         with one_run(inner, example):
             pass
         states = [(one.layer, state) for one in found if (state := state_of(one.layer)) is not None]
@@ -69,12 +73,14 @@ def _called(model: nn.Module, example: Any, layers: Iterable[PlannedConvolution]
     return called
 
 
-def _choose_tolerances(model: nn.Module, example: Any, found: list[Candidate], output_tolerance: float) -> None:
+def _choose_tolerances(
+    model: nn.Module, example: Any, found: list[Candidate], output_tolerance: float, progress: Progress
+) -> None:
     from winograd.nn.budget.meet import meet_output_tolerance
 
     inside = {layer for _, layer in planned_layers(model)}
     layers = {one.name: one.layer for one in found if not one.refusal and one.layer in inside and _chooses(one.layer)}
-    budget = meet_output_tolerance(model, layers, output_tolerance, example)
+    budget = meet_output_tolerance(model, layers, output_tolerance, example, progress=progress)
     give_budget(inside, budget)
 
 

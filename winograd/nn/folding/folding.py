@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from winograd.conv.library.kept import Stamp, hides_writes
 from winograd.nn.folding.hooks import has_global_hooks, has_hooks
-from winograd.nn.folding.passing import mark
+from winograd.nn.folding.marks import mark
 from winograd.nn.folding.places import Place
 from winograd.nn.folding.weights import Folded, Norm, fold_weights
 
@@ -93,6 +93,10 @@ class Folding:
             if has_hooks(module):
                 return False
         return True
+
+    def let_go(self) -> None:
+        """Drop the folded weight, which is made anew where it is needed."""
+        self._kept = None
 
     def hand_on(self, output: Tensor) -> Tensor:
         """Return the output, marked so that norm and ReLU pass it on."""

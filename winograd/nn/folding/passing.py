@@ -1,51 +1,25 @@
 """Norms and ReLUs that pass on what the convolution before them computed already, and compute themselves otherwise.
 
 In: a tensor. Out: the same tensor if a folded convolution made it for this module, what torch's module gives otherwise.
-The convolution decides at each call, and marks what it gives; the last module that passes it on takes the mark off.
+The convolution decides at each call, and marks what it gives; each module passes it on once, and again where a
+checkpoint computes anew.
 """
 
 from __future__ import annotations
 
 import types
 import weakref
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, SupportsIndex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, SupportsIndex
 
-import torch
 from torch import Tensor, nn
 
+from winograd.nn.folding.marks import find_mark, is_cut_off, mark, may_be_computed_again
 from winograd.nn.folding.pairs import plain_class
 from winograd.nn.folding.weights import Norm
 
 if TYPE_CHECKING:
     from winograd.nn.folding.folding import Folding
-
-_marks: Final[dict[int, tuple[weakref.ref[Tensor], Folding, bool]]] = {}
-"""By the id of a tensor: what computed it, and whether that was recorded for gradients.
-
-The marks are beside the tensors, so that none is saved with one.
-"""
-
-
-def mark(output: Tensor, folding: Folding) -> Tensor:
-    """Mark what a folded convolution gives; the mark goes with the tensor, if nothing takes it off before."""
-    number = id(output)
-    # The callback's argument, the reference, is what `pop` would return if there were no mark any more.
-    _marks[number] = weakref.ref(output, partial(_marks.pop, number)), folding, output.requires_grad
-    return output
-
-
-def _find_mark(input: Tensor) -> Folding | None:
-    """Return what computed a tensor; compilers see no marks, and what they record marks nothing."""
-    if torch.compiler.is_compiling():
-        return None
-    marked = _marks.get(id(input))
-    return None if marked is None or marked[0]() is not input else marked[1]
-
-
-def _is_cut_off(input: Tensor) -> bool:
-    """Return whether a gradient is wanted of a marked tensor that was computed without one, as in a checkpoint."""
-    return input.requires_grad and not _marks[id(input)][2]
 
 
 class Passing(nn.Module):
@@ -53,6 +27,18 @@ class Passing(nn.Module):
 
     _winograd_plain: ClassVar[type[nn.Module]]
     _winograd_foldings: list[Folding]
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        self._let_go()
+        return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self._let_go()
+        super()._load_from_state_dict(*args, **kwargs)
+
+    def _let_go(self) -> None:
+        for folding in self._winograd_foldings:
+            folding.let_go()
 
     def __reduce_ex__(self, _protocol: SupportsIndex) -> tuple[Any, ...]:
         state = object.__reduce_ex__(self, 2)[2]
@@ -70,17 +56,18 @@ class PassingNorm(Passing, Norm):
         RuntimeError
             If a gradient is wanted of what was computed without one.
         """
-        folding = _find_mark(input)
-        if folding is None or folding.norm is not self:
+        marked = find_mark(input, self)
+        if marked is None:
             return super().forward(input)
-        if _is_cut_off(input):
+        if is_cut_off(input, marked):
             raise RuntimeError(
                 "a gradient is wanted of a norm that was folded into the convolution before it and computed without "
                 "gradients, by checkpointing both apart for example; thaw the model first"
             )
         self._check_input_dim(input)  # type: ignore[no-untyped-call]
-        if folding.relu is None:
-            del _marks[id(input)]
+        if may_be_computed_again():  # the mark stays for that, and what follows may write over its own copy
+            return mark(input.clone(), marked.folding, (self,))
+        marked.passed = (*marked.passed, self)
         return input
 
 
@@ -89,10 +76,10 @@ class PassingReLU(Passing, nn.ReLU):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the input if it has no negative number any more."""
-        folding = _find_mark(input)
-        if folding is None or folding.relu is not self or _is_cut_off(input):
+        marked = find_mark(input, self)
+        if marked is None or is_cut_off(input, marked) or may_be_computed_again():
             return super().forward(input)
-        del _marks[id(input)]
+        marked.passed = (*marked.passed, self)
         return input
 
 

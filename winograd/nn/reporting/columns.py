@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from winograd.accuracy.showing.table import mebibytes, scientific
 from winograd.nn.comparison import Times
 from winograd.nn.report import ConversionReport
 from winograd.nn.reporting.measurement import Measurement
 from winograd.nn.reporting.rows import CONVERTED, ReportRow
-from winograd.nn.table import mebibytes, scientific
 
 NOTHING: Final = "-"
 
@@ -55,6 +55,21 @@ def _timed(of: Callable[[Times], str]) -> Callable[[ReportRow], str]:
     return _measured(lambda found: NOTHING if found.times is None else of(found.times))
 
 
+def _ranged(of: Callable[[Times], tuple[float, float] | None]) -> Callable[[ReportRow], str]:
+    return _timed(lambda times: NOTHING if (found := of(times)) is None else between(found))
+
+
+def between(rounds: tuple[float, float]) -> str:
+    """Return the least and the largest of rounds in words.
+
+    Examples
+    --------
+    >>> between((12.34, 15.0))
+    '12.3 to 15'
+    """
+    return f"{rounds[0]:.3g} to {rounds[1]:.3g}"
+
+
 COLUMNS: Final = (
     Column("layer", lambda row: row.layer, words=True, always=True),
     Column("class", lambda row: row.kind, words=True, spare=11, always=True),
@@ -69,8 +84,11 @@ COLUMNS: Final = (
     Column("measured error", _measured(lambda found: scientific(found.error)), spare=3),
     Column("direct error", _measured(lambda found: scientific(found.direct_error)), spare=6),
     Column("direct ms", _timed(lambda times: f"{times.direct_ms:.3g}"), spare=5),
+    Column("direct ms range", _ranged(lambda times: times.direct_range), spare=14),
     Column("ms", _timed(lambda times: f"{times.converted_ms:.3g}"), spare=4),
+    Column("ms range", _ranged(lambda times: times.converted_range), spare=13),
     Column("ratio", _timed(lambda times: f"{times.ratio:.2f}")),
+    Column("ratio range", _ranged(lambda times: times.ratio_range), spare=5),
     Column("U MiB", lambda row: mebibytes(row.filter_bytes), spare=7, always=True),
     Column("work MiB", lambda row: mebibytes(row.workspace_bytes), spare=8, always=True),
 )
@@ -145,10 +163,15 @@ def lines(report: ConversionReport) -> Iterator[str]:
     if whole.times is not None:
         times = whole.times
         yield (
-            f"whole model: before {times.direct_ms:.4g} ms ({times.direct_variant}), "
-            f"converted {times.converted_ms:.4g} ms ({times.converted_variant}), ratio {times.ratio:.2f}"
+            f"whole model: before {times.direct_ms:.4g} ms ({_aside(times.direct_range, times.direct_variant)}), "
+            f"converted {times.converted_ms:.4g} ms ({_aside(times.converted_range, times.converted_variant)}), "
+            f"ratio {times.ratio:.2f}{f' ({_aside(times.ratio_range)})' if times.ratio_range else ''}"
             f"{_not_by_winograd(report, times)}"
         )
+
+
+def _aside(rounds: tuple[float, float] | None, *words: str) -> str:
+    return "; ".join((*(() if rounds is None else (between(rounds),)), *words))
 
 
 def _not_by_winograd(report: ConversionReport, times: Times) -> str:

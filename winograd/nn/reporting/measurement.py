@@ -44,5 +44,6 @@ class Measurement:
         Measurement(error=1e-06, direct_error=2e-07, times=None)
         """
         times = figures["times"]
-        timed = None if times is None else typed(Times(**times))
+        ranges = {name: tuple(value) for name, value in (times or {}).items() if isinstance(value, list)}
+        timed = None if times is None else typed(Times(**{**times, **ranges}))
         return typed(cls(figures["error"], figures["direct_error"], timed))

@@ -7,7 +7,7 @@ models that give no floating tensor, or one that is not finite, and those that c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,11 +21,10 @@ from winograd.nn.conversion.example import one_run, settle_lazy, undisturbed, un
 from winograd.nn.converting import revert_
 from winograd.nn.depth import relative_l2
 from winograd.nn.modules import PlannedConvolution
+from winograd.nn.progress import Progress, checked_progress
 from winograd.nn.reporting.measurement import Measurement
 from winograd.nn.reporting.rows import Place
 from winograd.nn.speed import computes_as_torch, time_layer, time_networks
-
-Progress = Callable[[str], None]
 
 _Layer = TypeVar("_Layer", bound=nn.Module)
 
@@ -59,12 +58,13 @@ def measure_model(
     Raises
     ------
     TypeError
-        If the model cannot be copied.
+        If the model cannot be copied, or progress is no function.
     ValueError
         If repeats is negative, outputs have no floating tensor or are not finite, or it does not run in float64.
     """
     if repeats < 0:
         raise ValueError(f"repeats is {repeats}, must be at least 0")
+    checked_progress(progress)
     inner = unwrapped(model)
     with undisturbed(inner):
         settle_lazy(inner, example)

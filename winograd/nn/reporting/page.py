@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from winograd.accuracy.showing.html_report import html_page, paragraph
+from winograd.accuracy.showing.table import html_table, mebibytes
 from winograd.nn.report import ConversionReport
 from winograd.nn.reporting.columns import Column, columns_of, filter_bytes, lines, summary
 from winograd.nn.reporting.rows import ReportRow
-from winograd.nn.table import html_table, mebibytes
 
 _MEMORY = Column("total MiB", lambda row: mebibytes(row.total_bytes))
 _REASON = Column("reason", lambda row: row.reason, words=True)
@@ -27,7 +27,7 @@ def report_parts(report: ConversionReport) -> list[str]:
     cells = [[column.cell(row) for column in columns] for row in rows]
     said = [*lines(report), *([] if report.budget is None else report.budget.summary.splitlines())]
     foot = _sums(header, rows) if rows else ()
-    return [html_table(summary(report), header, cells, foot=foot), *map(paragraph, said)]
+    return [html_table(summary(report), header, cells, foot=foot, most=None), *map(paragraph, said)]
 
 
 def _sums(header: Sequence[str], rows: Sequence[ReportRow]) -> list[str]:

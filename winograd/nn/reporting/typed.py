@@ -23,12 +23,17 @@ def _is_number(value: Any) -> bool:
     return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
+def _is_range(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
+
+
 _TESTS: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
     {
         "str": lambda value: isinstance(value, str),
         "int": _is_whole,
         "float": _is_number,
         "float | None": lambda value: value is None or _is_number(value),
+        "tuple[float, float] | None": lambda value: value is None or _is_range(value),
         "tuple[int, ...]": lambda value: isinstance(value, tuple) and all(map(_is_whole, value)),
     }
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from winograd.nn.report import ConversionReport
 
 
-def doubts(report: ConversionReport, *, any_asked: bool) -> Iterator[str]:
+def warning_texts(report: ConversionReport, *, any_asked: bool) -> Iterator[str]:
     """Yield what a user should know of a conversion that asked for some layers, or for none."""
     if not any_asked and report.converted:
         yield (

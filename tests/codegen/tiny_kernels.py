@@ -87,12 +87,17 @@ def compiler_script(path: Path, first: str) -> str:
     return str(path)
 
 
+def state(pid: int) -> str:
+    """Return the letter of the system for what a process does: S sleeps, Z has ended and nobody has waited for it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
 def is_running(pid: int) -> bool:
     """Return whether a process runs; one that nobody has waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    return state(pid) not in "ZX"
 
 
 def has_text(path: Path) -> bool:

@@ -238,7 +238,7 @@ def check(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ragged_sizes_under_the_sanitizers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, dtype: str
 ) -> None:
-    check(program(tmp_path, ALGORITHMS[name], dtype, *SANITIZED, "-O1", *flags_of("native")), monkeypatch)
+    check(program(tmp_path, ALGORITHMS[name], dtype, *SANITIZED, *flags_of("native")), monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,14 +40,51 @@ def can_reset_the_peak() -> bool:
 pytestmark = pytest.mark.skipif(not can_reset_the_peak(), reason="/proc/self/clear_refs cannot be written")
 
 
-def peaks(*what: object) -> dict[str, int]:
-    """Return what the program `tests.conv.peak_memory` prints."""
-    command = [sys.executable, "-m", "tests.conv.peak_memory", json.dumps(what)]
+Peaks = Callable[..., dict[str, int]]
+
+FRESH = """
+import os, runpy, sys
+import sympy, torch
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        sys.argv[1:] = [line]
+        status = 1
+        try:
+            runpy.run_module("tests.conv.peak_memory", run_name="__main__")
+            sys.stdout.flush()
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(1)
+"""
+"""Runs the program for every line, each time in a process that has loaded what takes long to load, and nothing else."""
+
+
+@pytest.fixture(scope="module")
+def peaks() -> Iterator[Peaks]:
+    """Ask the program `tests.conv.peak_memory`, which answers every time from a fresh process."""
     root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root), **RETURNED}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=environment)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    with subprocess.Popen(
+        [sys.executable, "-c", FRESH],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), **RETURNED},
+    ) as program:
+        asked, answered = program.stdin, program.stdout
+        assert asked is not None
+        assert answered is not None
+
+        def ask(*what: object) -> dict[str, int]:
+            print(json.dumps(what), file=asked, flush=True)
+            answer = answered.readline()
+            assert answer, "the program has ended"
+            return json.loads(answer)
+
+        yield ask
 
 
 def check(found: dict[str, int]) -> None:
@@ -65,21 +103,23 @@ def check(found: dict[str, int]) -> None:
         (CONV4A, [4, 4, 4], (STAGED, 16)),
     ],
 )
-def test_both_schedules_take_what_the_kernel_states(sizes: list[int], m: list[int], schedule: tuple[int, int]) -> None:
+def test_both_schedules_take_what_the_kernel_states(
+    peaks: Peaks, sizes: list[int], m: list[int], schedule: tuple[int, int]
+) -> None:
     check(peaks(sizes, m, "last", schedule))
 
 
 @pytest.mark.parametrize("sizes", [CONV2, CONV3A, CONV4A])
-def test_plans_take_what_they_state(sizes: list[int]) -> None:
+def test_plans_take_what_they_state(peaks: Peaks, sizes: list[int]) -> None:
     check(peaks(sizes, [4, 4, 4], "last", None))
 
 
 @pytest.mark.parametrize("schedule", [(FUSED, 9), None], ids=["kernel", "plan"])
-def test_channels_first_take_no_more(schedule: tuple[int, int] | None) -> None:
+def test_channels_first_take_no_more(peaks: Peaks, schedule: tuple[int, int] | None) -> None:
     check(peaks(CONV2, [4, 4, 4], "first", schedule))
 
 
-def test_memory_that_is_not_stated_is_noticed() -> None:
+def test_memory_that_is_not_stated_is_noticed(peaks: Peaks) -> None:
     found = peaks(CONV3A, [4, 4, 4], "last", (STAGED, 98))
     half = {**found, "workspace": found["workspace"] // 2}
     with pytest.raises(AssertionError):
@@ -91,7 +131,7 @@ def test_memory_that_is_not_stated_is_noticed() -> None:
     ("outputs", "stride", "dilation", "groups"), [(256, 2, 1, 1), (768, 1, 2, 2)], ids=["stride", "dilation and groups"]
 )
 def test_plans_by_phases_take_what_they_state(
-    outputs: int, stride: int, dilation: int, groups: int, place: str
+    peaks: Peaks, outputs: int, stride: int, dilation: int, groups: int, place: str
 ) -> None:
     found = peaks([128 * groups, outputs, 16, 56, 28], [4, 4, 4], place, None, stride, dilation, groups, 3)
     check({**found, "filter": found["filter"] + found["sliced"]})

@@ -207,7 +207,7 @@ def test_an_interruption_prints_what_was_measured_and_writes_no_file(
         (["--suite", "small", "--plot", "a.jpg"], "argument --plot: 'a.jpg' must end in .png"),
         (["--suite", "small", "--layer", "conv*"], "argument --layer: 'conv*' matches no layer of small, which"),
         (["--suite", "small", "--layer", "\x1b\n"], "argument --layer: '\\x1b\\n' matches no layer"),
-        (["--suite", "small", "--lay", "wide"], "unrecognized arguments: --lay wide"),
+        (["--suite", "small", "--lay", "wide"], "argument --lay: is unknown; nearest: --layer"),
     ],
 )  # fmt: skip
 def test_wrong_usage_exits_with_2_and_one_line(arguments: list[str], words: str, command: Command) -> None:

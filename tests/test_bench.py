@@ -238,7 +238,7 @@ def test_files_are_checked_before_the_work(
 @pytest.mark.parametrize(("module", "extra"), [("torch", "torch"), ("matplotlib.style", "plot")])
 def test_a_missing_extra_is_named(module: str, extra: str, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     if module == "torch":
-        monkeypatch.setattr(bench, "find_spec", lambda _: None)
+        monkeypatch.setattr("winograd.extras.find_spec", lambda _: None)
     else:
         monkeypatch.setitem(sys.modules, module, None)
     assert command(*SMALL, *FILES) == 1

@@ -106,7 +106,10 @@ def test_a_budget_of_0_is_an_empty_table(command: Command) -> None:
         (("--m", "__import__('os')", "--r", "3"), "argument --m"),
         (("--m", "4", "--r", "3", "--ndim", "4"), "argument --ndim"),
         (("--m", "4", "--r", "3", "--budget", "-1"), "argument --budget"),
-        (("--m", "4", "--r", "3", "--dtype", "int8"), "argument --dtype: invalid choice: 'int8' (choose from 'float16'"),
+        (
+            ("--m", "4", "--r", "3", "--dtype", "int8"),
+            "argument --dtype: invalid choice: 'int8' (choose from 'float16'",
+        ),
         (("--m", "4", "--r", "3", "--workers", "100000"), "argument --workers: '100000' must be"),
         (("--m", "4", "--r", "3", "--workers", "4096"), "argument --workers: 4096 is too many here, at most "),
         (("--m", "4", "--r", "3", "--objective", "speed"), "argument --objective: invalid choice: 'speed'"),

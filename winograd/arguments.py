@@ -256,6 +256,16 @@ def _refuse_unknown_options(parser: LineParser, words: Sequence[str]) -> None:
         )
 
 
+def refuse_unknown_network(parser: LineParser, argument: str, name: str) -> None:
+    """Exit with the line that gives the nearest names where no network has that name; torch is not loaded for it."""
+    from winograd.networks.registry import UnknownNetworkError, check_network
+
+    try:
+        check_network(name)
+    except UnknownNetworkError as error:
+        parser.error(f"argument {argument}: {error}")
+
+
 def sizes_per_axis(parser: LineParser, options: argparse.Namespace) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return m and r per axis, or exit with the line that says which numbers of values do not fit the axes."""
     ndim = options.ndim or max(len(options.m), len(options.r))

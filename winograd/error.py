@@ -103,7 +103,9 @@ def _parser() -> LineParser:
         choices=[order.value for order in Order],
         help="of the transforms' sums (default: huffman; lowered, as generated code has it, for layer)",
     )
-    parser.add_argument("--trials", type=integer(2, _MOST_TRIALS), default=5000, help="tiles that are measured (default: 5000)")
+    parser.add_argument(
+        "--trials", type=integer(2, _MOST_TRIALS), default=5000, help="tiles that are measured (default: 5000)"
+    )
     parser.add_argument("--seed", type=integer(0), default=0, help="of the data (default: 0)")
     parser.add_argument("--json", metavar="FILE", help="all figures as JSON")
     parser.add_argument("--report", metavar="FILE", help="tables and pictures as one HTML page")

@@ -13,13 +13,22 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from winograd.accuracy.showing.table import text_table
-from winograd.arguments import LineParser, add_options, argument, ending, integer, parse_words, png
+from winograd.arguments import (
+    LineParser,
+    add_options,
+    argument,
+    ending,
+    integer,
+    parse_words,
+    png,
+    refuse_unknown_network,
+)
 from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
+from winograd.extras import require
 
 if TYPE_CHECKING:
     from winograd.networks.description.record import Description
@@ -79,13 +88,12 @@ def _parse_tiles(text: str) -> tuple[int, ...]:
 
 def _run(parser: LineParser, options: argparse.Namespace) -> int:
     checked_targets(*(getattr(options, name) for name in _FILES))
-    if find_spec("torch") is None:
-        raise ModuleNotFoundError("torch is not installed: pip install 'winograd[torch]'", name="torch")
+    names = _names(parser, options)
+    require("torch")
     if options.plot is not None or options.html is not None:
         from winograd.accuracy.showing.plots.canvas import require_matplotlib
 
         require_matplotlib()
-    names = _names(parser, options)
     found = [_described(parser, options, name) for name in names]
     if options.network not in names:
         return _deliver_list(parser, options, found)
@@ -94,19 +102,17 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
 
 def _names(parser: LineParser, options: argparse.Namespace) -> list[str]:
     """Return the networks that match; a name that none has is refused with the nearest ones."""
-    from winograd.networks.registry import UnknownNetworkError, create, list_networks
+    from winograd.networks.registry import list_networks
 
     names = list_networks(options.network)
     if not names:
-        try:
-            create(options.network)
-        except UnknownNetworkError as error:
-            parser.error(f"argument NAME: {error}")
+        refuse_unknown_network(parser, "NAME", options.network)
     return names
 
 
 def _described(parser: LineParser, options: argparse.Namespace, name: str) -> Description:
-    from winograd.networks.description.describing import TILES, describe, outline
+    from winograd.networks.description.describing import TILES, describe
+    from winograd.networks.outline import outline
 
     given = dict(options.option)
     if options.classes is not None:

@@ -23,6 +23,7 @@ from winograd.accuracy.showing.table import text_table
 from winograd.arguments import LineParser, cores, integer, parse_words
 from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
+from winograd.extras import require
 
 _CONSOLE: Final = Console("python -m winograd.search")
 _COST: Final = "cost"
@@ -196,11 +197,9 @@ def _cluster(options: argparse.Namespace) -> Iterator[None]:
 
 
 def _client(options: argparse.Namespace) -> Any:
-    try:
-        from distributed import Client
-    except ModuleNotFoundError:
-        message = "--backend dask needs distributed, which is not installed: pip install 'winograd[dask]'"
-        raise ModuleNotFoundError(message, name="distributed") from None
+    require("distributed")
+    from distributed import Client
+
     local = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}
     connect: Any = Client  # which has no types
     return connect(**(local if options.scheduler is None else {"address": options.scheduler}))

@@ -195,6 +195,8 @@ def test_an_interruption_prints_what_was_measured_and_writes_no_file(
         (["--suite", "small", "--number", "3"], "argument --number: is for --suite random, got 'small'"),
         (["--suite", "random", "--number", "0"], "argument --number: '0' must be an integer of at least 1"),
         (["--suite", "small", "--dtype", "int8"], "argument --dtype: invalid choice: 'int8'"),
+        (["--suite", "random", "--number", "10001"], "argument --number: '10001' must be"),
+        (["--suite", "small", "--batch", "9" * 10], "argument --batch: 9999999999 images take 4,88"),
         (["--suite", "small", "--batch", "0"], "argument --batch: '0' must be an integer of at least 1"),
         (["--suite", "small", "--batch", "1.5"], "argument --batch: '1.5' must be an integer"),
         (["--suite", "small", "--tolerance", "0"], "argument --tolerance: '0' must be a number above 0"),

@@ -107,6 +107,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def memory_bytes() -> int:
+    """Return how much memory this machine has; 2^63 where it does not say."""
+    names = getattr(os, "sysconf_names", {})
+    known = {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= set(names)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else 2**63
+
+
 def ending(suffix: str) -> Callable[[str], str]:
     """Return a parser of paths that end in so, for argparse.
 

@@ -16,7 +16,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from winograd.accuracy.showing.plots.canvas import require_matplotlib
-from winograd.arguments import LineParser, cores, integer, parse_words, png, positive, refuse_unknown_network
+from winograd.arguments import (
+    LineParser,
+    cores,
+    integer,
+    memory_bytes,
+    parse_words,
+    png,
+    positive,
+    refuse_unknown_network,
+)
 from winograd.artefact import checked_targets, write_atomically
 from winograd.benching.layers import Part
 from winograd.benching.random_layers import RANDOM_LAYERS
@@ -41,6 +50,9 @@ _Measured = TypeVar("_Measured")
 _CONSOLE: Final = Console("python -m winograd.bench")
 
 _DTYPES: Final = ("float32", "float64", "float16", "bfloat16")
+
+_MOST_RANDOM: Final = 10_000
+"""Convolutions that are drawn, at most."""
 
 _EPILOG: Final = f"""\
 Every layer is verified against float64 before it is timed. Ours runs in its faster memory format, with filters
@@ -100,7 +112,7 @@ def _parser() -> LineParser:
     )
     parser.add_argument(
         "--number",
-        type=integer(1),
+        type=integer(1, _MOST_RANDOM),
         metavar="N",
         help=f"convolutions that --suite {RANDOM} draws (default: {RANDOM_LAYERS})",
     )
@@ -182,6 +194,8 @@ def _suite(parser: LineParser, options: argparse.Namespace) -> Suite:
         suite = _checked(parser, "only", lambda: suite.only(Part(options.only)))
     if options.layer is not None:
         suite = _checked(parser, "layer", lambda: suite.matching(*options.layer))
+    if options.device == "cpu":
+        _checked(parser, "batch", lambda: suite.of_dtype(options.dtype).within(memory_bytes()))
     return suite.of_dtype(options.dtype)
 
 

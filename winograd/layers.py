@@ -89,6 +89,8 @@ def _parse_tiles(text: str) -> tuple[int, ...]:
 def _run(parser: LineParser, options: argparse.Namespace) -> int:
     checked_targets(*(getattr(options, name) for name in _FILES))
     names = _names(parser, options)
+    if options.network not in names:
+        _refuse_pictures(parser, options, len(names))
     require("torch")
     if options.plot is not None or options.html is not None:
         from winograd.accuracy.showing.plots.canvas import require_matplotlib
@@ -96,7 +98,7 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
         require_matplotlib()
     found = [_described(parser, options, name) for name in names]
     if options.network not in names:
-        return _deliver_list(parser, options, found)
+        return _deliver_list(options, found)
     return _deliver(options, found[0])
 
 
@@ -143,12 +145,16 @@ def _deliver(options: argparse.Namespace, described: Description) -> int:
     return _CONSOLE.print(f"{described}\n".encode("ascii", "backslashreplace"))
 
 
-def _deliver_list(parser: LineParser, options: argparse.Namespace, found: Sequence[Description]) -> int:
-    from winograd.networks.description.showing import OVERVIEW, overview_row
-
+def _refuse_pictures(parser: LineParser, options: argparse.Namespace, count: int) -> None:
+    """End the command, before minutes are spent, where a file that shows one network is asked for several."""
     for name in _FILES[1:]:
         if getattr(options, name) is not None:
-            parser.error(f"argument --{name}: is for one network, {options.network!a} are {len(found)}")
+            parser.error(f"argument --{name}: is for one network, {options.network!a} are {count}")
+
+
+def _deliver_list(options: argparse.Namespace, found: Sequence[Description]) -> int:
+    from winograd.networks.description.showing import OVERVIEW, overview_row
+
     if options.json is not None:
         write_atomically(options.json, _json([described.as_dict() for described in found]))
     table = text_table(OVERVIEW, [overview_row(described) for described in found], left=(0, 1))

@@ -18,10 +18,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from winograd.artefact import write_atomically
 from winograd.benching.tables import with_table
-from winograd.networks.description.describing import describe, outline
+from winograd.networks.description.describing import describe
 from winograd.networks.description.kinds import LayerKind
 from winograd.networks.description.record import Description
 from winograd.networks.description.showing import OVERVIEW, overview_row
+from winograd.networks.outline import outline
 from winograd.networks.registry import list_networks
 
 PAGE = Path(__file__).with_name("networks.md")

@@ -82,7 +82,10 @@ def test_lists_are_one_or_one_per_axis(option: str, capsys: pytest.CaptureFixtur
         (["--m", "2", "--r", "3", "--moduli", "__import__('os')"], "argument --moduli"),
         (["--m", "2", "--r", "3", "--moduli", "x," * 50_000], "argument --moduli: moduli of 100000 characters"),
         (["--m", "2", "--r", "3", "--points", "1/0"], "argument --points"),
-        (["--m", "2", "--r", "3", "--mod", "x"], "unrecognized"),
+        (["--m", "2", "--r", "3", "--mod", "x"], "argument --mod: is unknown; nearest: --moduli, --m"),
+        (["--mm=2", "--r", "3"], "argument --mm: is unknown; nearest: --m"),
+        (["--m", "2", "--r", "3", "--zzzz"], "argument --zzzz: is unknown; prog --help lists"),
+        (["--m", "9" * 20, "--r", "3"], "with 9 digits at most"),
         (["--r", "3"], "required: --m"),
     ],
 )

@@ -144,7 +144,8 @@ def test_the_first_difference_is_one_line(expected: bytes, found: bytes, message
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        (["."], "is a directory, must be a file"),
+        (["."], "^\\.: is a directory, must be a file"),
+        ([""], "^'': is a directory, must be a file"),
         (["missing/file"], "its directory does not exist"),
         (["new", None, "./new"], "is named twice, must be one file for each output"),
     ],

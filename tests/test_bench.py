@@ -195,6 +195,8 @@ def test_an_interruption_prints_what_was_measured_and_writes_no_file(
         (["--suite", "small", "--number", "3"], "argument --number: is for --suite random, got 'small'"),
         (["--suite", "random", "--number", "0"], "argument --number: '0' must be an integer of at least 1"),
         (["--suite", "small", "--dtype", "int8"], "argument --dtype: invalid choice: 'int8'"),
+        (["--suite", "random", "--number", "10001"], "argument --number: '10001' must be"),
+        (["--suite", "small", "--batch", "9" * 10], "argument --batch: 9999999999 images take 4,88"),
         (["--suite", "small", "--batch", "0"], "argument --batch: '0' must be an integer of at least 1"),
         (["--suite", "small", "--batch", "1.5"], "argument --batch: '1.5' must be an integer"),
         (["--suite", "small", "--tolerance", "0"], "argument --tolerance: '0' must be a number above 0"),
@@ -207,7 +209,7 @@ def test_an_interruption_prints_what_was_measured_and_writes_no_file(
         (["--suite", "small", "--plot", "a.jpg"], "argument --plot: 'a.jpg' must end in .png"),
         (["--suite", "small", "--layer", "conv*"], "argument --layer: 'conv*' matches no layer of small, which"),
         (["--suite", "small", "--layer", "\x1b\n"], "argument --layer: '\\x1b\\n' matches no layer"),
-        (["--suite", "small", "--lay", "wide"], "unrecognized arguments: --lay wide"),
+        (["--suite", "small", "--lay", "wide"], "argument --lay: is unknown; nearest: --layer"),
     ],
 )  # fmt: skip
 def test_wrong_usage_exits_with_2_and_one_line(arguments: list[str], words: str, command: Command) -> None:
@@ -238,7 +240,7 @@ def test_files_are_checked_before_the_work(
 @pytest.mark.parametrize(("module", "extra"), [("torch", "torch"), ("matplotlib.style", "plot")])
 def test_a_missing_extra_is_named(module: str, extra: str, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     if module == "torch":
-        monkeypatch.setattr(bench, "find_spec", lambda _: None)
+        monkeypatch.setattr("winograd.extras.find_spec", lambda _: None)
     else:
         monkeypatch.setitem(sys.modules, module, None)
     assert command(*SMALL, *FILES) == 1

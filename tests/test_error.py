@@ -154,6 +154,7 @@ def test_the_same_command_writes_the_same_bytes(command: Command, tmp_path: Path
         ["--trials", "1"],
         ["--trials", "nan"],
         ["--trials", "9" * 5000],
+        ["--trials", "10000001"],
         ["--seed", "-1"],
         ["--ndim", "4"],
         ["--m", "0"],

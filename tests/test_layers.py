@@ -58,7 +58,10 @@ def test_pictures_and_pages_are_written(command: Command) -> None:
     [
         (["r3d_19"], "network 'r3d_19' is unknown; nearest: r3d_18"),
         (["x[*"], "network 'x[*' is unknown"),
-        (["c3d", "--size", "64"], "c3d: input_shape is (3, 16, 64, 64), which the network cannot take"),
+        (
+            ["c3d", "--size", "64"],
+            "the network cannot take: fc6 takes 8192 values of a clip",
+        ),
         (["c3d", "--option", "depth=3"], "c3d: option 'depth' is unknown, c3d takes dropout, conv"),
         (["c3d", "--option", "depth"], "argument --option: 'depth' must be NAME=VALUE"),
         (["c3d", "--option", "num_classes=0"], "num_classes is 0"),

@@ -45,6 +45,18 @@ def test_exact_rooms_and_accuracy_load_no_torch() -> None:
     assert "torch" not in loaded_by("import winograd; " + "; ".join(f"winograd.{name}" for name in names))
 
 
+def test_names_of_networks_are_known_without_torch() -> None:
+    program = """
+import winograd.networks
+assert "c3d" in winograd.networks.list_networks()
+try:
+    winograd.networks.create("c3dd")
+except ValueError as error:
+    assert "nearest: c3d" in str(error)
+"""
+    assert "torch" not in loaded_by(f"exec({program!r})")
+
+
 def test_import_touches_no_global_state() -> None:
     program = """
 import decimal, locale, os, random, signal, warnings
@@ -90,7 +102,7 @@ def test_type_checkers_see_the_names_that_run_time_resolves() -> None:
     assert {name: home for name, home in imported.items() if home != "winograd"} == winograd._HOMES
 
 
-@pytest.mark.parametrize("name", ["nn", "networks", "convert_"])
+@pytest.mark.parametrize("name", ["nn", "networks.describe", "networks.create('c3d')", "convert_"])
 def test_missing_torch_names_the_extra(name: str) -> None:
     program = f"""
 import sys

@@ -211,7 +211,7 @@ def test_without_a_working_compiler_layers_run_directly_and_a_warning_says_so(
         ),
         (["small", "--clip", "clip.mp4", "--plot", "folder.png"], 1, "folder.png: is a directory"),
         (["r3d_10", "--clip", "clip.mp4", "--frames", "9"], 1, "has 16 frames; two clips of 9 need 18"),
-        (["c3d", "--clip", "clip.mp4", "--size", "64"], 2, "c3d cannot take clips of 3x16x64x64"),
+        (["c3d", "--clip", "clip.mp4", "--size", "64"], 2, ": fc6 takes 8192 values of a clip, these give 4608"),
         (["c3d", "--clip", "clip.mp4", "--size", "9" * 18], 2, "c3d cannot take clips of 3x16x99999"),
         (
             ["small", "--clip", "clip.mp4", "--weights", "wide.pth", "--option", "needs=9", "--size", "8"],
@@ -281,7 +281,7 @@ def test_without_words_there_is_help(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_missing_extra_is_named(
     module: str, extra: str, options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "find_spec", lambda name: name != module or None)
+    monkeypatch.setattr("winograd.extras.find_spec", lambda name: name != module or None)
     assert run.main(["small", "--clip", "clip.mp4", *options]) == 1
     assert one_line(capsys).endswith(f"{module} is not installed: pip install 'winograd[{extra}]'")
 

@@ -5,9 +5,9 @@ The names below are loaded on first use: ``import winograd`` itself loads neithe
 
 from __future__ import annotations
 
-import importlib
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from winograd.extras import load as _load
 
 __version__ = "0.1.0"
 
@@ -94,7 +94,6 @@ _HOMES = {
     "toom_cook": "winograd.algebra.toom_cook",
 }
 _ROOMS = frozenset({"networks", "nn"})
-_EXTRAS = {"torch": "torch", "scipy": "search", "joblib": "search", "ml_dtypes": "search", "tqdm": "search"}
 
 __all__ = sorted([*_HOMES, *_ROOMS, "__version__"])  # noqa: PLE0605
 
@@ -107,17 +106,6 @@ def __getattr__(name: str) -> Any:
     value = getattr(_load(_HOMES[name]), name)
     globals()[name] = value
     return value
-
-
-def _load(module: str) -> ModuleType:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "")
-        if extra is None:
-            raise
-        message = f"{module} needs {error.name}, which is not installed: pip install 'winograd[{extra}]'"
-        raise ModuleNotFoundError(message, name=error.name) from error
 
 
 def __dir__() -> list[str]:

@@ -13,6 +13,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from fractions import Fraction
 from typing import Final, NoReturn, TypeVar
 
@@ -49,6 +50,11 @@ class LineParser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+
+    @property
+    def options(self) -> list[str]:
+        """The options that the command has, in the order of its help."""
+        return [name for action in self._actions for name in action.option_strings]
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2 and one line."""
@@ -99,6 +105,13 @@ def positive(text: str) -> float:
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """Return how much memory this machine has; 2^63 where it does not say."""
+    names = getattr(os, "sysconf_names", {})
+    known = {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= set(names)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else 2**63
 
 
 def ending(suffix: str) -> Callable[[str], str]:
@@ -231,7 +244,33 @@ def parse_words(parser: LineParser, words: Sequence[str]) -> argparse.Namespace:
             joined[-1] = f"{joined[-1]}={word}"
         else:
             joined.append(word)
+    _refuse_unknown_options(parser, joined)
     return parser.parse_args(joined)
+
+
+def _refuse_unknown_options(parser: LineParser, words: Sequence[str]) -> None:
+    """Exit with the line that names an option which the command does not have, before what argparse finds missing."""
+    for word in words:
+        if word == "--":
+            return
+        name = word.partition("=")[0]
+        if not name.startswith("--") or name in parser.options:
+            continue
+        nearest = get_close_matches(name, parser.options, n=3)
+        parser.error(
+            f"argument {name[:40]}: is unknown; "
+            + (f"nearest: {', '.join(nearest)}" if nearest else f"{parser.prog} --help lists all options")
+        )
+
+
+def refuse_unknown_network(parser: LineParser, argument: str, name: str) -> None:
+    """Exit with the line that gives the nearest names where no network has that name; torch is not loaded for it."""
+    from winograd.networks.registry import UnknownNetworkError, check_network
+
+    try:
+        check_network(name)
+    except UnknownNetworkError as error:
+        parser.error(f"argument {argument}: {error}")
 
 
 def sizes_per_axis(parser: LineParser, options: argparse.Namespace) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -318,7 +357,9 @@ def best_algorithm(
 def _parse_sizes(text: str) -> tuple[int, ...]:
     sizes = tuple(map(int, text.split(","))) if _SIZES.fullmatch(text) else ()
     if not sizes or min(sizes) < 1:
-        raise ValueError(f"{text[:40]!a} must be an integer of at least 1, or one per axis such as 2,4,4")
+        raise ValueError(
+            f"{text[:40]!a} must be an integer of at least 1 with 9 digits at most, or 2 or 3 of them such as 2,4,4"
+        )
     return sizes
 
 

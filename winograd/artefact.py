@@ -50,15 +50,16 @@ def checked_targets(*paths: str | None) -> None:
     for path in paths:
         if path is None:
             continue
+        name = path or "''"
         target = Path(os.path.realpath(path))
         if target.is_dir():
-            raise ValueError(f"{path}: is a directory, must be a file")
+            raise ValueError(f"{name}: is a directory, must be a file")
         if not target.parent.is_dir():
-            raise ValueError(f"{path}: its directory does not exist")
+            raise ValueError(f"{name}: its directory does not exist")
         if not os.access(target if target.exists() else target.parent, os.W_OK):
-            raise ValueError(f"{path}: is not writable")
+            raise ValueError(f"{name}: is not writable")
         if target in seen and (target.is_file() or not target.exists()):
-            raise ValueError(f"{path}: is named twice, must be one file for each output")
+            raise ValueError(f"{name}: is named twice, must be one file for each output")
         seen.add(target)
 
 

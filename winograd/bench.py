@@ -13,18 +13,26 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from winograd.accuracy.showing.plots.canvas import require_matplotlib
-from winograd.arguments import LineParser, cores, integer, parse_words, png, positive
+from winograd.arguments import (
+    LineParser,
+    cores,
+    integer,
+    memory_bytes,
+    parse_words,
+    png,
+    positive,
+    refuse_unknown_network,
+)
 from winograd.artefact import checked_targets, write_atomically
 from winograd.benching.layers import Part
 from winograd.benching.random_layers import RANDOM_LAYERS
 from winograd.benching.suites import RANDOM, SUITES, make_suite
 from winograd.console import Console
 from winograd.conv.prediction import DEFAULT_TOLERANCE, default_tolerance
+from winograd.extras import require
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +50,9 @@ _Measured = TypeVar("_Measured")
 _CONSOLE: Final = Console("python -m winograd.bench")
 
 _DTYPES: Final = ("float32", "float64", "float16", "bfloat16")
+
+_MOST_RANDOM: Final = 10_000
+"""Convolutions that are drawn, at most."""
 
 _EPILOG: Final = f"""\
 Every layer is verified against float64 before it is timed. Ours runs in its faster memory format, with filters
@@ -101,7 +112,7 @@ def _parser() -> LineParser:
     )
     parser.add_argument(
         "--number",
-        type=integer(1),
+        type=integer(1, _MOST_RANDOM),
         metavar="N",
         help=f"convolutions that --suite {RANDOM} draws (default: {RANDOM_LAYERS})",
     )
@@ -151,8 +162,7 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
 
 
 def _require_extras(options: argparse.Namespace) -> None:
-    if find_spec("torch") is None:
-        raise ModuleNotFoundError("torch is not installed: pip install 'winograd[torch]'", name="torch")
+    require("torch")
     if options.plot is not None:
         require_matplotlib()
 
@@ -166,14 +176,8 @@ _OF_LAYERS: Final = {
 
 def _check_networks(parser: LineParser, options: argparse.Namespace) -> None:
     """End the command where a network is unknown, or an option is for layers."""
-    from winograd.networks import list_networks
-
-    known = list_networks()
     for name in options.network:
-        if name not in known:
-            nearest = get_close_matches(name, known, n=3, cutoff=0.4)
-            near = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(known)}"
-            parser.error(f"argument --network: {name[:40]!a} is unknown; {near}")
+        refuse_unknown_network(parser, "--network", name)
     for option, unset in _OF_LAYERS.items():
         if getattr(options, option) != unset:
             parser.error(f"argument --{option}: is for --suite; --network measures whole networks in float32")
@@ -190,6 +194,8 @@ def _suite(parser: LineParser, options: argparse.Namespace) -> Suite:
         suite = _checked(parser, "only", lambda: suite.only(Part(options.only)))
     if options.layer is not None:
         suite = _checked(parser, "layer", lambda: suite.matching(*options.layer))
+    if options.device == "cpu":
+        _checked(parser, "batch", lambda: suite.of_dtype(options.dtype).within(memory_bytes()))
     return suite.of_dtype(options.dtype)
 
 

@@ -13,13 +13,22 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from winograd.accuracy.showing.table import text_table
-from winograd.arguments import LineParser, add_options, argument, ending, integer, parse_words, png
+from winograd.arguments import (
+    LineParser,
+    add_options,
+    argument,
+    ending,
+    integer,
+    parse_words,
+    png,
+    refuse_unknown_network,
+)
 from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
+from winograd.extras import require
 
 if TYPE_CHECKING:
     from winograd.networks.description.record import Description
@@ -79,34 +88,33 @@ def _parse_tiles(text: str) -> tuple[int, ...]:
 
 def _run(parser: LineParser, options: argparse.Namespace) -> int:
     checked_targets(*(getattr(options, name) for name in _FILES))
-    if find_spec("torch") is None:
-        raise ModuleNotFoundError("torch is not installed: pip install 'winograd[torch]'", name="torch")
+    names = _names(parser, options)
+    if options.network not in names:
+        _refuse_pictures(parser, options, len(names))
+    require("torch")
     if options.plot is not None or options.html is not None:
         from winograd.accuracy.showing.plots.canvas import require_matplotlib
 
         require_matplotlib()
-    names = _names(parser, options)
     found = [_described(parser, options, name) for name in names]
     if options.network not in names:
-        return _deliver_list(parser, options, found)
+        return _deliver_list(options, found)
     return _deliver(options, found[0])
 
 
 def _names(parser: LineParser, options: argparse.Namespace) -> list[str]:
     """Return the networks that match; a name that none has is refused with the nearest ones."""
-    from winograd.networks.registry import UnknownNetworkError, create, list_networks
+    from winograd.networks.registry import list_networks
 
     names = list_networks(options.network)
     if not names:
-        try:
-            create(options.network)
-        except UnknownNetworkError as error:
-            parser.error(f"argument NAME: {error}")
+        refuse_unknown_network(parser, "NAME", options.network)
     return names
 
 
 def _described(parser: LineParser, options: argparse.Namespace, name: str) -> Description:
-    from winograd.networks.description.describing import TILES, describe, outline
+    from winograd.networks.description.describing import TILES, describe
+    from winograd.networks.outline import outline
 
     given = dict(options.option)
     if options.classes is not None:
@@ -137,12 +145,16 @@ def _deliver(options: argparse.Namespace, described: Description) -> int:
     return _CONSOLE.print(f"{described}\n".encode("ascii", "backslashreplace"))
 
 
-def _deliver_list(parser: LineParser, options: argparse.Namespace, found: Sequence[Description]) -> int:
-    from winograd.networks.description.showing import OVERVIEW, overview_row
-
+def _refuse_pictures(parser: LineParser, options: argparse.Namespace, count: int) -> None:
+    """End the command, before minutes are spent, where a file that shows one network is asked for several."""
     for name in _FILES[1:]:
         if getattr(options, name) is not None:
-            parser.error(f"argument --{name}: is for one network, {options.network!a} are {len(found)}")
+            parser.error(f"argument --{name}: is for one network, {options.network!a} are {count}")
+
+
+def _deliver_list(options: argparse.Namespace, found: Sequence[Description]) -> int:
+    from winograd.networks.description.showing import OVERVIEW, overview_row
+
     if options.json is not None:
         write_atomically(options.json, _json([described.as_dict() for described in found]))
     table = text_table(OVERVIEW, [overview_row(described) for described in found], left=(0, 1))

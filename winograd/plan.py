@@ -16,11 +16,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from winograd.arguments import LineParser, argument, integer, parse_words, positive
+from winograd.arguments import LineParser, argument, integer, parse_words, positive, refuse_unknown_network
 from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
 from winograd.conv.gpu.card import CARDS
@@ -31,6 +30,7 @@ from winograd.conv.plan import DEFAULT_TOLERANCE
 from winograd.conv.plan_tables import LayerPlan, layers_text, plan_stages, stages_text
 from winograd.conv.planning import DTYPES, plan_conv
 from winograd.conv.selection import Filters
+from winograd.extras import require
 
 if TYPE_CHECKING:
     from winograd.conv.gpu.card import Card
@@ -152,8 +152,10 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
     checked_targets(options.json)
     if options.again and options.tuning != "measure":
         parser.error("argument --again: is for --tuning measure only")
+    if options.network is not None:
+        refuse_unknown_network(parser, "--network", options.network)
     if options.tuning == "measure" or options.network is not None:
-        _require_torch()
+        require("torch")
     card = _card(parser, options)
     machine = NOMINAL if options.machine is None else _machine(options.machine)
     if options.network is None:
@@ -164,7 +166,7 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
 def _card(parser: LineParser, options: argparse.Namespace) -> Card | None:
     """Return the card to plan for, or end the command where there is none or an option is for the CPU."""
     if str(options.device).lower().partition(":")[0] == "cuda":
-        _require_torch()
+        require("torch")
     try:
         card = card_asked_for(options.device)
     except ValueError as error:
@@ -188,11 +190,6 @@ def _machine(path: str) -> Machine:
         return Machine.from_json(text)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
-
-
-def _require_torch() -> None:
-    if find_spec("torch") is None:
-        raise ModuleNotFoundError("torch is not installed: pip install 'winograd[torch]'", name="torch")
 
 
 def _terms(options: argparse.Namespace) -> dict[str, Any]:
@@ -273,12 +270,8 @@ def _list(parser: LineParser, options: argparse.Namespace, machine: Machine, car
 
 def _convolutions(parser: LineParser, options: argparse.Namespace) -> list[NetworkConvolution]:
     from winograd.networks.convolutions import convolutions
-    from winograd.networks.registry import UnknownNetworkError
 
-    try:
-        found = convolutions(options.network, options.batch or 1)
-    except UnknownNetworkError as error:
-        parser.error(f"argument --network: {error}")
+    found = convolutions(options.network, options.batch or 1)
     wanted: list[str] = options.layer or ["*"]
     for pattern in wanted:
         if not any(fnmatchcase(one.name, pattern) for one in found):

@@ -15,9 +15,19 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from winograd.arguments import LineParser, add_options, cores, integer, parse_words, png, positive
+from winograd.arguments import (
+    LineParser,
+    add_options,
+    cores,
+    integer,
+    parse_words,
+    png,
+    positive,
+    refuse_unknown_network,
+)
 from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
+from winograd.extras import not_installed, require
 from winograd.running.progress import ProgressLines
 from winograd.running.settings import DTYPES, RunSettings
 
@@ -32,9 +42,6 @@ Examples:
   {_CONSOLE.program} i3d_two_stream --clip holiday.mp4 --frames 32 --repeats 0
   {_CONSOLE.program} p3d_63 --clip holiday.mp4 --option form=port --weights p3d.pth
 """
-
-_EXTRAS: Final = {"torch": "torch", "av": "video", "matplotlib": "plot"}
-"""Modules needed here, and the extras that install them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,10 +88,11 @@ def _parser() -> LineParser:
 
 
 def _run(parser: LineParser, options: argparse.Namespace) -> int:
-    _require_extras(options)
-    settings = _settings(parser, options)
+    refuse_unknown_network(parser, "NAME", options.network)
+    require("torch", "av", *(["matplotlib"] if options.plot is not None else []))
     json_path = options.json or f"winograd-{options.network}.json"
     plot_path = options.plot or f"winograd-{options.network}.png"
+    settings = _settings(parser, options)
     checked_targets(json_path, plot_path)
     if options.threads is not None:
         import torch
@@ -99,26 +107,13 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
     return status if run.excess is None else _CONSOLE.failed(run.excess)
 
 
-def _require_extras(options: argparse.Namespace) -> None:
-    for module in ("torch", "av", *(["matplotlib"] if options.plot is not None else [])):
-        if find_spec(module) is None:
-            raise ModuleNotFoundError(_missing(module), name=module)
-
-
-def _missing(module: str) -> str:
-    return f"{module} is not installed: pip install 'winograd[{_EXTRAS[module]}]'"
-
-
 def _settings(parser: LineParser, options: argparse.Namespace) -> RunSettings:
     """Return what is asked for, or end the command where no such network can be built."""
-    from winograd.networks.registry import UnknownNetworkError
-    from winograd.running.execute import outlined
+    from winograd.networks.outline import outline
 
     network_options = dict(options.option)
     try:
-        outlined(options.network, **network_options)
-    except UnknownNetworkError as error:
-        parser.error(f"argument NAME: {error}")
+        outline(options.network, **network_options)
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
         parser.error(f"{options.network}: {error}")
     try:
@@ -143,7 +138,8 @@ def _settings(parser: LineParser, options: argparse.Namespace) -> RunSettings:
 
 def _compared(parser: LineParser, settings: RunSettings) -> NetworkRun:
     """Run the network with progress on stderr, or end the command where it takes no clips of that shape."""
-    from winograd.running.execute import ShapeError, run_network
+    from winograd.networks.outline import ShapeError
+    from winograd.running.execute import run_network
 
     progress = ProgressLines(sys.stderr, _CONSOLE.program)
     try:
@@ -168,7 +164,7 @@ def _deliver(run: NetworkRun, json_path: str, plot_path: str) -> int:
 def _draw(run: NetworkRun, path: str) -> bool:
     """Write the plot, or say why there is none."""
     if find_spec("matplotlib") is None:
-        _CONSOLE.tell(f"no plot: {_missing('matplotlib')}")
+        _CONSOLE.tell(f"no plot: {not_installed('matplotlib')}")
         return False
     from winograd.nn.plot import draw_comparison
 

@@ -13,18 +13,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from winograd.accuracy.formats import ALLOWED
 from winograd.accuracy.orders import Order
 from winograd.accuracy.search import MAX_HEIGHT, search_points
 from winograd.accuracy.searching.json_report import as_json
 from winograd.accuracy.searching.objective import Cost, Norm, Objective
 from winograd.accuracy.searching.result import SearchResult
 from winograd.accuracy.showing.table import text_table
-from winograd.arguments import LineParser, integer, parse_words
+from winograd.arguments import LineParser, cores, integer, parse_words
 from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
+from winograd.extras import require
 
 _CONSOLE: Final = Console("python -m winograd.search")
 _COST: Final = "cost"
+_WORKERS_PER_CORE: Final = 4
+_MOST_WORKERS: Final = 4096
+"""Of a dask cluster; on this machine each is a process that loads everything, and few of them fit."""
+
 _BUDGET: Final = 100_000
 _DEFAULTS: Final = {"standard": (Order.HUFFMAN, Norm.MEAN_ABS), "layer": (Order.LOWERED, Norm.RELATIVE_L2)}
 """Order and norm of the two protocols."""
@@ -56,6 +62,9 @@ def _read(parser: LineParser, words: Sequence[str]) -> argparse.Namespace:
         parser.error(f"argument --weight: is for --objective {_COST} alone")
     if options.scheduler is not None and options.backend != "dask":
         parser.error("argument --scheduler: is for --backend dask alone")
+    most = _WORKERS_PER_CORE * cores()
+    if options.scheduler is None and options.workers > most:
+        parser.error(f"argument --workers: {options.workers} is too many here, at most {most} are allowed")
     return options
 
 
@@ -90,7 +99,9 @@ def _parser() -> LineParser:
 
 def _add_conditions(parser: LineParser) -> None:
     names = [one.value for one in Objective]
-    parser.add_argument("--dtype", default="float32", help="in which errors are measured (default: float32)")
+    parser.add_argument(
+        "--dtype", choices=ALLOWED, default="float32", help="in which errors are measured (default: float32)"
+    )
     parser.add_argument("--experiment", choices=sorted(_DEFAULTS), default="standard", help="(default: standard)")
     parser.add_argument("--order", choices=[one.value for one in Order], help="(default: huffman; lowered for layer)")
     parser.add_argument(
@@ -104,7 +115,7 @@ def _add_work(parser: LineParser) -> None:
     parser.add_argument("--budget", type=integer(0), help="evaluations of kappa (default: 100000)")
     parser.add_argument("--seed", type=integer(0), default=0, help="of the search and the measurements (default: 0)")
     parser.add_argument("--storage", metavar="FILE", help="SQLite file to resume from and to keep results in")
-    parser.add_argument("--workers", type=integer(1), default=1, help="processes (default: 1)")
+    parser.add_argument("--workers", type=integer(1, _MOST_WORKERS), default=1, help="processes (default: 1)")
     parser.add_argument("--backend", choices=("loky", "threading", "dask"), help="of joblib")
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="of a dask cluster (default: a local one of so many workers)"
@@ -186,11 +197,9 @@ def _cluster(options: argparse.Namespace) -> Iterator[None]:
 
 
 def _client(options: argparse.Namespace) -> Any:
-    try:
-        from distributed import Client
-    except ModuleNotFoundError:
-        message = "--backend dask needs distributed, which is not installed: pip install 'winograd[dask]'"
-        raise ModuleNotFoundError(message, name="distributed") from None
+    require("distributed")
+    from distributed import Client
+
     local = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}
     connect: Any = Client  # which has no types
     return connect(**(local if options.scheduler is None else {"address": options.scheduler}))

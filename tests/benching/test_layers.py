@@ -77,3 +77,12 @@ def test_equal_shapes_are_counted_under_the_first_name_and_bias_tells_apart() ->
     assert sum(each.count * each.macs for each in kept) == sum(
         each.count * each.macs for each in (first, second, other, without)
     )
+
+
+def test_memory_of_the_tensors_is_known_before_they_are_made() -> None:
+    one = layer("one", 4, 8, 10, 10)
+    assert one.tensor_bytes == 4 * (4 * 100 + 8 * 4 * 9 + 8 * 100)
+    suite = Suite("suite", (one,))
+    assert suite.within(one.tensor_bytes) is suite
+    with pytest.raises(ValueError, match=r"1 images take .* GiB for input and output of one"):
+        suite.within(one.tensor_bytes - 1)

@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from winograd.networks import VideoNetwork, list_networks
 from winograd.networks.convolutions import convolutions_of
-from winograd.networks.description.describing import outline
 from winograd.networks.description.parameters import count_parameters
+from winograd.networks.outline import outline
 
 COUNTED: dict[str, tuple[int, float]] = {
     "c3d": (79_634_576, 38.549),

@@ -12,8 +12,9 @@ from tests.videos import greys, waves, write_video
 from winograd.networks import list_networks
 from winograd.networks.clip import ClipError, normalised, read_clips
 from winograd.networks.flow import optical_flow
+from winograd.networks.outline import check_shape, outline
 from winograd.networks.streams import as_input, frames_needed, read_inputs, scaled_flow
-from winograd.running.execute import check_shape, input_shape, outlined
+from winograd.running.execute import input_shape
 
 
 def pixels(frames: int, side: int = 40) -> Tensor:
@@ -92,8 +93,8 @@ def test_what_no_input_is_made_of_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", list_networks())
 def test_every_network_of_the_registry_has_a_clip_that_is_made_for_it(name: str) -> None:
-    outline = outlined(name)
-    shape = input_shape(outline, None, None)
-    assert shape == outline.input_shape
-    check_shape(outline, name, shape)
+    network = outline(name)
+    shape = input_shape(network, None, None)
+    assert shape == network.input_shape
+    check_shape(network, name, shape)
     assert frames_needed(*shape[:2]) <= 66  # two clips of the example video, which has 132 frames

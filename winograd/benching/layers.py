@@ -14,6 +14,9 @@ from math import prod
 
 from winograd.conv.shape import ConvShape
 
+_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+_GIB = 1 << 30
+
 
 class Part(Enum):
     """What kind of convolution a layer is; each is one of these."""
@@ -69,6 +72,13 @@ class BenchLayer:
     def macs(self) -> int:
         """Multiply-accumulates of direct convolution, once."""
         return self.shape.macs
+
+    @property
+    def tensor_bytes(self) -> int:
+        """Memory of input, weight and output, once each."""
+        shape = self.shape
+        output = (shape.batch, shape.outputs, *shape.output)
+        return _BYTES[shape.dtype] * sum(map(prod, (self.input, shape.weight_sizes, output)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +140,22 @@ class Suite:
             kinds = sorted({part_of(layer.shape).value for layer in self.layers})
             raise ValueError(f"{part.value} is no layer of {self.name}, which has {', '.join(kinds)}")
         return replace(self, layers=kept)
+
+    def within(self, memory_bytes: int) -> Suite:
+        """Return the suite, or refuse it where the tensors of one layer alone take more memory than there is.
+
+        Raises
+        ------
+        ValueError
+            Naming the first such layer.
+        """
+        for layer in self.layers:
+            if layer.tensor_bytes > memory_bytes:
+                raise ValueError(
+                    f"{layer.shape.batch} images take {layer.tensor_bytes / _GIB:,.1f} GiB for input and output of "
+                    f"{layer.name}, there are {memory_bytes / _GIB:,.1f}; give fewer"
+                )
+        return self
 
     def of_dtype(self, dtype: str) -> Suite:
         """Return the same layers with tensors of another dtype."""

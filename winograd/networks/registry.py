@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
+
+from winograd.extras import load
 
 if TYPE_CHECKING:
     from winograd.networks.video_network import VideoNetwork
@@ -31,7 +32,7 @@ class _Family:
 
     @property
     def builder(self) -> Callable[..., Any]:
-        found: Callable[..., Any] = getattr(import_module(f"winograd.networks.{self.module}"), self.name)
+        found: Callable[..., Any] = getattr(load(f"winograd.networks.{self.module}"), self.name)
         return found
 
 
@@ -116,6 +117,17 @@ def create(name: str, *, num_classes: int = 400, **options: Any) -> VideoNetwork
     return build(num_classes=num_classes, **options)
 
 
+def check_network(name: str) -> None:
+    """Refuse a name that `create` does not know; nothing is loaded for that.
+
+    Raises
+    ------
+    UnknownNetworkError
+        With the nearest names.
+    """
+    _builder(name)
+
+
 def network_options(name: str) -> tuple[str, ...]:
     """Return the names of the options that `create` takes for a network beside ``num_classes``.
 
@@ -138,5 +150,5 @@ def _builder(name: str) -> Callable[..., VideoNetwork]:
     if name not in _BUILDERS:
         nearest = get_close_matches(str(name), _BUILDERS, n=3, cutoff=0.4)
         near = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(list_networks())}"
-        raise UnknownNetworkError(f"network {name!r} is unknown; {near}")
+        raise UnknownNetworkError(f"network {str(name)[:40]!r} is unknown; {near}")
     return _BUILDERS[name]

@@ -6,19 +6,18 @@ clip or no checkpoint, and outputs that are not finite.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from winograd.conv.prediction import default_tolerance
 from winograd.conv.timing import measured_on
 from winograd.networks import create, initialise_he
 from winograd.networks.checkpoints import pretrained
 from winograd.networks.norms import damp_residuals, initialise_norms, residual_blocks
+from winograd.networks.outline import check_shape, outline
 from winograd.networks.streams import read_inputs
 from winograd.networks.video_network import VideoNetwork
 from winograd.nn.compare import compare
@@ -26,10 +25,6 @@ from winograd.running.result import NetworkRun
 from winograd.running.settings import RunSettings
 
 Progress = Callable[[str], None]
-
-
-class ShapeError(ValueError):
-    """The network cannot take clips of the frames and size that are asked for."""
 
 
 def run_network(settings: RunSettings, progress: Progress = lambda _: None) -> NetworkRun:
@@ -85,12 +80,6 @@ def run_network(settings: RunSettings, progress: Progress = lambda _: None) -> N
     )
 
 
-def outlined(name: str, **options: Any) -> VideoNetwork:
-    """Return the network of that name without memory for its weights: it computes sizes only."""
-    with torch.device("meta"):
-        return create(name, **options).eval()
-
-
 def input_shape(network: VideoNetwork, frames: int | None, size: int | None) -> tuple[int, int, int, int]:
     """Return the input shape of a network with other frames and another size, where they are not None."""
     channels, own_frames, own_size, _ = network.input_shape
@@ -98,43 +87,11 @@ def input_shape(network: VideoNetwork, frames: int | None, size: int | None) -> 
     return channels, own_frames if frames is None else frames, side, side
 
 
-def check_shape(network: VideoNetwork, name: str, shape: Sequence[int]) -> None:
-    """Refuse a shape that the network cannot take; sizes are computed only, whether it has memory for weights or not.
-
-    Raises
-    ------
-    ShapeError
-        Naming the network and the shape, with the reason and the shape of its own.
-
-    Examples
-    --------
-    >>> check_shape(outlined("c3d"), "c3d", (3, 16, 64, 64))  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    winograd.running.execute.ShapeError: c3d cannot take clips of 3x16x64x64 (its own are 3x16x112x112): ...
-    """
-    named = chain(network.named_parameters(), network.named_buffers())
-    sizes = {key: tensor.detach().to("meta") for key, tensor in named}
-    try:
-        with torch.no_grad():
-            functional_call(network, sizes, (torch.empty(1, *shape, device="meta"),))
-    except (IndexError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ShapeError(
-            f"{name} cannot take clips of {spelled(shape)} (its own are {spelled(network.input_shape)}): {reason}"
-        ) from None
-
-
-def spelled(shape: Sequence[int]) -> str:
-    """Write a shape, such as 3x16x112x112."""
-    return "x".join(map(str, shape))
-
-
 def _loaded_or_outlined(settings: RunSettings, progress: Progress) -> VideoNetwork:
     """Return the network with the weights of its file, which decide on its form, or without memory for any."""
     options: dict[str, Any] = dict(settings.options)
     if settings.weights is None:
-        return outlined(settings.network, **options)
+        return outline(settings.network, **options)
     progress("weights")
     return pretrained(settings.network, settings.weights, **options)
 

@@ -13,13 +13,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import winograd
 from winograd.networks import Description, create, describe
-from winograd.networks.description.describing import outline
 from winograd.networks.description.page import description_page
 from winograd.networks.description.parameters import count_parameters
 from winograd.networks.description.picture import picture_svg
 from winograd.networks.description.plot import description_png, description_svg
 from winograd.networks.description.showing import layer_rows
 from winograd.networks.description.stages import stages
+from winograd.networks.outline import outline
 from winograd.networks.registry import UnknownNetworkError
 
 NAMES = ["c3d", "i3d_two_stream", "r2plus1d_18", "ip_csn_50", "p3d_63", "eco_lite_add", "fused_two_stream"]

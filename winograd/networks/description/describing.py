@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, Final
 
-import torch
 from torch import nn
 
 from winograd.networks.description.parameters import count_parameters
 from winograd.networks.description.record import Description
 from winograd.networks.description.recording import record
-from winograd.networks.registry import create
-from winograd.networks.video_network import VideoNetwork
+from winograd.networks.outline import outline, refusal
 
 TILES: Final = (2, 4, 6)
 """Outputs per axis of the tiles that tables show."""
@@ -85,7 +83,8 @@ def describe(
     try:
         recorded = record(model, input)
     except RuntimeError as error:
-        raise ValueError(f"input_shape is {input[1:]}, which the network cannot take: {_first_line(error)}") from None
+        reason = refusal(model, input) or str(error).partition("\n")[0]
+        raise ValueError(f"input_shape is {input[1:]}, which the network cannot take: {reason}") from None
     return Description(
         network if isinstance(network, str) else type(network).__name__,
         input,
@@ -99,22 +98,9 @@ def describe(
     )
 
 
-def outline(name: str, **options: Any) -> VideoNetwork:
-    """Return the network of that name on the meta device, where it has sizes only, in evaluation mode.
-
-    Parameters and errors are those of `create`.
-    """
-    with torch.device("meta"):
-        return create(name, **options).eval()
-
-
 def _copied(network: nn.Module) -> nn.Module:
     """Return a network on the meta device in evaluation mode that is like one that was given; nothing is allocated."""
     sizes: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in network.buffers()}
     for parameter in network.parameters():
         sizes[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
     return deepcopy(network, sizes).eval()
-
-
-def _first_line(error: RuntimeError) -> str:
-    return str(error).partition("\n")[0]

@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Any, Final
 from winograd.arguments import LineParser, argument, integer, parse_words, positive
 from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
+from winograd.conv.choosing.prediction import DEFAULT_TOLERANCE
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.machine import NOMINAL, Machine
-from winograd.conv.plan import DEFAULT_TOLERANCE
-from winograd.conv.plan_tables import LayerPlan, layers_text, plan_stages, stages_text
-from winograd.conv.planning import DTYPES, plan_conv
-from winograd.conv.selection import Filters
+from winograd.conv.plan_conv import DTYPES, plan_conv
+from winograd.conv.planning.tables import LayerPlan, layers_text, plan_stages, stages_text
 
 if TYPE_CHECKING:
-    from winograd.conv.plan_record import Plan
-    from winograd.conv.shape import ConvShape
+    from winograd.conv.geometry.shape import ConvShape
+    from winograd.conv.plan.record import Plan
     from winograd.networks.convolutions import NetworkConvolution
 
 _CONSOLE: Final = Console("python -m winograd.plan")
@@ -256,7 +256,7 @@ def _planned(
 
 
 def _model(terms: dict[str, Any]) -> Callable[[NetworkConvolution], Plan]:
-    from winograd.conv.plan import make_plan
+    from winograd.conv.planning.make import make_plan
 
     given = _plan_terms(terms)
     return lambda layer: make_plan(layer.shape, **given)
@@ -270,7 +270,7 @@ def _measure(terms: dict[str, Any]) -> Callable[[NetworkConvolution], Plan]:
 
 
 def _plan_terms(terms: dict[str, Any]) -> dict[str, Any]:
-    from winograd.conv.planning import usable_threads
+    from winograd.conv.plan_conv import usable_threads
 
     filters = Filters.FROZEN if terms["frozen"] else Filters.LIVE
     threads = usable_threads() if terms["threads"] is None else terms["threads"]

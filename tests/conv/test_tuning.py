@@ -20,13 +20,16 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import winograd
-from winograd.conv import tuning, tuning_cache
-from winograd.conv.forked import has_lost_threads
-from winograd.conv.plan import Backend, Filters, Plan, make_plan
-from winograd.conv.ranking import ranked
-from winograd.conv.shape import ConvShape
+from winograd.conv import tuning
+from winograd.conv.choosing.ranking import ranked
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.choosing.task import core_task
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.measuring import tuning_cache
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
 from winograd.conv.switch import set_enabled
-from winograd.conv.task import core_task
+from winograd.conv.tensors.forked import has_lost_threads
 from winograd.conv.tuning import tuned_plan
 
 SHAPE = ConvShape(1, 64, 64, (8, 20, 20), (3, 3, 3), (1, 1, 1), (1, 1, 1), ((1, 1),) * 3, 1, "float32")
@@ -357,7 +360,7 @@ def test_converted_models_measure_where_it_was_asked_for(races: list[list[str]])
 
 WORK = """
 import sys, time
-from winograd.conv import tuning_cache
+from winograd.conv.measuring import tuning_cache
 
 question = {"shape": "one"}
 answer = tuning_cache.find(question)

@@ -14,6 +14,8 @@ import winograd
 from winograd import emit, nest, toom_cook
 from winograd.benching.suites import make_suite
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu import device
 from winograd.conv.gpu.card import CARDS, Card, card_named, card_of_driver
 from winograd.conv.gpu.device import card_asked_for
@@ -24,8 +26,8 @@ from winograd.conv.gpu.products import CHANNEL_BLOCK, OFFERED, form_error, produ
 from winograd.conv.gpu.roofline import Instructions, gpu_ms, library_ms
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.gpu.stage import GpuStage
-from winograd.conv.plan import Backend, Filters, make_plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Backend
+from winograd.conv.planning.make import make_plan
 
 F444 = nest(*[toom_cook(4, 3)] * 3)
 

@@ -1,12 +1,14 @@
 """What a plan on a card had to choose from, and what limits what it chose.
 
-In: a `Plan` of a shape that has a card. Out: its stages, and rows for `winograd.conv.considered`, from the model alone.
+In: a `Plan` of a shape that has a card. Out: its stages, and rows for `winograd.conv.planning.considered`, from the
+model alone.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.gpu.form import Form, extent_of
 from winograd.conv.gpu.planning import card_obstacle, limits_on
 from winograd.conv.gpu.products import form_error, product_tolerance
@@ -14,8 +16,7 @@ from winograd.conv.gpu.roofline import gpu_stages
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates, instructions_of
 from winograd.conv.gpu.stage import GpuStage
-from winograd.conv.plan_record import Backend, Plan
-from winograd.conv.selection import Filters
+from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.wording import apart
 
 MOST_ROWS: Final = 8

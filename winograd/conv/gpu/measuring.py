@@ -66,14 +66,13 @@ def _rivals(shape: ConvShape, terms: Terms) -> Iterator[Plan]:
     allowed = product_tolerance(shape, terms.tolerance)
     for found in gpu_candidates(shape, terms.filters, limits_on(shape, terms.limits)):
         form = found.form
-        alike = tuple(sorted(zip(form.m, form.r, form.ranks, strict=True))), form.kind, form.products
         if len(seen) >= FORMS:
             return
-        if alike in seen or form_error(shape, found.algorithm, form) > allowed:
+        if form.unordered in seen or form_error(shape, found.algorithm, form) > allowed:
             continue
         plan = gpu_plan(shape, found, terms, "to be timed")
         if lack_on_card(plan) is None:
-            seen.add(alike)
+            seen.add(form.unordered)
             yield plan
 
 

@@ -73,8 +73,8 @@ def forcing_obstacle(shape: ConvShape) -> str | None:
 
 def limits_on(shape: ConvShape, limits: MemoryLimits) -> GpuLimits:
     """Return the limits of a plan: those that were set, and a share of the card's memory where none was."""
-    unset = limits.workspace == MemoryLimits().workspace
-    return GpuLimits(card_of(shape).memory_bytes // WORKSPACE_SHARE if unset else limits.workspace, limits.filters)
+    share = card_of(shape).memory_bytes // WORKSPACE_SHARE
+    return GpuLimits(limits.workspace if limits.workspace_is_set else share, limits.filters)
 
 
 def direct_on_card_ms(shape: ConvShape, tolerance: float) -> float:

@@ -115,13 +115,11 @@ def _on_card(plan: Plan) -> list[Considered]:
 
     rows = [] if plan.algorithm is None else [_chosen_row(plan)]
     own = {(row.label, row.schedule) for row in rows}
-    for label, schedule, predicted_ms, error, filter_bytes, workspace_bytes, obstacle in considered_on_card(plan):
+    for label, schedule, predicted_ms, error, kept, held, products, obstacle in considered_on_card(plan):
         if (label, schedule) not in own:
             preference = "the chosen one comes first by the model"
             reason = ANOTHER_GIVEN if was_given(plan) else verdict(plan, predicted_ms, None, obstacle, preference)
-            rows.append(
-                Considered(label, schedule, predicted_ms, None, error, filter_bytes, workspace_bytes, 0, reason)
-            )
+            rows.append(Considered(label, schedule, predicted_ms, None, error, kept, held, products, reason))
     return rows
 
 

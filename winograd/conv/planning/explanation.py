@@ -151,8 +151,8 @@ def _terms(plan: Plan) -> dict[str, Any]:
     return {
         "tolerance": terms.tolerance,
         "filters": terms.filters.value,
-        "threads": terms.threads,
-        "workspace_cap": terms.limits.workspace,
+        "threads": terms.threads if plan.shape.card is None else None,
+        "workspace_cap": _place(plan.shape, terms)[1],
         "filter_cap": terms.limits.filters,
     }
 

@@ -131,6 +131,11 @@ def forget(
         workspace_cap=workspace_cap,
         filter_cap=filter_cap,
     )
+    if shape.card is not None:
+        from winograd.conv.gpu.tuning import forget_on_card
+
+        forget_on_card(planned)
+        return
     question = _question(planned)
     if question is not None:
         tuning_cache.forget(question)

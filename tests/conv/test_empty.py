@@ -50,3 +50,23 @@ def test_no_image_is_transposed_to_none(stride: Any, groups: int) -> None:
         found = winograd.conv_transpose2d(*wrapped, None, stride, 1, 0, groups)
         assert tuple(found.shape) == expected.shape
         assert str(found.dtype).endswith("float32")
+
+
+def outcome(call: Any) -> Any:
+    """Return the sizes of a result, or the error."""
+    try:
+        return call().shape
+    except Exception as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("algorithm", [None, "direct", F3])
+@pytest.mark.parametrize("images", [0, 2])
+@pytest.mark.parametrize(("outputs", "padding"), [(0, 0), (3, 3), (3, 4), (0, 3)])
+def test_what_leaves_no_output_is_transposed_as_by_torch(
+    outputs: int, padding: int, images: int, algorithm: Any
+) -> None:
+    input, weight = torch.ones(images, 2, 4), torch.ones(2, outputs, 3)
+    expected = outcome(lambda: torch.conv_transpose1d(input, weight, None, 1, padding))
+    found = outcome(lambda: winograd.conv_transpose1d(input, weight, None, 1, padding, algorithm=algorithm))
+    assert found == expected

@@ -217,3 +217,20 @@ def test_direct_convolution_by_hand() -> None:
     line, weight = np.array([[[1, 2, 3, 4, 5]]]), np.array([[[1, 10]]])
     assert direct_ref(line, weight, padding=[(1, 0)], stride=[2]).tolist() == [[[10, 32, 54]]]
     assert direct_ref(line, weight, np.array([100]), padding=[(0, 0)], dilation=[3]).tolist() == [[[141, 152]]]
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">i4"])
+def test_the_order_of_bytes_stays_with_a_stride(dtype: str) -> None:
+    line, weight = np.arange(7).reshape(1, 1, 7).astype(dtype), np.array([[[1, 10, 100]]]).astype(dtype)
+    found = conv1d(line, weight, stride=2, algorithm=toom_cook(2, 2))
+    assert found.dtype == line.dtype
+    assert found.tolist() == [[[210, 432, 654]]]
+
+
+def test_groups_of_several_images_are_convolved_tap_by_tap() -> None:
+    numbers = np.random.default_rng(0).integers(-9, 10, 2 * 6 * 5 * 4 + 3 * 2 * 3 * 2)
+    input, weight = numbers[:240].reshape(2, 6, 5, 4), numbers[240:].reshape(3, 2, 3, 2)
+    arguments = ConvArguments(stride=(2, 1), padding=(1, 0), dilation=(1, 2), groups=3)
+    shape = arguments.shape(input.shape, weight.shape, dtype="int64")
+    expected = direct_ref(input, weight, padding=shape.padding, stride=(2, 1), dilation=(1, 2), groups=3)
+    assert np.array_equal(convolve_taps(input, weight, None, shape), expected)

@@ -25,7 +25,7 @@ from winograd.nn.conversion.change import (
     withdraw_budget,
 )
 from winograd.nn.conversion.doubts import doubts
-from winograd.nn.conversion.eligible import Candidate, Filter, candidates, check_model, planned_layers
+from winograd.nn.conversion.eligible import Candidate, Filter, candidates, check_model, check_module, planned_layers
 from winograd.nn.conversion.settings import Tolerance, checked_settings, layer_tolerances
 from winograd.nn.folding.fold import unfold_
 from winograd.nn.report import ConversionReport, LayerEntry
@@ -212,6 +212,8 @@ def revert_(model: _Model) -> _Model:
 
     Raises
     ------
+    TypeError
+        If the model is no module.
     RuntimeError
         If a converted layer, or a norm or ReLU folded into one, was given another class since; nothing is changed then.
         Classes that torch makes, of parametrizations and of sharding, stay around the former one.
@@ -221,6 +223,7 @@ def revert_(model: _Model) -> _Model:
     torch.nn.Module
         The same model.
     """
+    check_module(model)
     layers = list(planned_layers(model))
     former = former_classes(layers)
     unfold_([layer for _, layer in layers])

@@ -83,7 +83,7 @@ def _convolve_planned(
         shape = read_transposed(input, weight, bias, arguments, ndim=ndim)
     except UNREADABLE:
         output = own()  # torch's own error, or what only torch can read, such as mixed dtypes under autocast
-        if algorithm is not None and not is_direct(algorithm):
+        if algorithm is not None and not is_direct(algorithm) and output.numel():
             raise
         return output
     obstacle = tensor_obstacle(input, weight, bias)

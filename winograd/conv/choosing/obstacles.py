@@ -5,6 +5,7 @@ In: a `ConvShape`, perhaps an algorithm. Out: one line, or None. Refused: forced
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from winograd.accuracy.catalogue import TAPS
@@ -32,7 +33,7 @@ def checked_algorithm(shape: ConvShape, algorithm: BilinearAlgorithm | NestedAlg
     nested = as_nested(algorithm)
     if nested.ndim != shape.ndim:
         raise ValueError(f"algorithm {nested.label} has {nested.ndim} axes, must have {shape.ndim}; see winograd.nest")
-    lack, phases = stride_obstacle(shape), phases_of(shape)
+    lack, phases = stride_obstacle(shape), phases_of(_filled(shape))
     if lack is None or phases is None:
         if nested.r != shape.taps:
             raise ValueError(f"algorithm {nested.label} is for taps {nested.r}, the weight has {shape.taps}")
@@ -42,6 +43,11 @@ def checked_algorithm(shape: ConvShape, algorithm: BilinearAlgorithm | NestedAlg
             "leave algorithm out for direct convolution"
         )
     return nested
+
+
+def _filled(shape: ConvShape) -> ConvShape:
+    """Return the shape with an image and a channel where it has none: what fits a layer fits its empty batch."""
+    return replace(shape, batch=max(shape.batch, 1), channels=max(shape.channels, shape.groups))
 
 
 def stride_obstacle(shape: ConvShape) -> str | None:

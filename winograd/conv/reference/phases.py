@@ -57,7 +57,7 @@ def convolve_reference_phases(
     for group, (samples, taps) in enumerate(zip(split_samples(input, phases), split_taps(weight, phases), strict=True)):
         shift = None if bias is None else bias[group * outputs : (group + 1) * outputs]
         parts.append(convolve_reference(samples, taps, shift, algorithm=algorithm, padding=phases.core.padding))
-    return join_outputs(np.stack(parts), phases)
+    return join_outputs(np.stack(parts, dtype=input.dtype), phases)
 
 
 def split_samples(input: Array, phases: Phases) -> Array:

@@ -41,6 +41,8 @@ def plan_reference(
 
 
 def _forced_plan(shape: ConvShape, algorithm: NestedAlgorithm) -> Plan:
+    if shape.is_empty:
+        return Plan(shape, Backend.DIRECT, None, "nothing to compute")
     phases = phases_of(shape)
     if phases is None:
         return composed_plan(shape, algorithm, "algorithm given", Backend.REFERENCE)

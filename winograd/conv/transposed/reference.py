@@ -80,7 +80,7 @@ def _edged(input: Array, shape: TransposedShape) -> Array:
 def _joined(dense: Array, shape: TransposedShape) -> Array:
     """Return the output (N, K, sizes...) from that of the dense convolution."""
     ndim, strides = shape.ndim, shape.along("stride")
-    split = dense.reshape(len(dense), shape.groups, *strides, -1, *dense.shape[2:])
+    split = dense.reshape(len(dense), shape.groups, *strides, shape.outputs // shape.groups, *dense.shape[2:])
     places = [place for axis in range(ndim) for place in (3 + ndim + axis, 2 + axis)]
     sizes = [count * stride for count, stride in zip(dense.shape[2:], strides, strict=True)]
     whole = split.transpose(0, 1, 2 + ndim, *places).reshape(len(dense), shape.outputs, *sizes)

@@ -188,7 +188,7 @@ def test_copies_of_large_tensors_after_a_fork() -> None:
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(20)  # ends a child that waits for threads which are gone
+            signal.alarm(120)  # ends a child that waits for threads which are gone
             output = convolution.convolve(input, convolution.pack(weight), residual=residual)
             kept = torch.get_num_threads() == 2
             torch.set_num_threads(1)  # for the comparison, which would wait for them as well

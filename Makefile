@@ -13,7 +13,8 @@ EXTRAS_bench := torch,bench,plot
 EXTRAS_test  := torch,triton,video,plot,checkpoints,search,dask,test
 EXTRAS_check := $(EXTRAS_test),notebooks,docs,dev
 
-.PHONY: help demo test check lint bench bench-whole gpu gpu-test gpu-bench study catalogue docs clean
+.PHONY: help demo test check lint bench bench-whole gpu gpu-quick gpu-test gpu-bench gpu-bench-stack gpu-bench-lan2017 \
+	gpu-bench-r3d gpu-fit study catalogue docs clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -24,6 +25,7 @@ help:
 	@echo "make bench   C3D's stack at batch 1 and 8 against the best direct variants, and proofs against wincnn; into build/"
 	@echo "make bench-whole  every suite that figures are published of, into benchmarks/results; then the tables (an hour, on a quiet machine)"
 	@echo "make gpu     gpu-test and gpu-bench: the GPU backend's tests, its figures beside cuDNN, on an NVIDIA GPU; into build/"
+	@echo "make gpu-quick  the most telling of both in some minutes, and what the kernels attain; GPU_OUT=DIR is where files go"
 	@echo "make study   how well the error model fits, what the search finds, how fast both are; into build/*.json (an hour)"
 	@echo "make catalogue  search the best known algorithms again; into build/catalogue.json"
 	@echo "make docs    documentation into docs/_build/html"
@@ -51,21 +53,46 @@ GPU_NEEDS  = $(if $(filter command line environment,$(origin GPU_PYTHON)),,$(STA
 # Neither plugins nor the options of pyproject.toml, which name them; processes side by side where xdist is there.
 GPU_PYTEST = $(GPU_PYTHON) -m pytest -c /dev/null --rootdir=. --import-mode=importlib -p no:cacheprovider -q \
 	$$($(GPU_PYTHON) -c 'import xdist; print("-n 6")' 2>/dev/null)
-GPU_BENCH  = PYTHONPATH=. $(GPU_PYTHON) -m winograd.bench --device cuda --batch 32 --tolerance 5e-6
+# No command takes longer than GPU_SECONDS: it is interrupted then, prints what it has, and its JSON has every layer until then.
+GPU_OUT     = build
+GPU_SECONDS = 540
+GPU_UNTIL   = PYTHONPATH=. PYTHONUNBUFFERED=1 timeout --signal=INT --kill-after=20
+GPU_BENCH   = $(GPU_PYTHON) -m winograd.bench --device cuda --batch 32 --tolerance 5e-6
+GPU_SUITES  = c3d_stack lan2017 r3d_18
+GPU_QUICK   = (errors and conv3b and tf32x3) or (guards and F444) or equal_bit or memory_is or (errors and few)
 
 gpu: $(GPU_NEEDS)  # figures even where a test fails
 	@status=0; for half in gpu-test gpu-bench; do $(MAKE) $$half || status=1; done; exit $$status
 
+gpu-quick: $(GPU_NEEDS)
+	@mkdir -p $(GPU_OUT)
+	@status=0; \
+	$(GPU_UNTIL) 120 $(GPU_PYTEST) -k '$(GPU_QUICK)' tests/gpu || status=1; \
+	$(GPU_UNTIL) 180 $(GPU_BENCH) --suite c3d_stack --tuning model --without-compiled --repeats 7 \
+		--json $(GPU_OUT)/gpu_quick.json || status=1; \
+	$(GPU_UNTIL) 60 $(GPU_PYTHON) benchmarks/gpu_fit.py $(GPU_OUT)/gpu_quick.json --json $(GPU_OUT)/gpu_fit_quick.json || status=1; \
+	exit $$status
+
 gpu-test: $(GPU_NEEDS)
-	PYTHONPATH=. $(GPU_PYTEST) tests/gpu
+	$(GPU_UNTIL) $(GPU_SECONDS) $(GPU_PYTEST) tests/gpu
 
 gpu-bench: $(GPU_NEEDS)
-	@mkdir -p build
-	@status=0; set -x; \
-	$(GPU_BENCH) --suite c3d_stack --json build/gpu_c3d_stack.json || status=1; \
-	$(GPU_BENCH) --suite lan2017 --tuning model --json build/gpu_lan2017.json || status=1; \
-	$(GPU_BENCH) --suite r3d_18 --only stride1 --tuning model --json build/gpu_r3d_18.json || status=1; \
-	exit $$status
+	@status=0; for suite in stack lan2017 r3d; do $(MAKE) gpu-bench-$$suite || status=1; done; $(MAKE) gpu-fit || status=1; exit $$status
+
+gpu-bench-stack: $(GPU_NEEDS)
+	@mkdir -p $(GPU_OUT)
+	$(GPU_UNTIL) $(GPU_SECONDS) $(GPU_BENCH) --suite c3d_stack --json $(GPU_OUT)/gpu_c3d_stack.json
+
+gpu-bench-lan2017: $(GPU_NEEDS)
+	@mkdir -p $(GPU_OUT)
+	$(GPU_UNTIL) $(GPU_SECONDS) $(GPU_BENCH) --suite lan2017 --tuning model --json $(GPU_OUT)/gpu_lan2017.json
+
+gpu-bench-r3d: $(GPU_NEEDS)
+	@mkdir -p $(GPU_OUT)
+	$(GPU_UNTIL) $(GPU_SECONDS) $(GPU_BENCH) --suite r3d_18 --only stride1 --tuning model --json $(GPU_OUT)/gpu_r3d_18.json
+
+gpu-fit: $(GPU_NEEDS)
+	$(GPU_UNTIL) 120 $(GPU_PYTHON) benchmarks/gpu_fit.py $(wildcard $(GPU_SUITES:%=$(GPU_OUT)/gpu_%.json)) --json $(GPU_OUT)/gpu_fit.json
 
 study: $(STAMPS)/test
 	@mkdir -p build

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
     pytest.skip("triton has wheels for Linux on x86-64 and 64-bit Arm alone", allow_module_level=True)
 
 from winograd import bench
-from winograd.benching.cuda import contenders, measurement, suite
+from winograd.benching.cuda import contenders, measurement, stages, suite
 from winograd.benching.cuda.clock import EventClock, ProcessClock, clock_of, take_turns
 from winograd.benching.cuda.contenders import buffers_of, bytes_of_input, library_set
 from winograd.benching.cuda.graphs import Graphed
@@ -58,6 +59,7 @@ def measured() -> CudaLayer:
     with pytest.MonkeyPatch.context() as patch, pretending(H100):
         patch.setattr(measurement, "_planned", planned)
         patch.setattr(contenders, "MOST_BUFFERS", 2)
+        patch.setattr(stages, "CALLS", 1)
         return measure_on_card(
             BenchLayer("conv2", shape, has_bias=True),
             card=H100,
@@ -79,7 +81,7 @@ def planned(shape: object, tolerance: float, tuning: str) -> object:
 
 
 def benchmark_of(layer: CudaLayer) -> CudaBenchmark:
-    return CudaBenchmark("lan2017", (layer,), 2, 3, 0, 1e-5, "float32", "model", cuda_surroundings(CPU))
+    return CudaBenchmark("lan2017", (layer,), 2, 3, 0, 1e-5, "float32", "model", cuda_surroundings(CPU), H100)
 
 
 def test_every_way_of_computing_is_verified_and_timed(measured: CudaLayer) -> None:
@@ -108,6 +110,18 @@ def test_text_and_json_have_all_figures(measured: CudaLayer) -> None:
     assert read["surroundings"]["torch"] == torch.__version__
 
 
+def test_stages_are_timed_by_themselves(measured: CudaLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [name for name, _ in measured.measured_stages] == ["fused", "filter"]
+    assert measured.host_ms > 0
+    text = cuda_text(benchmark_of(measured))
+    assert re.search(r"; measured fused \S+ ms, filter \S+ ms, Python \S+ ms a call", text)
+    monkeypatch.setattr(measurement, "stage_times", fail)
+    broken = measured_with(monkeypatch)
+    assert (broken.measured_stages, broken.stage_failure) == ((), "no C compiler")
+    assert math.isfinite(broken.ours.median_ms)
+    assert "conv2: stages could not be timed: no C compiler" in cuda_text(benchmark_of(broken))
+
+
 def test_what_is_no_number_is_not_timed(monkeypatch: pytest.MonkeyPatch, measured: CudaLayer) -> None:
     untimed = {"error": float("nan"), "times_ms": ()}
     broken = tuple(replace(one, **untimed) if "tf32" in one.name else one for one in measured.timed)
@@ -120,6 +134,7 @@ def measured_with(patch: pytest.MonkeyPatch, *, compiled: bool = False, **option
     shape = ConvArguments(padding=1).shape((3, 8, 2, 3), (8, 8, 3, 3), dtype="float32")
     patch.setattr(measurement, "_planned", planned)
     patch.setattr(contenders, "MOST_BUFFERS", 2)
+    patch.setattr(stages, "CALLS", 1)
     given = {"card": H100, "device": CPU, "clock": SteadyClock(), "tolerance": 1e-5, "rounds": 1, "round_ms": 0.1}
     with pretending(H100):
         return measure_on_card(BenchLayer("conv2", shape, has_bias=True), compiled=compiled, **given, **options)
@@ -345,6 +360,7 @@ def words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]
     monkeypatch.setattr(bench, "_current_card", lambda: (CPU, H100))
     monkeypatch.setattr(measurement, "_planned", planned)
     monkeypatch.setattr(contenders, "MOST_BUFFERS", 2)
+    monkeypatch.setattr(stages, "CALLS", 1)
     monkeypatch.setattr("winograd.benching.cuda.clock.clock_of", lambda _: SteadyClock())
     monkeypatch.setattr("winograd.benching.cuda.clock.MOST_CALLS", 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

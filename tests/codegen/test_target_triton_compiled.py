@@ -48,19 +48,21 @@ def transform(module: ModuleType, name: str, stored: str = "*fp32", **constants:
     return compiled_kernel(kernel, types, chosen, even, num_warps=LANES // 32, enable_fp_fusion=False)
 
 
-def product(module: ModuleType, precision: str, **constants: object) -> Any:
-    """Return the compiled product of a file with its default meta-parameters."""
-    defaults = module.DEFAULTS
-    chosen = {f"BLOCK_{one}": defaults[f"block_{one.lower()}"] for one in "TKC"}
-    chosen |= {"PRECISION": precision, "INDEX": tl.int32, "WHOLE": True, "SHIFTED": module.TAPS > 1} | constants
+def product(module: ModuleType, precision: str, few: bool = False, **constants: object) -> Any:
+    """Return the compiled product of a file, or that of few channels, with its default meta-parameters."""
+    defaults, prefix = module.DEFAULTS, "few_" if few else ""
+    chosen = {f"BLOCK_{one}": defaults[f"{prefix or 'block_'}{one.lower()}"] for one in "TK"}
+    chosen |= {"BLOCK_C": defaults["block_c"], "PRECISION": precision, "INDEX": tl.int32, "WHOLE": True}
+    chosen |= ({"STEPS": 2} if few else {"SHIFTED": module.TAPS > 1}) | constants
     held = {"float16": "*fp16", "bfloat16": "*bf16"}.get(precision, "*fp32")
     types = {"u": held, "v": held, "target": "*fp32", "split": "i64"}
-    options = {"num_warps": defaults["warps"], "num_stages": defaults["stages"], "enable_fp_fusion": False}
+    options = {"num_warps": defaults[f"{prefix}warps"], "num_stages": defaults[f"{prefix}stages"]}
     return compiled_kernel(
-        module.winograd_product_kernel,
+        module.winograd_few_kernel if few else module.winograd_product_kernel,
         types,
         chosen,
         [name for name in EVEN if name not in ("source", "held")],
+        enable_fp_fusion=False,
         **options,
     )
 

@@ -161,17 +161,15 @@ def test_tiles_are_taken_in_as_many_steps_as_the_workspace_asks_for(folder: Path
     assert (least, taken) == (256 + 4 * 4 * 2 * (3 + 2), 256 + columns * 4 * 4 * 2 * (3 + 2))
     capped = {"workspace_bytes": 256 + 2 * (least - 256)}
     assert module.workspace_bytes(x.shape, 2, 1, config=capped)[1] == capped["workspace_bytes"]
-    firsts: list[int] = []
-    transform_back = module._transform_back
-    module._transform_back = lambda *args: (firsts.append(args[4]), transform_back(*args))
     for options, steps in (
         ({"config": capped}, 3),
         ({"workspace": torch.empty(least, dtype=torch.uint8)}, 6),
         ({"workspace": torch.empty(taken // 4 + 1)}, 1),
     ):
-        firsts.clear()
+        module._CALLS.clear()
         assert torch.equal(module.run(x, u, padding=1, **options).double(), expected)
-        assert len(firsts) == steps
+        (called,) = module._CALLS.values()
+        assert len(called.steps) == steps
     with pytest.raises(ValueError, match=f"workspace has {least - 1} bytes, must have {least} or more"):
         module.run(x, u, padding=1, workspace=torch.empty(least - 1, dtype=torch.uint8))
 
@@ -180,9 +178,74 @@ def test_meta_parameters_change_no_bit_of_integers(f22: ModuleType) -> None:
     x, w = integers((1, 33, 5, 4), 1), integers((18, 33, 3, 3), 2)
     u, expected = f22.transform_filter(w), direct(x, w, (1, 1))
     others = {"block_t": 16, "block_k": 32, "block_c": 16, "data_warps": 1, "inverse_warps": 2}
-    assert others.keys() | {"warps", "stages", "workspace_bytes"} == f22.DEFAULTS.keys() == f22.SPACE.keys()
+    few = {f"few_{one}" for one in ("t", "k", "warps", "stages", "run")}
+    assert others.keys() | few | {"warps", "stages", "workspace_bytes"} == f22.DEFAULTS.keys() == f22.SPACE.keys()
     assert all(f22.DEFAULTS[key] in values for key, values in f22.SPACE.items())
     assert torch.equal(f22.run(last(x), u, padding=1, config=others).double(), expected)
+
+
+FEW = {"few_t": 16, "few_k": 16, "few_run": 3, "block_c": 16}
+
+
+@pytest.mark.parametrize(
+    ("channels", "precision"),
+    [(3, "tf32x3"), (16, "tf32x3"), (21, "tf32x3"), (21, "tf32"), (21, "bfloat16")],
+    ids=str,
+)
+def test_filters_of_few_channels_stay_while_rows_change(folder: Path, channels: int, precision: str) -> None:
+    module = interpreted(emit(nest(F23), "triton").source, folder)
+    module._FEWEST = 1
+    x, w = integers((2, channels, 49), 1), integers((18, channels, 3), 2)  # 50 rows: 4 blocks of them, 2 runs
+    y = module.run(last(x), module.transform_filter(w, precision), padding=1, precision=precision, config=FEW)
+    ((_, product, _),) = next(iter(module._CALLS.values())).steps
+    assert product.kernel is module.winograd_few_kernel
+    assert product.grid == (4 * 2 * 2, 1, 1)
+    assert torch.equal(y.double(), direct(x, w, (1,)))
+
+
+@pytest.mark.parametrize(
+    ("what", "broken"),
+    [
+        (r"behind = BLOCK_C \+ c < channels", "behind = BLOCK_C + c < BLOCK_C"),
+        (r"tl.minimum\(first \+ run, ", "tl.minimum(first + run - 1, "),
+        (r"total \+= _few_products\(", "total = _few_products("),
+        (r"filters \+ \(split \+ BLOCK_C\)", "filters + BLOCK_C"),
+    ],
+)
+def test_broken_products_of_few_channels_are_noticed(folder: Path, what: str, broken: str) -> None:
+    source = emit(nest(F23), "triton").source
+    x, w = integers((2, 19, 61), 1, 2**20) / 2**20, integers((2, 19, 3), 2, 2**20) / 2**20
+    expected = direct(x, w, (1,))
+
+    def is_right(text: str) -> bool:
+        module = interpreted(text, folder)
+        module._FEWEST = 1
+        u = module.transform_filter(w, "tf32x3")
+        workspace = torch.full((module.workspace_bytes(x.shape, 2, 1)[1],), 255, dtype=torch.uint8)  # not a number
+        y = module.run(x, u, padding=1, precision="tf32x3", config=FEW, workspace=workspace)
+        return float((y.double() - expected).abs().max()) < 2.0**-17
+
+    assert is_right(source)
+    changed, found = re.subn(what, broken, source)
+    assert found == 1
+    assert not is_right(changed)
+
+
+def test_calls_that_differ_in_anything_are_not_taken_for_each_other(f22: ModuleType) -> None:
+    x, w, bias = integers((1, 3, 4, 4), 1), integers((2, 3, 3, 3), 2), integers((2,), 3)
+    u, expected = f22.transform_filter(w), direct(x, w, (1, 1))
+    shifted = torch.empty(x.numel() + 1)[1:].view(x.shape).copy_(x)  # not where wide loads may begin
+    f22._CALLS.clear()
+    for _ in range(2):
+        for source in (x, last(x), shifted):
+            assert torch.equal(f22.run(source, u, padding=1).double(), expected)
+        assert torch.equal(f22.run(x, u, bias, 1, relu=True).double(), (expected + bias.reshape(2, 1, 1)).relu())
+        assert torch.equal(f22.run(x, u, padding=[1, (1, 1)], residual=x[:, :2]).double(), expected + x[:, :2])
+        with pytest.raises(ValueError, match="input requires a gradient"):
+            f22.run(x.clone().requires_grad_(), u, padding=1)
+        with pytest.raises(TypeError, match="relu is 1, must be True or False"):
+            f22.run(x, u, bias, 1, relu=1)
+    assert len(f22._CALLS) == 5
 
 
 def test_places_that_need_64_bits_have_them(f22: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +255,10 @@ def test_places_that_need_64_bits_have_them(f22: ModuleType, monkeypatch: pytest
         assert f22._index(held, rows, tensor) == tl.int64
     monkeypatch.setattr(f22, "_index", lambda *_: tl.int64)
     x, w = integers((2, 3, 3, 5), 1), integers((2, 3, 3, 3), 2)
-    assert torch.equal(f22.run(x, f22.transform_filter(w), padding=1).double(), direct(x, w, (1, 1)))
+    for precision in ("ieee", "tf32x3"):
+        f22._CALLS.clear()
+        u = f22.transform_filter(w, precision)
+        assert torch.equal(f22.run(x, u, padding=1, precision=precision).double(), direct(x, w, (1, 1)))
 
 
 def test_what_is_not_a_number_stays_so_where_it_was(f22: ModuleType) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,28 @@ def test_the_gpu_tests_are_found(bare: Path) -> None:
     found = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=240, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
     assert "tests/gpu/test_on_gpu.py: " in found.stdout
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+def test_every_command_on_a_gpu_is_bounded_and_writes_where_it_is_told() -> None:
+    words = ["make", "-n", "-C", str(ROOT), "gpu-quick", "gpu", "GPU_PYTHON=python3", "GPU_OUT=/somewhere"]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    found = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=60, check=True).stdout
+    parts = re.split(r"[;\n]", found.replace("\\\n", " "))
+    commands = [line for line in parts if "python3 -m" in line or "gpu_fit.py" in line]
+    assert len(commands) >= 8
+    assert all("timeout --signal=INT --kill-after=20 " in line for line in commands)
+    files = [word for line in commands for word in line.split() if word.endswith(".json")]
+    assert len(files) >= 6
+    assert all(word.startswith("/somewhere/") for word in files)
+
+
+@pytest.mark.skipif(shutil.which("timeout") is None, reason="no timeout")
+def test_what_takes_too_long_is_interrupted_and_says_what_it_has() -> None:
+    code = "import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('what there is')"
+    words = ["timeout", "--signal=INT", "--kill-after=20", "2", sys.executable, "-c", code]
+    found = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (found.returncode, found.stdout) == (124, "what there is\n")
 
 
 def test_the_benchmark_is_imported(bare: Path) -> None:

@@ -20,9 +20,9 @@ from winograd.conv.gpu import device
 from winograd.conv.gpu.card import CARDS, Card, card_named, card_of_driver
 from winograd.conv.gpu.device import card_asked_for
 from winograd.conv.gpu.explained import stages_of
-from winograd.conv.gpu.form import Form, extent_of
+from winograd.conv.gpu.form import CHANNEL_BLOCK, Form, extent_of
 from winograd.conv.gpu.planning import WORKSPACE_SHARE, direct_on_card_ms
-from winograd.conv.gpu.products import CHANNEL_BLOCK, OFFERED, form_error, product_error
+from winograd.conv.gpu.products import OFFERED, form_error, product_error
 from winograd.conv.gpu.roofline import Instructions, gpu_ms, library_ms
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.gpu.stage import GpuStage

@@ -202,3 +202,17 @@ def test_another_limit_is_another_question() -> None:
     """64 MiB that somebody asked for are not what holds where nobody did."""
     asked = make_plan(conv4(), filters=Filters.FROZEN, workspace_cap=64 << 20)
     assert tuning._question(asked) != tuning._question(planned())
+
+
+def test_only_settings_that_kernels_read_are_timed(calls: list[Plan]) -> None:
+    """Filters of up to two blocks of channels stay in shared memory, by kernels with settings of their own."""
+    seen = {}
+    for channels in (64, 256):
+        calls.clear()
+        shape = replace(conv4(), channels=channels, sizes=(56, 56))
+        tuned_on_card(make_plan(shape, filters=Filters.FROZEN), clock(lambda plan: 1 + (plan.gpu.kind == "fused"), 9.0))
+        seen[channels] = {name for plan in calls if plan.gpu.kind == "staged" for name in dict(plan.gpu.config)}
+    assert {"few_t", "few_run"} <= seen[64]
+    assert "block_t" not in seen[64]
+    assert {"block_t", "stages"} <= seen[256]
+    assert not any(name.startswith("few_") for name in seen[256])

@@ -168,8 +168,7 @@ def contenders_of(shape: ConvShape, plan: Plan, operands: Operands, *, compiled:
         formats = {**formats, "channels_last": (operands.inputs_last, as_channels_last(weight))}
     found = []
     for layout, (inputs, taps) in formats.items():
-        ours = partial(_ours, plan, inputs, weight, bias, packed)
-        found.append(Contender(f"{OURS} {layout}", ours, tf32=False))
+        found.append(Contender(f"{OURS} {layout}", partial(ours, plan, inputs, weight, bias, packed), tf32=False))
         for precision, tf32 in (("float32", False), ("tf32", True)):
             direct = partial(_direct, inputs, taps, bias, shape)
             name = f"{LIBRARY} {precision} {layout}"
@@ -202,7 +201,7 @@ def _packed(plan: Plan, weight: Tensor) -> Packed | None:
         return None
 
 
-def _ours(
+def ours(
     plan: Plan, inputs: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None, packed: Packed | None, number: int
 ) -> Tensor:
     """Return what the plan computes; an error where its kernels do not run, and never the library's instead."""

@@ -2,6 +2,7 @@
 
 In: a layer with its plan's terms, a device. Out: a `CudaLayer`. Every way of computing is verified against float64
 before any is timed, the library's too: one whose output is no number is not timed, one that does not run says why.
+Then the stages of ours are timed by themselves.
 Refused: nothing; errors above the tolerance are reported beside the times.
 """
 
@@ -9,8 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from math import isnan
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,17 +28,21 @@ from winograd.benching.cuda.contenders import (
     contenders_of,
     draw_operands,
     library_set,
+    ours,
 )
 from winograd.benching.cuda.result import CudaLayer, Timed, why
+from winograd.benching.cuda.stages import marker_of, stage_times
 from winograd.benching.layers import BenchLayer
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.direct.convolve import FUNCTIONS, pad_rest, torchs_arguments
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
-from winograd.conv.gpu.explained import stages_of
+from winograd.conv.gpu.explained import form_of, stages_of
+from winograd.conv.gpu.run import try_pack_on_card
+from winograd.conv.gpu.selection import instructions_of
 from winograd.conv.gpu.tuning import cudnn_version, triton_version
 from winograd.conv.measuring.timing import measured_on
-from winograd.conv.plan.record import Plan
+from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.planning.tuning_mode import TuningName
 from winograd.nn.compare import relative_l2
 
@@ -93,6 +100,8 @@ def measure_on_card(
         progress("timing")
         finite = {one.name: one.run for one in contenders if not isnan(found[one.name].error)}
         times = take_turns(finite, rounds, buffers, clock, round_ms=round_ms)
+        progress("timing stages")
+        found_stages = _stages(plan, operands, buffers, device)
     return CudaLayer(
         layer=layer.name,
         count=layer.count,
@@ -108,7 +117,33 @@ def measure_on_card(
         macs=layer.macs,
         rotated_bytes=buffers * bytes_of_input(shape),
         timed=tuple(replace(one, times_ms=tuple(times.get(name, ()))) for name, one in found.items()),
+        padding=shape.padding,
+        form=_spelled_form(plan),
+        **found_stages,
     )
+
+
+def _stages(plan: Plan, operands: Operands, buffers: int, device: torch.device) -> dict[str, Any]:
+    """Return what the stages take, in the memory format that kernels like best; why, where they cannot be timed."""
+    if plan.backend is not Backend.GPU:
+        return {}
+    try:
+        packed = try_pack_on_card(plan, operands.weight)
+        call = partial(ours, plan, operands.inputs_last, operands.weight, operands.bias, packed)
+        times = stage_times(plan, operands.weight, call, buffers, marker_of(device))
+    except Exception as failure:
+        return {"stage_failure": why(failure)}
+    return {"measured_stages": times.stages, "host_ms": times.host_ms}
+
+
+def _spelled_form(plan: Plan) -> dict[str, Any] | None:
+    """Return all that the cost model predicts the stages of a plan from, beside shape and card."""
+    if plan.backend is not Backend.GPU:
+        return None
+    assert plan.algorithm is not None
+    assert plan.gpu is not None
+    instructions = asdict(instructions_of(plan.algorithm))
+    return {**asdict(form_of(plan)), "config": dict(plan.gpu.config), "instructions": instructions}
 
 
 def cuda_surroundings(device: torch.device) -> dict[str, str]:

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from winograd.benching.cuda.published import LAN_2017
+from winograd.conv.gpu.card import Card
 
 LAN: str = "lan2017"
 
@@ -75,6 +76,17 @@ class CudaLayer:
     rotated_bytes : int
         Of all inputs that take turns.
     timed : tuple of Timed
+    padding : tuple of (int, int)
+        Zeros before and behind every axis.
+    form : mapping or None
+        What the cost model predicts from: sizes of the algorithm, kind of kernels, products, their settings, and
+        instructions of the transforms; None where the plan is direct.
+    measured_stages : tuple of (str, float)
+        Milliseconds of each stage on the card, without what Python takes; the filter's, which is kept, is the last.
+    host_ms : float or None
+        What a call takes to return.
+    stage_failure : str
+        Why the stages could not be timed; empty where they were, or there are none.
     """
 
     layer: str
@@ -91,6 +103,11 @@ class CudaLayer:
     macs: int
     rotated_bytes: int
     timed: tuple[Timed, ...]
+    padding: tuple[tuple[int, int], ...] = ()
+    form: Mapping[str, Any] | None = None
+    measured_stages: tuple[tuple[str, float], ...] = ()
+    host_ms: float | None = None
+    stage_failure: str = ""
 
     @property
     def ours(self) -> Timed:
@@ -176,6 +193,8 @@ class CudaBenchmark:
     dtype, tuning : str
     surroundings : mapping
         Card, versions, the day; see `winograd.benching.cuda.measurement.cuda_surroundings`.
+    card : Card
+        As the cost model knows it.
     failures : mapping of str to str
         Layers that could not be measured, and why.
     is_complete : bool
@@ -191,6 +210,7 @@ class CudaBenchmark:
     dtype: str
     tuning: str
     surroundings: Mapping[str, str]
+    card: Card
     failures: Mapping[str, str] = field(default_factory=dict)
     is_complete: bool = True
 
@@ -217,6 +237,7 @@ class CudaBenchmark:
             "dtype": self.dtype,
             "tuning": self.tuning,
             "surroundings": dict(self.surroundings),
+            "card": asdict(self.card),
             "complete": self.is_complete,
             "failures": dict(self.failures),
             "layers": [layer.as_dict() for layer in self.layers],

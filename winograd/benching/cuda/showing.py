@@ -114,6 +114,7 @@ def _left_out(benchmark: CudaBenchmark) -> list[str]:
     lines = [f"{name} could not be measured: {failure}" for name, failure in benchmark.failures.items()]
     for layer in benchmark.layers:
         lines += [f"{layer.layer}: {one.name} did not run: {one.failure}" for one in layer.failed]
+        lines += [f"{layer.layer}: stages could not be timed: {layer.stage_failure}"] if layer.stage_failure else []
         lines += [
             f"{layer.layer}: {one.name} is left out: its error of {scientific(one.error)} is above "
             f"{scientific(one.most_error)}"
@@ -123,12 +124,20 @@ def _left_out(benchmark: CudaBenchmark) -> list[str]:
 
 
 def _limits(benchmark: CudaBenchmark) -> list[str]:
-    """Return the predicted stages of every layer, and what limits each."""
+    """Return the predicted stages of every layer, what limits each, and what they took."""
     return [
         f"{layer.layer}: {layer.plan}; predicted "
         + ", ".join(f"{name} {milliseconds:.3g} ms by {limit}" for name, milliseconds, limit in layer.stages)
+        + _took(layer)
         for layer in benchmark.layers
     ]
+
+
+def _took(layer: CudaLayer) -> str:
+    if layer.host_ms is None:
+        return ""
+    stages = ", ".join(f"{name} {milliseconds:.3g} ms" for name, milliseconds in layer.measured_stages)
+    return f"; measured {stages}, Python {layer.host_ms:.3g} ms a call"
 
 
 def _published(benchmark: CudaBenchmark) -> list[str]:

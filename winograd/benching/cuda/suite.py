@@ -61,6 +61,7 @@ def measure_suite(
         dtype=dtype,
         tuning=tuning,
         surroundings=cuda_surroundings(device),
+        card=card,
         is_complete=False,
     )
     for number, layer in enumerate(suite.layers, start=1):

@@ -31,6 +31,12 @@ _PADDED: Final = 16
 """Channels are filled up to a multiple of this where there are more than half as many."""
 
 
+CHANNEL_BLOCK: Final = 32
+"""Channels of one product of blocks in staged kernels that are not set otherwise."""
+
+_FEW_RUN: Final = 8
+"""Blocks of rows that follow each other where filters stay in shared memory."""
+
 _FUSED_BLOCKS: Final = ((1, (64, 128)), (4, (32, 128)), (6, (32, 64)), (16, (16, 64)))
 """Up to so many positions: rows and outputs of a block of fused kernels."""
 
@@ -101,12 +107,19 @@ class Form:
         """Bytes of a number of U: staged kernels keep it in two parts for "tf32x3"."""
         return self.stored_bytes * (2 if (self.kind, self.products) == (STAGED, "tf32x3") else 1)
 
-    @property
-    def block(self) -> tuple[int, int]:
-        """Rows and outputs of a block of products; fused kernels keep its sums of all positions in registers."""
-        if self.kind == STAGED:
-            return 128, 64
-        return next(block for most, block in _FUSED_BLOCKS if self.positions <= most)
+    def block(self, channels: int) -> tuple[int, int, int]:
+        """Return rows and outputs of a block of products, and for how many rows U is read once.
+
+        Fused kernels keep the sums of all positions in registers; staged ones keep U of few channels in shared memory.
+        """
+        if self.kind == FUSED:
+            rows, outputs = next(block for most, block in _FUSED_BLOCKS if self.positions <= most)
+            return rows, outputs, rows
+        return (64, 128, 64 * _FEW_RUN) if self.keeps_filters(channels) else (128, 128, 128)
+
+    def keeps_filters(self, channels: int, block_c: int = CHANNEL_BLOCK) -> bool:
+        """Return whether kernels keep U in shared memory: staged ones, up to two blocks of channels, one tap each."""
+        return self.kind == STAGED and self.products != "ieee" and self.taps == 1 and channels <= 2 * block_c
 
 
 @dataclass(frozen=True, slots=True)

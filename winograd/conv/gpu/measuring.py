@@ -18,10 +18,11 @@ import torch
 from winograd.conv.choosing.task import Terms
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.explained import form_of
+from winograd.conv.gpu.form import CHANNEL_BLOCK
 from winograd.conv.gpu.planning import gpu_plan, limits_on
 from winograd.conv.gpu.products import form_error, product_tolerance
 from winograd.conv.gpu.run import lack_on_card, module_of
-from winograd.conv.gpu.schedule import Config
+from winograd.conv.gpu.schedule import FUSED, Config
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates
 from winograd.conv.gpu.trial import Timer, Trial, device_like
 from winograd.conv.plan.record import Backend, Plan
@@ -82,13 +83,29 @@ def _set_better(plan: Plan, milliseconds: float, trial: Trial) -> tuple[Plan, fl
     for name, values in module.SPACE.items():
         for value in values:
             settings = dict(plan.gpu.config) if plan.gpu is not None else {}
-            if settings.get(name, module.DEFAULTS[name]) == value or not _is_allowed(plan, name, value):
+            unchanged = settings.get(name, module.DEFAULTS[name]) == value
+            if unchanged or not _is_read(plan, name) or not _is_allowed(plan, name, value):
                 continue
             other = with_settings(plan, tuple(sorted({**settings, name: value}.items())))
             found = trial.plan_ms(other)
             if found * LEAST_GAIN < milliseconds:
                 plan, milliseconds = other, found
     return plan, milliseconds
+
+
+_OF_PRODUCTS: Final = {
+    False: {"block_t", "block_k", "warps", "stages"},
+    True: {"few_t", "few_k", "few_warps", "few_stages", "few_run"},
+}
+"""Settings of staged products whose filters stay in shared memory, and of the others."""
+
+
+def _is_read(plan: Plan, name: str) -> bool:
+    """Return whether the kernels of a plan read a setting: there are two kinds of staged products."""
+    assert plan.gpu is not None
+    form, block_c = form_of(plan), dict(plan.gpu.config).get("block_c", CHANNEL_BLOCK)
+    few = form.keeps_filters(plan.shape.channels, block_c)
+    return form.kind == FUSED or name not in _OF_PRODUCTS[not few]
 
 
 def _is_allowed(plan: Plan, name: str, value: int) -> bool:

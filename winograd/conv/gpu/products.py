@@ -17,7 +17,7 @@ from winograd.codegen.targets.triton.fused_space import space_of
 from winograd.conv.choosing.edges import edge_factor
 from winograd.conv.choosing.prediction import float32_tolerance
 from winograd.conv.geometry.shape import ConvShape
-from winograd.conv.gpu.form import Form
+from winograd.conv.gpu.form import CHANNEL_BLOCK, Form
 from winograd.conv.gpu.schedule import STAGED, Config, Products
 
 OFFERED: Final[Mapping[str, tuple[Products, ...]]] = MappingProxyType(
@@ -32,9 +32,6 @@ OFFERED: Final[Mapping[str, tuple[Products, ...]]] = MappingProxyType(
 Not float16: its numbers end at 65504, and transformed data are larger than data, so that they would overflow where
 direct convolution does not. TF32 and bfloat16 have the range of float32.
 """
-
-CHANNEL_BLOCK: Final = 32
-"""Channels of one product of blocks in staged kernels that are not set otherwise; half of it moves the error by 8 %."""
 
 MARGIN: Final = 1.09
 """What emulated errors may be above predicted ones: 8 % in ``tests/accuracy/tensor_cores``."""
@@ -51,7 +48,8 @@ def product_error(
     algorithm : NestedAlgorithm
     products : str
     block : int
-        Channels of one product of blocks, whose sum "tf32x3" adds to the others in float32.
+        Channels of one product of blocks, whose sum "tf32x3" adds to the others in float32; half of it moves the error
+        by 8 %.
 
     Examples
     --------

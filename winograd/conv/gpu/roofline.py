@@ -3,7 +3,8 @@
 In: a `ConvShape` with a card, a `Form` with the instructions of its transforms. Out: a `GpuStage` for each stage, and
 their time. A stage takes the longest of its arithmetic and its traffic, at the shares of a card's peaks that `Attained`
 names, and not less than its launches. V and M of a batch of tiles that stays in level 2 do not go through memory.
-Nothing here is fitted: the shares are what single kernels are known to attain; `winograd.conv.gpu.tuning` measures.
+Nothing here is fitted: the shares are what single kernels are known to attain; `winograd.conv.gpu.tuning` measures, and
+``benchmarks/gpu_fit.py`` finds the shares that measured stages had.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
 from winograd.conv.gpu.form import SUM_BYTES, Form, extent_of
 from winograd.conv.gpu.schedule import FUSED
-from winograd.conv.gpu.stage import ATTAINED, GpuStage
+from winograd.conv.gpu.stage import ATTAINED, Attained, GpuStage
 
 ELEMENT_BYTES: Final = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
 
@@ -29,7 +30,9 @@ class Instructions:
     inverse: int
 
 
-def gpu_stages(shape: ConvShape, form: Form, instructions: Instructions, *, live: bool) -> tuple[GpuStage, ...]:
+def gpu_stages(
+    shape: ConvShape, form: Form, instructions: Instructions, *, live: bool, attained: Attained = ATTAINED
+) -> tuple[GpuStage, ...]:
     """Return the stages of a form.
 
     Parameters
@@ -40,6 +43,8 @@ def gpu_stages(shape: ConvShape, form: Form, instructions: Instructions, *, live
     instructions : Instructions
     live : bool
         Whether the filter is transformed in every call.
+    attained : Attained
+        Shares of the peaks; others than those of plans are for fits.
 
     Examples
     --------
@@ -53,7 +58,7 @@ def gpu_stages(shape: ConvShape, form: Form, instructions: Instructions, *, live
     >>> [(stage.name, stage.limit) for stage in gpu_stages(shape, form, Instructions(1296, 912), live=False)]
     [('data', 'memory'), ('products', 'cache'), ('inverse', 'memory')]
     """
-    work = _Work(shape, form, instructions)
+    work = _Work(shape, form, instructions, attained)
     stages = (work.fused(),) if form.kind == FUSED else (work.data(), work.products(), work.inverse())
     return (work.filters(), *stages) if live else stages
 
@@ -63,7 +68,7 @@ def gpu_ms(shape: ConvShape, form: Form, instructions: Instructions, *, live: bo
     return fsum(stage.milliseconds for stage in gpu_stages(shape, form, instructions, live=live))
 
 
-def library_ms(shape: ConvShape, *, tf32: bool = False) -> float:
+def library_ms(shape: ConvShape, *, tf32: bool = False, attained: Attained = ATTAINED) -> float:
     """Return the predicted milliseconds of the library's direct convolution on the card of a shape.
 
     Examples
@@ -77,23 +82,23 @@ def library_ms(shape: ConvShape, *, tf32: bool = False) -> float:
     (True, True)
     """
     card = card_of(shape)
-    rates = {"float32": card.float32_tflops * ATTAINED.library_float32}
+    rates = {"float32": card.float32_tflops * attained.library_float32}
     if tf32:
-        rates["float32"] = card.tf32_tflops * ATTAINED.library_tensor
-    half = card.half_tflops * ATTAINED.library_tensor
+        rates["float32"] = card.tf32_tflops * attained.library_tensor
+    half = card.half_tflops * attained.library_tensor
     rate = (rates | {"float16": half, "bfloat16": half}).get(shape.dtype, card.float32_tflops / 2)
     each = ELEMENT_BYTES.get(shape.dtype, 8)
     moved = _input_bytes(shape, each) + _output_bytes(shape, each) + prod(shape.weight_sizes) * each
-    return max(2 * shape.macs / rate / 1e9, _memory_ms(card, moved), ATTAINED.launch_us / 1e3)
+    return max(2 * shape.macs / rate / 1e9, _memory_ms(card, moved, attained), attained.launch_us / 1e3)
 
 
-def products_tflops(card: Card, products: str) -> float:
+def products_tflops(card: Card, products: str, attained: Attained = ATTAINED) -> float:
     """Return the rate of emitted products."""
     if products == "ieee":
-        return card.float32_tflops * ATTAINED.plain
+        return card.float32_tflops * attained.plain
     if products in ("float16", "bfloat16"):
-        return card.half_tflops * ATTAINED.tensor
-    return card.tf32_tflops * ATTAINED.tensor / (3 if products == "tf32x3" else 1)
+        return card.half_tflops * attained.tensor
+    return card.tf32_tflops * attained.tensor / (3 if products == "tf32x3" else 1)
 
 
 def card_of(shape: ConvShape) -> Card:
@@ -105,7 +110,8 @@ def card_of(shape: ConvShape) -> Card:
 class _Work:
     """What the stages of a form take, in milliseconds."""
 
-    def __init__(self, shape: ConvShape, form: Form, instructions: Instructions) -> None:
+    def __init__(self, shape: ConvShape, form: Form, instructions: Instructions, attained: Attained) -> None:
+        self.attained = attained
         self.shape, self.form, self.card, self.instructions = shape, form, card_of(shape), instructions
         self.extent = extent_of(shape, form)
         self.batches = self.extent.batches(form.batch_bytes)
@@ -114,8 +120,8 @@ class _Work:
         transformed = form.positions * self.extent.columns
         self.v_bytes = transformed * self.extent.read_rows * shape.channels * form.stored_bytes
         self.m_bytes = transformed * self.extent.written_rows * shape.outputs * SUM_BYTES
-        self.is_held = self.extent.workspace_bytes(form.batch_bytes) <= ATTAINED.cache_held * self.card.l2_bytes
-        self.block_rows, self.block_outputs = form.block
+        self.is_held = self.extent.workspace_bytes(form.batch_bytes) <= self.attained.cache_held * self.card.l2_bytes
+        self.block_rows, self.block_outputs, self.u_rows = form.block(shape.channels)
         self.panels = -(-shape.outputs // self.block_outputs)
         tiles = zip(form.m, form.r, form.transformed, strict=True)
         self.overlap = prod((m + r - 1) / m for m, r, is_so in tiles if is_so)
@@ -135,7 +141,7 @@ class _Work:
 
     def products(self) -> GpuStage:
         u = self.extent.filter_bytes
-        u_held = u <= ATTAINED.cache_held * self.card.l2_bytes
+        u_held = u <= self.attained.cache_held * self.card.l2_bytes
         moved = (0 if self.is_held else self.v_bytes + self.m_bytes) + u * (1 if u_held else self.batches)
         return self._stage(
             "products", self._products_ms(), moved, self._read_by_products() + self.m_bytes, self.batches
@@ -167,27 +173,31 @@ class _Work:
         blocks = self.form.positions // together * rows * -(-self.shape.outputs // panel)
         waves = -(-blocks // self.card.multiprocessors) * self.card.multiprocessors
         each = 2.0 * together * self.block_rows * panel * max(self.shape.channels, 16) * self.form.taps
-        return waves * each * self.batches / products_tflops(self.card, self.form.products) / 1e9
+        return waves * each * self.batches / products_tflops(self.card, self.form.products, self.attained) / 1e9
 
     def _read_by_products(self) -> float:
-        """Return the bytes that blocks of products read: V once for each panel of outputs, U for each block of rows."""
+        """Return the bytes that blocks of products read: V once for each panel of outputs, U for its rows."""
         written = self.form.positions * self.extent.columns * self.extent.written_rows
         v = written * self.form.taps * self.shape.channels * self.form.stored_bytes * self.panels
         rows = self.extent.held(self.form.batch_bytes) * self.extent.written_rows
-        return v + self.extent.filter_bytes * self.batches * -(-rows // self.block_rows)
+        return v + self.extent.filter_bytes * self.batches * -(-rows // self.u_rows)
 
     def _transform_ms(self, lanes: float, instructions: int) -> float:
-        return lanes * instructions / (self.card.float32_tflops / 2 * ATTAINED.transforms) / 1e9
+        return lanes * instructions / (self.card.float32_tflops / 2 * self.attained.transforms) / 1e9
 
     def _stage(self, name: str, arithmetic_ms: float, moved: float, cached: float, launches: int) -> GpuStage:
-        cache_ms = cached / (self.card.memory_gbs * ATTAINED.cache) / 1e6
+        cache_ms = cached / (self.card.memory_gbs * self.attained.cache) / 1e6
         return GpuStage(
-            name, arithmetic_ms, _memory_ms(self.card, moved), cache_ms, launches * ATTAINED.launch_us / 1e3
+            name,
+            arithmetic_ms,
+            _memory_ms(self.card, moved, self.attained),
+            cache_ms,
+            launches * self.attained.launch_us / 1e3,
         )
 
 
-def _memory_ms(card: Card, moved: float) -> float:
-    return moved / (card.memory_gbs * ATTAINED.memory) / 1e6
+def _memory_ms(card: Card, moved: float, attained: Attained) -> float:
+    return moved / (card.memory_gbs * attained.memory) / 1e6
 
 
 def _input_bytes(shape: ConvShape, each: int) -> int:

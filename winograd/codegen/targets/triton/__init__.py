@@ -28,19 +28,22 @@ Convolution by {label} in Triton, generated: three transforms, and a product for
 """
 
 _CHANGING = """(  # what kernels are not compiled again for
-    "first", "rows", "size0", "size1", "size2", "shape0", "shape1", "shape2", "tiles0", "tiles1", "tiles2",
+    "first", "rows", "run", "size0", "size1", "size2", "shape0", "shape1", "shape2", "tiles0", "tiles1", "tiles2",
     "before0", "before1", "before2",
 )"""
 
 _DEFAULTS = """{  # meta-parameters of run
-    "block_t": 128, "block_k": 64, "block_c": 32,  # most rows, outputs and channels of a program; powers of 2
+    "block_t": 128, "block_k": 128, "block_c": 32,  # most rows, outputs and channels of a block; powers of 2
     "warps": 8, "stages": 3,  # of the product
+    "few_t": 64, "few_k": 128, "few_warps": 4, "few_stages": 2,  # the same where there are 2 * block_c channels at most
+    "few_run": 8,  # blocks of rows that a program takes one after the other there
     "data_warps": 4, "inverse_warps": 4,
     "workspace_bytes": 2**30,  # rows are taken in as many steps as this asks for
 }"""
 
 _SPACE = """{  # values of each that are worth a try
-    "block_t": (64, 128), "block_k": (64, 128), "block_c": (32, 64), "warps": (4, 8), "stages": (2, 3, 4),
+    "block_t": (64, 128, 256), "block_k": (64, 128), "block_c": (32, 64), "warps": (4, 8), "stages": (2, 3, 4),
+    "few_t": (64, 128), "few_k": (64, 128), "few_warps": (4, 8), "few_stages": (2, 3), "few_run": (1, 4, 8, 16),
     "data_warps": (2, 4), "inverse_warps": (2, 4), "workspace_bytes": (2**25, 2**27, 2**30),
 }"""
 
@@ -81,10 +84,10 @@ def _staged(request: Request) -> Iterator[str]:
     for name, count in counts.items():
         product = product.replace(name, str(count))
     yield product
-    yield _part("tile.txt")
+    yield from map(_part, ("few.txt", "tile.txt"))
     yield from print_data(programs, axes)
     yield from print_inverse(programs, axes)
-    yield from map(_part, ("launch.txt", "filter.txt", "run.txt", *_SHARED))
+    yield from map(_part, ("launch.txt", "filter.txt", "run.txt", "launches.txt", *_SHARED))
 
 
 def _fused(request: Request) -> Iterator[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from tests.conv.native_cases import cases, direct_f64, integers  # noqa: E402
+from tests.conv.native.cases import cases, direct_f64, integers  # noqa: E402
 from winograd.codegen.fourier.lines import Pass  # noqa: E402
 from winograd.codegen.fourier.tile import FftTile, data_passes, inverse_passes  # noqa: E402
 from winograd.codegen.program import Program  # noqa: E402

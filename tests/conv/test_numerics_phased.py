@@ -30,7 +30,7 @@ OUTPUTS_OF_TAPS = {1: 4, 2: 4, 3: 4, 4: 2}
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Tiny convolutions, and results do not depend on it: see test_native.py."""
+    """Tiny convolutions, and results do not depend on it: see native/test_kernel.py."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

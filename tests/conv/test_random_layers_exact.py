@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.conv.random_layers import COUNT, Layer, layers
-from tests.conv.test_reference import flipped
+from tests.conv.reference.test_convolve import flipped
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.plan.record import Backend

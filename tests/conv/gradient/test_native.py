@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from tests.conv.native_cases import cases, integers, wide_cases  # noqa: E402
+from tests.conv.native.cases import cases, integers, wide_cases  # noqa: E402
 from winograd import best, nest, toom_cook  # noqa: E402
 from winograd.algebra.growth import kappa  # noqa: E402
 from winograd.algebra.nesting import NestedAlgorithm  # noqa: E402

@@ -20,7 +20,7 @@ import pytest
 from winograd.conv.machine import NOMINAL, Machine
 from winograd.conv.roofline import direct_ms
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 
 
 def loaded(name: str) -> ModuleType:

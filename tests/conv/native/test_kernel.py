@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from tests.conv.native_cases import cases, direct_f64, integers  # noqa: E402
+from tests.conv.native.cases import cases, direct_f64, integers  # noqa: E402
 from winograd import nest, toom_cook  # noqa: E402
 from winograd.accuracy.model import predict_relative_l2  # noqa: E402
 from winograd.algebra.tiling import tile_axes  # noqa: E402

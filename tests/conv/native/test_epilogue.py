@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conv.native_cases import integers
+from tests.conv.native.cases import integers
 from winograd import nest, toom_cook
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.native import operands

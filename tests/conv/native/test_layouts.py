@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from tests.conv.native_cases import cases, direct_f64, integers, lies_in, wide_cases  # noqa: E402
+from tests.conv.native.cases import cases, direct_f64, integers, lies_in, wide_cases  # noqa: E402
 from winograd import nest, toom_cook  # noqa: E402
 from winograd.algebra.tiling import tile_axes  # noqa: E402
 from winograd.conv import scratch  # noqa: E402

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from math import prod
 from types import MappingProxyType
 from typing import Final
 
@@ -22,8 +21,8 @@ from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.emit import emit
 from winograd.codegen.texts import kept_kernel
-from winograd.conv.native.interface import declared, kernel_shape
-from winograd.conv.native.operands import PackedFilter, fresh_tensor, readable
+from winograd.conv.native.interface import check_answer, declared, kernel_shape
+from winograd.conv.native.operands import PackedFilter, check_operand, fresh_tensor, readable, workspace_of
 from winograd.conv.native.schedule import Schedule, choose_schedule
 from winograd.conv.scratch import Scratch, fresh_memory, scratch
 from winograd.conv.tensors.forked import on_usable_threads
@@ -165,7 +164,7 @@ class NativeConvolution:
         chosen = schedule or self._schedule(tiling, batch, channels, packed.outputs, threads)
         shape = kernel_shape(tiling, batch, channels, packed.outputs, chosen, source_layout, target_layout)
         floats = int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads))
-        workspace = _checked(memory(self.working.itemsize * floats), self.working.itemsize * floats)
+        workspace = workspace_of(memory, self.working.itemsize * floats)
         shift = None if bias is None else bias.detach().contiguous()
         wrong = self._library.winograd_convolve(
             ctypes.byref(shape),
@@ -178,8 +177,7 @@ class NativeConvolution:
             workspace.data_ptr(),
             threads,
         )
-        if wrong:
-            raise RuntimeError(f"internal error: the kernel refuses its arguments: {wrong.decode()}")
+        check_answer(wrong)
         return target
 
     def workspace_bytes(
@@ -212,13 +210,7 @@ class NativeConvolution:
             raise ValueError(f"bias is {bias.dtype} of shape {tuple(bias.shape)}, must be {wanted} ({packed.outputs},)")
 
     def _check_tensor(self, name: str, tensor: torch.Tensor) -> None:
-        if tensor.dtype != self.dtype or tensor.device.type != "cpu":
-            wanted = str(self.dtype).removeprefix("torch.")
-            raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, must be {wanted} on the CPU")
-        if tensor.ndim != self.algorithm.ndim + 2:
-            raise ValueError(f"{name} has {tensor.ndim} dimensions, must have {self.algorithm.ndim + 2}")
-        if prod(tensor.shape) == 0:
-            raise ValueError(f"{name} of shape {tuple(tensor.shape)} is empty")
+        check_operand(name, tensor, dtype=self.dtype, ndim=self.algorithm.ndim)
 
     def _output(self, sizes: tuple[int, ...], layout: Layout, out: torch.Tensor | None) -> torch.Tensor:
         if out is None:
@@ -253,9 +245,3 @@ class NativeConvolution:
 def native_convolution(algorithm: NestedAlgorithm, dtype: str = "float32") -> NativeConvolution:
     """Return the compiled convolution by an algorithm, made once per process; raises as `NativeConvolution`."""
     return NativeConvolution(algorithm, dtype)
-
-
-def _checked(workspace: torch.Tensor, size: int) -> torch.Tensor:
-    if workspace.nbytes < size:
-        raise RuntimeError(f"internal error: a workspace of {workspace.nbytes} bytes, the kernel needs {size}")
-    return workspace

@@ -40,6 +40,21 @@ def read_shape(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: Co
     TypeError, ValueError, AttributeError
         If the arguments make no convolution, or are no tensors: let torch's own raise its error.
     """
+    check_alike(input, weight, bias, ndim=ndim)
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias of shape {tuple(bias.shape)}, must be {tuple(weight.shape[:1])}")
+    dtype = str(input.dtype).removeprefix("torch.")
+    return arguments.shape(tuple(input.shape), tuple(weight.shape), dtype=dtype, card=card_of_tensor(input))
+
+
+def check_alike(input: Tensor, weight: Tensor, bias: Tensor | None, *, ndim: int) -> None:
+    """Refuse what are no tensors of one dtype on one device, and weights of other axes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        One line that names the tensor.
+    """
     if not are_tensors(input, weight, bias):
         raise TypeError("input, weight and bias must be tensors")
     if weight.ndim != ndim + 2:
@@ -47,7 +62,3 @@ def read_shape(input: Tensor, weight: Tensor, bias: Tensor | None, arguments: Co
     for name, other in (("weight", weight), ("bias", bias)):
         if other is not None and (other.dtype, other.device) != (input.dtype, input.device):
             raise ValueError(f"{name} is {other.dtype} on {other.device}, input is {input.dtype} on {input.device}")
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"bias of shape {tuple(bias.shape)}, must be {tuple(weight.shape[:1])}")
-    dtype = str(input.dtype).removeprefix("torch.")
-    return arguments.shape(tuple(input.shape), tuple(weight.shape), dtype=dtype, card=card_of_tensor(input))

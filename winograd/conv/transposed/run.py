@@ -20,9 +20,9 @@ from winograd.conv.limits import limits_or_default
 from winograd.conv.native.operands import fresh_tensor
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.reading import check_alike
 from winograd.conv.running.run import run_plan
 from winograd.conv.running.runnable import runnable_plan
-from winograd.conv.tensors.facts import are_tensors
 from winograd.conv.tensors.forked import on_usable_threads
 from winograd.conv.tensors.layout import as_torch_would, torchs_layout
 from winograd.conv.transposed.arguments import TransposedArguments
@@ -64,13 +64,7 @@ def read_transposed(
     TypeError, ValueError, AttributeError
         If the arguments make no transposed convolution, or are no tensors: let torch's own raise its error.
     """
-    if not are_tensors(input, weight, bias):
-        raise TypeError("input, weight and bias must be tensors")
-    if weight.ndim != ndim + 2:
-        raise ValueError(f"weight has {weight.ndim} axes, must have {ndim + 2}")
-    for name, other in (("weight", weight), ("bias", bias)):
-        if other is not None and (other.dtype, other.device) != (input.dtype, input.device):
-            raise ValueError(f"{name} is {other.dtype} on {other.device}, input is {input.dtype} on {input.device}")
+    check_alike(input, weight, bias, ndim=ndim)
     dtype = str(input.dtype).removeprefix("torch.")
     shape = arguments.shape(tuple(input.shape), tuple(weight.shape), dtype=dtype)
     if bias is not None and bias.shape != (shape.outputs,):

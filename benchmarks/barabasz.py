@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from winograd import __version__, measure_error, nest, toom_cook
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 ROWS = {
     2: ("0,-1,1,inf", 7.65e-8),

@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from winograd.accuracy.showing.table import text_table
 from winograd.artefact import write_atomically
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
 from winograd.conv.gpu.form import Form, extent_of
 from winograd.conv.gpu.roofline import Instructions, gpu_stages, library_ms
 from winograd.conv.gpu.schedule import FUSED
 from winograd.conv.gpu.stage import ATTAINED, Attained, GpuStage
-from winograd.conv.shape import ConvShape
 
 FITTED = ("memory", "cache", "plain", "tensor", "transforms", "library_float32", "library_tensor")
 """Shares that are fitted; ``cache_held`` is taken from a grid, ``launch_us`` from what calls took to return."""

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from winograd import NestedAlgorithm, __version__, measure_error, nest, toom_cook
 from winograd.accuracy.model import predict_relative_l2
 from winograd.accuracy.reference import direct_ref
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]

@@ -22,20 +22,20 @@ from typing import TYPE_CHECKING, Any, Final
 from winograd.arguments import LineParser, argument, integer, parse_words, positive, refuse_unknown_network
 from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
+from winograd.conv.choosing.prediction import DEFAULT_TOLERANCE
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.gpu.card import CARDS
 from winograd.conv.gpu.device import card_asked_for, is_here
 from winograd.conv.gpu.explained import card_stages_text, stages_of
 from winograd.conv.machine import NOMINAL, Machine
-from winograd.conv.plan import DEFAULT_TOLERANCE
-from winograd.conv.plan_tables import LayerPlan, layers_text, plan_stages, stages_text
-from winograd.conv.planning import DTYPES, plan_conv
-from winograd.conv.selection import Filters
+from winograd.conv.plan_conv import DTYPES, plan_conv
+from winograd.conv.planning.tables import LayerPlan, layers_text, plan_stages, stages_text
 from winograd.extras import require
 
 if TYPE_CHECKING:
+    from winograd.conv.geometry.shape import ConvShape
     from winograd.conv.gpu.card import Card
-    from winograd.conv.plan_record import Plan
-    from winograd.conv.shape import ConvShape
+    from winograd.conv.plan.record import Plan
     from winograd.networks.convolutions import NetworkConvolution
 
 _CONSOLE: Final = Console("python -m winograd.plan")
@@ -292,7 +292,7 @@ def _planned(
 
 
 def _model(terms: dict[str, Any]) -> Callable[[NetworkConvolution], Plan]:
-    from winograd.conv.plan import make_plan
+    from winograd.conv.planning.make import make_plan
 
     given = _plan_terms(terms)
     return lambda layer: make_plan(layer.shape, **given)
@@ -306,7 +306,7 @@ def _measure(terms: dict[str, Any]) -> Callable[[NetworkConvolution], Plan]:
 
 
 def _plan_terms(terms: dict[str, Any]) -> dict[str, Any]:
-    from winograd.conv.planning import usable_threads
+    from winograd.conv.plan_conv import usable_threads
 
     filters = Filters.FROZEN if terms["frozen"] else Filters.LIVE
     threads = usable_threads() if terms["threads"] is None else terms["threads"]

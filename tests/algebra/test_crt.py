@@ -195,6 +195,13 @@ def test_conjugate_points_by_the_product_of_three_multiplications() -> None:
     assert gauss == crt(4, 3, "x,x-1,x+1,x^2+1,inf", [None, None, None, "0,1,inf", None])
 
 
+@pytest.mark.parametrize("side", Inverses)
+def test_the_side_of_the_inverses_may_be_a_word(side: Inverses) -> None:
+    assert crt(2, 3, "x^2+1,x,inf", inverses=side.value) == crt(2, 3, "x^2+1,x,inf", inverses=side)
+    with pytest.raises(ValueError, match=r"^inverses is 'taps', must be 'filter' or 'data'$"):
+        crt(2, 3, "x,x-1,x+1,inf", inverses="taps")  # type: ignore[arg-type]
+
+
 def test_inverses_in_the_data_transform_leave_the_filter_plain() -> None:
     moduli = "x,x-1,x+1,x^2+x+1,x^2-x+1,inf"
     data, filter_ = (crt(6, 3, moduli, inverses=side) for side in (Inverses.DATA, Inverses.FILTER))

@@ -31,6 +31,14 @@ SCALES = st.fractions(-4, 4, max_denominator=4).filter(bool)
 FLOAT16_BREAKS_IT = toom_cook(8, 3, "0,1,-1,2,-2,1/2,-1/2,4,-4,inf")
 
 
+@pytest.mark.parametrize("form", [balanced, canonical, lambda wrong: equivalent(FLOAT16_BREAKS_IT, wrong)])
+def test_what_is_no_algorithm_of_one_axis_is_refused_in_one_line(form: Any) -> None:
+    with pytest.raises(TypeError, match=r"^algorithm is a int, must be a BilinearAlgorithm$"):
+        form(3)
+    with pytest.raises(TypeError, match=r"^algorithm is a NestedAlgorithm, .*; give the axes of a nest one by one$"):
+        form(nest(FLOAT16_BREAKS_IT))
+
+
 @pytest.mark.parametrize("entry", KNOWN["sets"], ids=lambda entry: entry["name"])
 def test_published_matrices_are_ours(entry: dict[str, Any]) -> None:
     published = BilinearAlgorithm(m=entry["m"], r=entry["r"], **entry["matrices"])

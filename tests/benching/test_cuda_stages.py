@@ -17,11 +17,13 @@ from winograd import nest, toom_cook
 from winograd.benching.cuda import stages
 from winograd.benching.cuda.stages import EventMarker, ProcessMarker, marker_of, stage_times
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.gpu.card import card_named
 from winograd.conv.gpu.device import pretending
 from winograd.conv.gpu.run import module_of, try_on_card, try_pack_on_card
 from winograd.conv.gpu.schedule import GpuSchedule
-from winograd.conv.plan import Filters, Plan, make_plan
+from winograd.conv.plan.record import Plan
+from winograd.conv.planning.make import make_plan
 
 H100 = card_named("h100")
 FUSED = GpuSchedule("fused", "ieee")

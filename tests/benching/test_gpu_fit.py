@@ -15,12 +15,13 @@ import pytest
 
 from winograd.benching.layers import BenchLayer
 from winograd.benching.suites import make_suite
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.gpu.card import Card, card_named
 from winograd.conv.gpu.explained import form_of, stages_of
 from winograd.conv.gpu.roofline import gpu_stages, library_ms
 from winograd.conv.gpu.selection import instructions_of
 from winograd.conv.gpu.stage import ATTAINED, Attained
-from winograd.conv.plan import Filters, make_plan
+from winograd.conv.planning.make import make_plan
 
 H200 = card_named("h200")
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from tests.conv.native_cases import cases, direct_f64, integers  # noqa: E402
+from tests.conv.native.cases import cases, direct_f64, integers  # noqa: E402
 from winograd.codegen.fourier.lines import Pass  # noqa: E402
 from winograd.codegen.fourier.tile import FftTile, data_passes, inverse_passes  # noqa: E402
 from winograd.codegen.program import Program  # noqa: E402
 from winograd.codegen.targets.c import CHANNEL_BLOCK  # noqa: E402
 from winograd.codegen.targets.c.fourier import GROWTH  # noqa: E402
 from winograd.conv.fft import FftForm, convolve_fft, fft_convolution, pack_fft  # noqa: E402
-from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
+from winograd.conv.native.schedule import Schedule, ScheduleKind  # noqa: E402
 
 UNIT = 2.0**-24
 

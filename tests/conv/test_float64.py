@@ -8,17 +8,21 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from winograd.accuracy.catalogue import best  # noqa: E402
-from winograd.conv import native, scratch  # noqa: E402
+from winograd.conv import scratch  # noqa: E402
 from winograd.conv.arguments import ConvArguments  # noqa: E402
+from winograd.conv.choosing.prediction import default_tolerance  # noqa: E402
+from winograd.conv.choosing.selection import Filters  # noqa: E402
 from winograd.conv.convolve import conv3d  # noqa: E402
-from winograd.conv.operator import pack_for_plan, run_plan  # noqa: E402
-from winograd.conv.plan import Backend, Filters, make_plan  # noqa: E402
-from winograd.conv.prediction import default_tolerance  # noqa: E402
-from winograd.conv.shape import ConvShape  # noqa: E402
-from winograd.conv.taps import convolve_taps  # noqa: E402
+from winograd.conv.geometry.shape import ConvShape  # noqa: E402
+from winograd.conv.native import kernel  # noqa: E402
+from winograd.conv.plan.record import Backend  # noqa: E402
+from winograd.conv.planning.make import make_plan  # noqa: E402
+from winograd.conv.reference.taps import convolve_taps  # noqa: E402
+from winograd.conv.running.packing import pack_for_plan  # noqa: E402
+from winograd.conv.running.run import run_plan  # noqa: E402
 
 TOLERATED = 1.2
-"""By what few channels and tiles exceed predictions; see `winograd.conv.prediction`."""
+"""By what few channels and tiles exceed predictions; see `winograd.conv.choosing.prediction`."""
 
 
 def operands(shape: ConvShape) -> tuple[torch.Tensor, torch.Tensor]:
@@ -77,7 +81,7 @@ def test_memory_is_stated_for_numbers_of_eight_bytes() -> None:
     scratch.release_workspace()
     packed = pack_for_plan(plan, weight)
     run_plan(plan, input, weight, packed=packed)
-    compiled = native.native_convolution(plan.algorithm, "float64")
+    compiled = kernel.native_convolution(plan.algorithm, "float64")
     assert packed.nbytes == compiled.filter_bytes(20, 70) == plan.filter_bytes
     assert scratch.kept_bytes() == plan.workspace_bytes
 

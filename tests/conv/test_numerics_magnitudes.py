@@ -25,7 +25,7 @@ LARGEST = {torch.float16: 65504.0, torch.bfloat16: 2.0**100}
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Tiny convolutions, and results do not depend on it: see test_native.py."""
+    """Tiny convolutions, and results do not depend on it: see native/test_kernel.py."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -14,12 +14,12 @@ from math import inf, nan
 import pytest
 import torch
 
-from tests.conv.native_cases import direct_f64
+from tests.conv.native.cases import direct_f64
 from winograd import nest, toom_cook
 from winograd.algebra.tiling import Tiling, tile_axes
-from winograd.conv.layout import Layout, in_layout
-from winograd.conv.native import DTYPES, native_convolution
-from winograd.conv.schedule import Schedule, ScheduleKind
+from winograd.conv.native.kernel import DTYPES, native_convolution
+from winograd.conv.native.schedule import Schedule, ScheduleKind
+from winograd.conv.tensors.layout import Layout, in_layout
 
 Tensor = torch.Tensor
 
@@ -31,7 +31,7 @@ F43 = toom_cook(4, 3)
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Tiny convolutions, and results do not depend on it: see test_native.py."""
+    """Tiny convolutions, and results do not depend on it: see native/test_kernel.py."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

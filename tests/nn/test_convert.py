@@ -14,7 +14,7 @@ from torch import nn
 
 import winograd
 from tests.nn.converted_models import Conv3DSimple, clip, network, planned, snapshot
-from winograd.conv.prediction import default_tolerance
+from winograd.conv.choosing.prediction import default_tolerance
 from winograd.nn.compare import relative_l2
 
 

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 import winograd
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.gradient import run as gradients
 from winograd.conv.limits import set_memory_limits
-from winograd.conv.plan import Backend, Filters
+from winograd.conv.plan.record import Backend
 
 
 def test_caps_reach_the_plans_of_every_layer_and_the_report() -> None:

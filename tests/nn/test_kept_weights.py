@@ -14,7 +14,7 @@ from tests.nn.planned_pairs import assert_close, image, pair
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.conv.library.kept import Stamp
-from winograd.conv.plan import Backend
+from winograd.conv.plan.record import Backend
 from winograd.nn import plans_in_use
 from winograd.nn.compare import relative_l2
 

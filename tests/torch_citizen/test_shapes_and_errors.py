@@ -110,6 +110,8 @@ REFUSED: dict[str, Callable[[Tensor, Tensor, Tensor], tuple[tuple[Any, ...], dic
     "groups that do not divide the outputs": lambda input, weight, bias: ((input, weight[:, :1], bias), {"groups": 3}),
     "groups 0": lambda input, weight, bias: ((input, weight, bias), {"groups": 0}),
     "groups -1": lambda input, weight, bias: ((input, weight, bias), {"groups": -1}),
+    "groups True": lambda input, weight, bias: ((input, weight, bias), {"groups": True}),
+    "a stride beyond 64 bits": lambda input, weight, bias: ((input, weight, bias), {"stride": 2**63}),
     "stride 0": lambda input, weight, bias: ((input, weight, bias), {"stride": 0}),
     "stride -1": lambda input, weight, bias: ((input, weight, bias), {"stride": -1}),
     "strides of four axes": lambda input, weight, bias: ((input, weight, bias), {"stride": (1, 1, 1, 1)}),

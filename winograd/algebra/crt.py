@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import sympy
 
@@ -49,7 +49,7 @@ def crt(
     moduli: Iterable[object],
     products: Products | None = None,
     *,
-    inverses: Inverses = Inverses.FILTER,
+    inverses: Inverses | Literal["filter", "data"] = Inverses.FILTER,
 ) -> BilinearAlgorithm:
     r"""Return the algorithm F(m, r) over pairwise coprime moduli, proved.
 
@@ -69,7 +69,7 @@ def crt(
         How to multiply modulo each modulus: one entry per modulus, or a mapping from moduli. An entry is None (the
         default: Toom-Cook at the points with the least kappa among a few), points, "schoolbook", an algorithm, or an
         object of `winograd.algebra.residues`.
-    inverses : Inverses
+    inverses : Inverses, "filter" or "data"
         FILTER, the default, costs nothing where the filter is transformed beforehand; DATA keeps ``g`` plain. Where a
         modulus has a higher degree than the filter has taps, the data transform takes its inverse in any case.
 
@@ -83,7 +83,8 @@ def crt(
     TypeError
         For what is no modulus and no product.
     ValueError
-        For moduli with a common factor, which is named, for constants, and for degrees that do not sum to m + r - 1.
+        For moduli with a common factor, which is named, for constants, for degrees that do not sum to m + r - 1, and
+        for another word for ``inverses``.
 
     References
     ----------
@@ -102,9 +103,17 @@ def crt(
     _check_degrees(m, r, chosen)
     wanted = _aligned(products, listed, chosen)
     field = _field(chosen, wanted)
-    places = _places(m, r, chosen, field, inverses)
+    places = _places(m, r, chosen, field, _checked_inverses(inverses))
     done = [_best_block(place, product) for place, product in zip(places, wanted, strict=True)]
     return _assembled(m, r, [block for block, _ in done], field, chosen, tuple(product for _, product in done))
+
+
+def _checked_inverses(inverses: object) -> Inverses:
+    try:
+        return Inverses(inverses)
+    except ValueError:
+        allowed = " or ".join(repr(one.value) for one in Inverses)
+        raise ValueError(f"inverses is {inverses!r:.60}, must be {allowed}") from None
 
 
 def _check_degrees(m: int, r: int, moduli: Sequence[Modulus]) -> None:

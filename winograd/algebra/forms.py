@@ -162,6 +162,8 @@ def balanced(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:
 
     Raises
     ------
+    TypeError
+        If it is no `BilinearAlgorithm`: the axes of a nest are balanced one by one.
     NotImplementedError
         If an entry of ``g`` or ``bt`` holds a symbol.
 
@@ -175,6 +177,7 @@ def balanced(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:
     [  0, -1/2,  1/2,   0],
     [  0, -1/2,    0, 1/2]])
     """
+    _check(algorithm)
     _, rows_g, rows_bt = _vectors(algorithm)
     return scaled(algorithm, g=map(_to_unit, rows_g), bt=map(_to_unit, rows_bt))
 
@@ -191,6 +194,7 @@ def canonical(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:
     >>> canonical(toom_cook(2, 2, [2, 0, "inf"])) == canonical(toom_cook(2, 2, [0, "inf", 2]))
     True
     """
+    _check(algorithm)
     products = _canonical_products(algorithm, ExactField(_entries(algorithm)))
     columns, g, bt = ([product[part] for product in products] for part in range(3))
     return BilinearAlgorithm(
@@ -205,12 +209,19 @@ def canonical(algorithm: BilinearAlgorithm) -> BilinearAlgorithm:
 def equivalent(first: BilinearAlgorithm, second: BilinearAlgorithm) -> bool:
     """Say whether two algorithms compute the same products up to order and scale.
 
+    Raises
+    ------
+    TypeError
+        If one is no `BilinearAlgorithm`.
+
     Examples
     --------
     >>> from winograd.algebra.toom_cook import toom_cook
     >>> equivalent(toom_cook(2, 3, [0, 1, -1, "inf"]), toom_cook(2, 3, [0, 1, -1, 2]))
     False
     """
+    _check(first)
+    _check(second)
     if (first.m, first.r, first.rank) != (second.m, second.r, second.rank):
         return False
     # One field for both: equal numbers that the two spell differently have one spelling in it.
@@ -239,6 +250,13 @@ def _normalised(product: tuple[Vector, ...]) -> tuple[Vector, ...]:
 
 def _order(product: Sequence[Vector]) -> list[Any]:
     return [sympy.default_sort_key(entry) for vector in product for entry in vector]
+
+
+def _check(algorithm: object) -> None:
+    if isinstance(algorithm, BilinearAlgorithm):
+        return
+    advice = "; give the axes of a nest one by one" if isinstance(algorithm, NestedAlgorithm) else ""
+    raise TypeError(f"algorithm is a {type(algorithm).__name__}, must be a BilinearAlgorithm{advice}")
 
 
 def _vectors(algorithm: BilinearAlgorithm) -> tuple[list[Vector], list[Vector], list[Vector]]:

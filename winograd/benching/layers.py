@@ -12,7 +12,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from math import prod
 
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 
 _BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 _GIB = 1 << 30

@@ -9,13 +9,23 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
-from winograd.conv.shape import ConvShape
+from winograd.conv.switch import Direct
 from winograd.conv.wording import counted
 
 IntOrSequence = int | Sequence[int]
 Padding = str | IntOrSequence
+
+Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
+"""What ``algorithm`` may be, beside None."""
+
+_MOST: Final = 2**63
+"""Larger integers are none to torch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,7 @@ class ConvArguments:
             raise ValueError(f"input has {len(input_sizes)} axes, must have {ndim + 1} (unbatched) or {ndim + 2}")
         batch, channels, *sizes = (1, *input_sizes) if len(input_sizes) == ndim + 1 else tuple(input_sizes)
         outputs, group_channels, *taps = weight_sizes
-        groups = operator.index(self.groups)
+        groups = read_groups(self.groups)
         if groups * group_channels != channels:
             needed = f"must have {groups * group_channels}: {counted(groups, 'group')} of {group_channels}"
             raise ValueError(f"input has {counted(channels, 'channel')}, {needed}")
@@ -87,6 +97,19 @@ class ConvArguments:
             dtype=dtype,
             card=card,
         )
+
+
+def read_groups(groups: int) -> int:
+    """Return the number of groups as an int.
+
+    Raises
+    ------
+    TypeError
+        If it is none; True, which is 1, is refused as torch does.
+    """
+    if isinstance(groups, bool):
+        raise TypeError(f"groups is {groups}, must be an integer")
+    return operator.index(groups)
 
 
 def per_axis(name: str, value: IntOrSequence, ndim: int) -> tuple[int, ...]:
@@ -108,6 +131,8 @@ def per_axis(name: str, value: IntOrSequence, ndim: int) -> tuple[int, ...]:
         raise TypeError(f"{name} is {value!r:.60}, must be one integer or {ndim}") from None
     if len(values) not in (1, ndim):
         raise ValueError(f"{name} is {value}, must be one integer or {ndim}")
+    if max(map(abs, values)) >= _MOST:
+        raise ValueError(f"{name} is {value}, must be below 2**63")
     return values * ndim if len(values) == 1 else values
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from torch import nn
 
-from winograd.conv.tuning_mode import TuningName
+from winograd.conv.planning.tuning_mode import TuningName
 from winograd.nn.conversion.ahead import Shapes, checked_shapes, plan_ahead
 from winograd.nn.conversion.by_example import checked_output_tolerance, plan_by_example
 from winograd.nn.conversion.change import (
@@ -24,7 +24,7 @@ from winograd.nn.conversion.change import (
     unplan_layers,
     withdraw_budget,
 )
-from winograd.nn.conversion.eligible import Candidate, Filter, candidates, check_model, planned_layers
+from winograd.nn.conversion.eligible import Candidate, Filter, candidates, check_model, check_module, planned_layers
 from winograd.nn.conversion.settings import Tolerance, checked_settings, layer_tolerances
 from winograd.nn.conversion.warning_texts import warning_texts
 from winograd.nn.folding.fold import unfold_
@@ -220,6 +220,8 @@ def revert_(model: _Model) -> _Model:
 
     Raises
     ------
+    TypeError
+        If the model is no module.
     RuntimeError
         If a converted layer, or a norm or ReLU folded into one, was given another class since; nothing is changed then.
         Classes that torch makes, of parametrizations and of sharding, stay around the former one.
@@ -229,6 +231,7 @@ def revert_(model: _Model) -> _Model:
     torch.nn.Module
         The same model.
     """
+    check_module(model)
     layers = list(planned_layers(model))
     former = former_classes(layers)
     unfold_([layer for _, layer in layers])

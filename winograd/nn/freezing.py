@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.library.kept import hides_writes
-from winograd.conv.plan import Filters
-from winograd.conv.tuning_mode import Tuning
-from winograd.nn.conversion.eligible import planned_layers
+from winograd.conv.planning.tuning_mode import Tuning
+from winograd.nn.conversion.eligible import check_module, planned_layers
 from winograd.nn.folding.fold import fold_, unfold_
 from winograd.nn.folding.pairs import FoldName, checked_fold
 from winograd.nn.modules import PlannedConvolution
@@ -72,6 +72,8 @@ def freeze(model: _Model, *, fold: FoldName | None = None, example: Any = None) 
 
     Raises
     ------
+    TypeError
+        If the model is no module.
     ValueError
         If a norm is in training mode while something is to be folded, or fold is another word.
 
@@ -90,6 +92,7 @@ def freeze(model: _Model, *, fold: FoldName | None = None, example: Any = None) 
     >>> report.rows[0].folds, sorted(model.state_dict())[:4]
     ('1, 2', ['0.bias', '0.weight', '1.bias', '1.num_batches_tracked'])
     """
+    check_module(model)
     asked = None if fold is None else checked_fold(fold)
     layers = list(planned_layers(model))
     if not layers:
@@ -117,6 +120,8 @@ def thaw(model: _Model) -> _Model:
 
     Raises
     ------
+    TypeError
+        If the model is no module.
     RuntimeError
         If a folded norm or ReLU was given another class since; nothing is changed then.
 
@@ -125,6 +130,7 @@ def thaw(model: _Model) -> _Model:
     torch.nn.Module
         The same model.
     """
+    check_module(model)
     layers = [layer for _, layer in planned_layers(model)]
     unfold_(layers)
     _change(layers, Filters.LIVE)

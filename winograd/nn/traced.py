@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.fx import Proxy, Tracer
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.calls import call_operator, convolve_torch, is_recordable
+from winograd.conv.calls.convolution import convolve_torch
+from winograd.conv.calls.recorded import call_operator, is_recordable
 from winograd.conv.library.execution import Asked
 from winograd.conv.library.written import read_algorithm
 from winograd.nn.folding.hooks import has_hooks

@@ -14,6 +14,8 @@ import winograd
 from winograd import emit, nest, toom_cook
 from winograd.benching.suites import make_suite
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu import device
 from winograd.conv.gpu.card import CARDS, Card, card_named, card_of_driver
 from winograd.conv.gpu.device import card_asked_for
@@ -26,8 +28,8 @@ from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.gpu.selection import instructions_of
 from winograd.conv.gpu.stage import ATTAINED, GpuStage
 from winograd.conv.limits import set_memory_limits
-from winograd.conv.plan import Backend, Filters, make_plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Backend
+from winograd.conv.planning.make import make_plan
 
 F444 = nest(*[toom_cook(4, 3)] * 3)
 

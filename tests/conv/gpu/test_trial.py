@@ -18,14 +18,15 @@ from triton.runtime.errors import OutOfResources
 
 from winograd import nest, toom_cook
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu import device, trial
 from winograd.conv.gpu.card import card_named
 from winograd.conv.gpu.device import pretending
 from winograd.conv.gpu.failures import is_out_of_memory, is_passed_over
 from winograd.conv.gpu.trial import Trial, device_like
-from winograd.conv.operator import runnable_plan
-from winograd.conv.plan import Filters, Plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Plan
+from winograd.conv.running.runnable import runnable_plan
 
 pytestmark = pytest.mark.usefixtures("settable_flags")
 

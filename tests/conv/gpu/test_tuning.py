@@ -17,15 +17,17 @@ if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
 from triton.runtime.errors import OutOfResources
 
 import winograd
-from winograd.conv import tuning_cache
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu import measuring, trial, tuning
 from winograd.conv.gpu.card import card_named
 from winograd.conv.gpu.device import pretending
 from winograd.conv.gpu.run import module_of
 from winograd.conv.gpu.tuning import tuned_on_card
-from winograd.conv.plan import Backend, Filters, Plan, make_plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.measuring import tuning_cache
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
 from winograd.conv.switch import SWITCHED_OFF
 from winograd.conv.tuning import forget, tuned_plan
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from tests.conv.native_cases import cases, integers, wide_cases  # noqa: E402
+from tests.conv.native.cases import cases, integers, wide_cases  # noqa: E402
 from winograd import best, nest, toom_cook  # noqa: E402
 from winograd.algebra.growth import kappa  # noqa: E402
 from winograd.algebra.nesting import NestedAlgorithm  # noqa: E402
@@ -22,8 +22,8 @@ from winograd.codegen.nested import count_passes, lower_nested  # noqa: E402
 from winograd.codegen.targets.c.gradient import emit_gradient  # noqa: E402
 from winograd.conv.gradient import native as native_gradient  # noqa: E402
 from winograd.conv.gradient.native import DTYPES, NativeFilterGradient, filter_gradient  # noqa: E402
-from winograd.conv.layout import Layout, in_layout  # noqa: E402
 from winograd.conv.scratch import carve  # noqa: E402
+from winograd.conv.tensors.layout import Layout, in_layout  # noqa: E402
 
 F2, F4 = toom_cook(2, 3), toom_cook(4, 3)
 F2_3D, F4_3D = nest(F2, F2, F2), nest(F4, F4, F4)

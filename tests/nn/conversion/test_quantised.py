@@ -15,7 +15,7 @@ import winograd
 from tests.nn.conversion.citizens import C, clip, conv
 from tests.nn.conversion.laws import assert_equal, force, kinds, planned
 from tests.torch_citizen.pairs import distance
-from winograd.conv.prediction import default_tolerance
+from winograd.conv.choosing.prediction import default_tolerance
 
 COARSE = 2.0**-3
 """Relative L2 error of 8 bits, two roundings after each other of 256 steps over a range of some 8 deviations."""

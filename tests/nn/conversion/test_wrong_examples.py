@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -53,3 +54,16 @@ def test_a_wrong_example_for_measuring_is_described() -> None:
 def test_channels_last_refuses_what_is_no_module() -> None:
     with pytest.raises(TypeError, match=r"^model is a int, must be a torch.nn.Module$"):
         winograd.nn.channels_last_(3)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("change", [winograd.freeze, winograd.thaw, winograd.revert_, winograd.convert_])
+def test_what_is_no_module_is_refused_in_one_line(change: Callable[[Any], object]) -> None:
+    with pytest.raises(TypeError, match=r"^model is a NoneType, must be a torch.nn.Module$"):
+        change(None)
+
+
+def test_shapes_that_are_no_mapping_change_nothing() -> None:
+    model = network()
+    with pytest.raises(TypeError, match=r"^shapes is a list, must be a mapping from the names of layers$"):
+        winograd.convert_(model, shapes=[(1, 4, 8, 8, 8)])  # type: ignore[arg-type]
+    assert type(model[0]) is nn.Conv3d

@@ -22,7 +22,7 @@ from torch import Tensor
 from winograd.conv.gpu.run import module_of, try_pack_on_card
 from winograd.conv.gpu.schedule import FUSED, STAGED
 from winograd.conv.gpu.trial import events
-from winograd.conv.plan_record import Plan
+from winograd.conv.plan.record import Plan
 
 CALLS: Final = 9
 """That are timed; medians count."""

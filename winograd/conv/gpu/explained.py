@@ -1,7 +1,7 @@
 """What a plan on a card had to choose from, and what limits what it chose.
 
-In: a `Plan` of a shape that has a card. Out: its stages, also as a table, and rows for `winograd.conv.considered`, from
-the model alone.
+In: a `Plan` of a shape that has a card. Out: its stages, also as a table, and rows for
+`winograd.conv.planning.considered`, from the model alone.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from math import fsum
 from typing import Any, Final
 
 from winograd.accuracy.showing.table import text_table
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.gpu.form import Form, extent_of
 from winograd.conv.gpu.planning import card_obstacle, limits_on
 from winograd.conv.gpu.products import form_error, product_tolerance
@@ -18,8 +19,7 @@ from winograd.conv.gpu.roofline import gpu_stages
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates, instructions_of
 from winograd.conv.gpu.stage import GpuStage
-from winograd.conv.plan_record import Backend, Plan
-from winograd.conv.selection import Filters
+from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.wording import apart
 
 _STAGES: Final = ("stage", "ms", "arithmetic ms", "memory ms", "cache ms", "launches ms", "limited by")

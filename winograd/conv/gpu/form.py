@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
 from winograd.conv.gpu.schedule import FUSED, STAGED, Products
-from winograd.conv.shape import ConvShape
 
 SUM_BYTES: Final = 4
 """Of a number of M."""

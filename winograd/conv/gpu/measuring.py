@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import torch
 
+from winograd.conv.choosing.task import Terms
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.explained import form_of
 from winograd.conv.gpu.form import CHANNEL_BLOCK
 from winograd.conv.gpu.planning import gpu_plan, limits_on
@@ -24,9 +26,7 @@ from winograd.conv.gpu.run import lack_on_card, module_of
 from winograd.conv.gpu.schedule import FUSED, Config
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates
 from winograd.conv.gpu.trial import Timer, Trial, device_like
-from winograd.conv.plan_record import Backend, Plan
-from winograd.conv.shape import ConvShape
-from winograd.conv.task import Terms
+from winograd.conv.plan.record import Backend, Plan
 
 FORMS: Final = 4
 """Forms that are timed: the fastest by the model, of unlike axes or other kernels."""

@@ -16,17 +16,17 @@ import torch
 
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.compiler import BuildError
-from winograd.conv.direct import convolve_direct
-from winograd.conv.epilogue import finish
+from winograd.conv.direct.convolve import convolve_direct
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
 from winograd.conv.gpu.device import pretended_card
 from winograd.conv.gpu.failures import is_out_of_memory, is_passed_over
 from winograd.conv.gpu.loading import gpu_module
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.gpu.streams import Mark, mark_of
-from winograd.conv.layout import FORMATS, Layout, torchs_layout
-from winograd.conv.plan_record import Plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Plan
+from winograd.conv.tensors.epilogue import finish
+from winograd.conv.tensors.layout import FORMATS, Layout, torchs_layout
 
 Tensor = torch.Tensor
 

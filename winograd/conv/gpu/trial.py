@@ -17,15 +17,15 @@ from typing import Any, Final
 
 import torch
 
-from winograd.conv.direct import convolve_direct
+from winograd.conv.direct.convolve import convolve_direct
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.device import is_here, numbers_like, pretended_card
 from winograd.conv.gpu.failures import is_passed_over
 from winograd.conv.gpu.planning import tolerates_tf32
 from winograd.conv.gpu.roofline import card_of
 from winograd.conv.gpu.run import try_on_card, try_pack_on_card
-from winograd.conv.layout import as_channels_last
-from winograd.conv.plan_record import Plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Plan
+from winograd.conv.tensors.layout import as_channels_last
 
 Tensor = torch.Tensor
 

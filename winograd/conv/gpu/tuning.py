@@ -4,9 +4,9 @@ In: a shape with a card, the terms of a plan. Out: a `Plan` that knows the measu
 the model within the tolerance run as their files set them, beside direct convolution, which takes TF32 where the
 tolerance allows its error, however torch is set; then the settings of the fastest
 are changed, one after the other, as long as that gains. What was found is kept on disk by card, versions, shape, terms
-and text of the kernels, see `winograd.conv.tuning_cache`. Where too little memory is free, and while a CUDA graph is
-captured, the model decides. Refused: what `make_plan` refuses, and cards that are not here; settings that a card has
-too few registers or too little shared memory for are passed over.
+and text of the kernels, see `winograd.conv.measuring.tuning_cache`. Where too little memory is free, and while a CUDA
+graph is captured, the model decides. Refused: what `make_plan` refuses, and cards that are not here; settings that a
+card has too few registers or too little shared memory for are passed over.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from typing import Any
 import torch
 
 from winograd import __version__
-from winograd.conv import tuning_cache
 from winograd.conv.gpu.measuring import measured_on_card, with_settings
 from winograd.conv.gpu.planning import card_obstacle, direct_plan, gpu_plan, limits_on
 from winograd.conv.gpu.products import form_error, product_tolerance
@@ -32,10 +31,11 @@ from winograd.conv.gpu.run import lack_on_card, module_of
 from winograd.conv.gpu.schedule import Config
 from winograd.conv.gpu.selection import gpu_candidates
 from winograd.conv.gpu.trial import Timer, device_like
-from winograd.conv.plan_record import Backend, Plan
+from winograd.conv.measuring import tuning_cache
+from winograd.conv.measuring.timing import measured_on
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.plan.verdict import MEASURED_GAIN
 from winograd.conv.switch import is_enabled
-from winograd.conv.timing import measured_on
-from winograd.conv.verdict import MEASURED_GAIN
 
 
 def tuned_on_card(planned: Plan, timer: Timer | None = None) -> Plan:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from math import prod
 from types import MappingProxyType
 from typing import Final
 
@@ -19,13 +18,14 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
-from winograd.codegen.kernel_shape import GradientShape, Triple
+from winograd.codegen.kernel_shape import GradientShape
 from winograd.codegen.targets.c.gradient import GRADIENT_DTYPES, emit_gradient
 from winograd.codegen.texts import kept_kernel
-from winograd.conv.forked import on_usable_threads
-from winograd.conv.layout import Layout, read_address
-from winograd.conv.native import readable
+from winograd.conv.native.interface import check_answer, spread, typed
+from winograd.conv.native.operands import check_operand, readable, workspace_of
 from winograd.conv.scratch import Scratch, fresh_memory, scratch
+from winograd.conv.tensors.forked import on_usable_threads
+from winograd.conv.tensors.layout import Layout, read_address
 
 DTYPES: Final = MappingProxyType({name: getattr(torch, name) for name in GRADIENT_DTYPES})
 """What inputs and gradients may be."""
@@ -113,16 +113,12 @@ class NativeFilterGradient:
         dy, layout = readable(grad_output.detach())
         shape = self._shape(tiling, input.shape[0], channels, outputs, block, input_layout, layout)
         threads = torch.get_num_threads()
-        size = self._bytes(shape, threads)
-        workspace = memory(size)
-        if workspace.nbytes < size:
-            raise RuntimeError(f"internal error: a workspace of {workspace.nbytes} bytes, the kernel needs {size}")
+        workspace = workspace_of(memory, self._bytes(shape, threads))
         target = fresh_memory((outputs, channels, *self.algorithm.r), self.dtype)
         wrong = self._library.winograd_filter_gradient(
             ctypes.byref(shape), read_address(x), read_address(dy), target.data_ptr(), workspace.data_ptr(), threads
         )
-        if wrong:
-            raise RuntimeError(f"internal error: the kernel refuses its arguments: {wrong.decode()}")
+        check_answer(wrong)
         return target
 
     def workspace_bytes(
@@ -144,13 +140,7 @@ class NativeFilterGradient:
         return numbers * int(self.dtype.itemsize)
 
     def _check_tensor(self, name: str, tensor: torch.Tensor) -> None:
-        if tensor.dtype != self.dtype or tensor.device.type != "cpu":
-            wanted = str(self.dtype).removeprefix("torch.")
-            raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, must be {wanted} on the CPU")
-        if tensor.ndim != self.algorithm.ndim + 2:
-            raise ValueError(f"{name} has {tensor.ndim} dimensions, must have {self.algorithm.ndim + 2}")
-        if prod(tensor.shape) == 0:
-            raise ValueError(f"{name} of shape {tuple(tensor.shape)} is empty")
+        check_operand(name, tensor, dtype=self.dtype, ndim=self.algorithm.ndim)
 
     def _shape(
         self,
@@ -162,14 +152,11 @@ class NativeFilterGradient:
         input_layout: Layout,
         layout: Layout,
     ) -> GradientShape:
-        missing = 3 - self.algorithm.ndim
         return GradientShape(
             batch,
             channels,
             outputs,
-            Triple(*(1,) * missing, *(axis.size for axis in tiling.axes)),
-            Triple(*(0,) * missing, *(axis.low for axis in tiling.axes)),
-            Triple(*(0,) * missing, *(axis.high for axis in tiling.axes)),
+            *spread(tiling),
             input_layout is Layout.CHANNELS_FIRST,
             layout is Layout.CHANNELS_FIRST,
             block or 0,
@@ -183,11 +170,11 @@ def filter_gradient(algorithm: NestedAlgorithm, dtype: str = "float32") -> Nativ
 
 
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
-    size, shape, numbers = ctypes.c_int64, ctypes.POINTER(GradientShape), ctypes.c_void_p
-    for name, result, arguments in (
-        ("winograd_workspace_floats", size, (shape, size)),
-        ("winograd_filter_gradient", ctypes.c_char_p, (shape, numbers, numbers, numbers, numbers, size)),
-    ):
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
+    size, shape, numbers, text = ctypes.c_int64, ctypes.POINTER(GradientShape), ctypes.c_void_p, ctypes.c_char_p
+    return typed(
+        library,
+        {
+            "winograd_workspace_floats": (size, (shape, size)),
+            "winograd_filter_gradient": (text, (shape, numbers, numbers, numbers, numbers, size)),
+        },
+    )

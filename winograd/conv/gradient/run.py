@@ -10,22 +10,21 @@ from functools import partial
 
 import torch
 
-from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.arguments import Algorithm
+from winograd.conv.choosing.prediction import WORKING
 from winograd.conv.composed import widened
-from winograd.conv.forked import on_usable_threads
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient.composed import cropped, input_gradient_composed, turned, weight_gradient_composed
 from winograd.conv.gradient.direct import input_gradient_direct, weight_gradient_direct
 from winograd.conv.gradient.plan import plan_gradient
 from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.gradient.shapes import input_gradient_crops, transposed_shape
-from winograd.conv.layout import Layout, as_torch_would, torchs_layout
-from winograd.conv.operator import _try_compiling as try_compiling
-from winograd.conv.operator import lack_of_code, run_plan
-from winograd.conv.plan_record import Backend, Plan
-from winograd.conv.prediction import WORKING
-from winograd.conv.shape import ConvShape
-from winograd.conv.switch import Direct
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.running.run import run_plan
+from winograd.conv.running.runnable import lack_of_code, try_compiling
+from winograd.conv.tensors.forked import on_usable_threads
+from winograd.conv.tensors.layout import Layout, as_torch_would, torchs_layout
 
 Tensor = torch.Tensor
 
@@ -153,7 +152,7 @@ def runnable_gradient_plan(
     shape: ConvShape,
     *,
     tolerance: float | None = None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
+    algorithm: Algorithm | None = None,
     obstacle: str | None = None,
     threads: int | None = None,
     workspace_cap: int | None = None,

@@ -6,12 +6,11 @@ Refused, with ValueError or TypeError: whatever torch refuses; torch's own wordi
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from winograd.conv.arguments import IntOrSequence, per_axis
+from winograd.conv.arguments import IntOrSequence, per_axis, read_groups
 from winograd.conv.transposed.shape import TransposedAxis, TransposedShape
 from winograd.conv.wording import counted
 
@@ -53,7 +52,7 @@ class TransposedArguments:
         if len(input_sizes) not in (ndim + 1, ndim + 2):
             raise ValueError(f"input has {len(input_sizes)} axes, must have {ndim + 1} (unbatched) or {ndim + 2}")
         batch, channels, *sizes = (1, *input_sizes) if len(input_sizes) == ndim + 1 else tuple(input_sizes)
-        groups = operator.index(self.groups)
+        groups = read_groups(self.groups)
         if groups < 1 or channels % groups or channels != weight_sizes[0]:
             needed = f"must have {weight_sizes[0]}, a multiple of groups {groups}"
             raise ValueError(f"input has {counted(channels, 'channel')}, {needed}")

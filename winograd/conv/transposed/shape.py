@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from winograd.conv.phases import ELEMENT_BYTES
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.phases import ELEMENT_BYTES
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.wording import counted
 
 
@@ -139,6 +139,8 @@ class TransposedShape:
             least = 0 if name.endswith("padding") else 1
             if min(self.along(name)) < least:
                 raise ValueError(f"{name} is {self.along(name)}, must be at least {least}")
+        if self.outputs < 1:
+            raise ValueError(f"outputs is {self.outputs}, must be at least 1")
         for axis in self.axes:
             if axis.output_padding >= max(axis.stride, axis.dilation):
                 allowed = f"must be below the stride {axis.stride} or the dilation {axis.dilation}"

@@ -30,10 +30,12 @@ def checked_shapes(
     Raises
     ------
     TypeError
-        If a shape is no sequence of integers.
+        If these are no mapping, or a shape is no sequence of integers.
     ValueError
         If a name is not that of a convolution, or a shape has no such number of axes.
     """
+    if not isinstance(shapes, Mapping):
+        raise TypeError(f"shapes is a {type(shapes).__name__}, must be a mapping from the names of layers")
     modules = named_convolutions(model, {one.layer for one in layers})
     found: dict[nn.Module, dict[tuple[int, ...], None]] = {}
     for name, given in shapes.items():

@@ -51,6 +51,18 @@ class Candidate:
     refusal: str
 
 
+def check_module(model: object) -> None:
+    """Refuse what is no module.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}, must be a torch.nn.Module")
+
+
 def check_model(model: nn.Module) -> None:
     """Refuse what cannot be converted at all.
 
@@ -59,8 +71,7 @@ def check_model(model: nn.Module) -> None:
     TypeError
         If the model is no module, or is scripted.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model is a {type(model).__name__}, must be a torch.nn.Module")
+    check_module(model)
     if isinstance(model, torch.jit.ScriptModule):
         raise TypeError("model is scripted and cannot be converted; convert it before torch.jit.script or trace")
 

@@ -32,7 +32,7 @@ from winograd.accuracy.orders import Order
 from winograd.accuracy.protocol import LAYER, ChannelSum, Experiment, FilterRounding
 from winograd.accuracy.reference import direct_ref, float64_error
 from winograd.codegen.interpret import Contraction
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 POINTS = ["0", "1", "-1", "2", "-2", "1/2", "-1/2", "3/2", "-3/2", "5/8", "-5/8", "3", "-1/3", "4/3", "inf"]
 SUPERLINEAR = [(4, 3, "x,x-1,x+1,x^2+1,inf"), (3, 3, "x,x-1,x^2+1,inf"), (2, 3, "x,x^2+x+1,inf")]

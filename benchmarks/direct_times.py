@@ -20,8 +20,8 @@ import torch
 from roofline_study import direct_times
 
 from winograd.artefact import write_atomically
-from winograd.conv.shape import ConvShape
-from winograd.conv.timing import measured_on
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.measuring.timing import measured_on
 
 NETWORKS = ("c3d", "i3d_rgb", "r3d_18", "mc3_18", "r2plus1d_18", "ip_csn_50", "p3d_63", "eco_lite_conv3d")
 

@@ -20,7 +20,7 @@ import torch
 
 import winograd
 from winograd.artefact import write_atomically
-from winograd.conv.timing import interleaved, measured_on
+from winograd.conv.measuring.timing import interleaved, measured_on
 from winograd.nn import Conv3d
 
 CALLS = 300

@@ -3,7 +3,7 @@
     python benchmarks/few_channels.py [--seeds N] [--json FILE]
 
 Measured over predicted relative L2 error of generated kernels on 2D layers of 112x112, float32: what plans leave room
-for (`winograd.conv.prediction`).
+for (`winograd.conv.choosing.prediction`).
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from winograd.benching.layers import BenchLayer
 from winograd.benching.measurement import draw_tensors, planned_runs
 from winograd.benching.verification import float64_reference, measured_errors
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.candidates import AxisChoice, Candidate, axis_choices
-from winograd.conv.plan import Filters, make_plan
-from winograd.conv.prediction import float32_error
-from winograd.conv.timing import measured_on
+from winograd.conv.choosing.candidates import AxisChoice, Candidate, axis_choices
+from winograd.conv.choosing.prediction import float32_error
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.measuring.timing import measured_on
+from winograd.conv.planning.make import make_plan
 
 CHANNELS, OUTPUTS, SIZE = (3, 16, 32, 64), 32, 112
 NESTS = (((8, 10), (8, 14)), ((7, 9), (7, 11)), ((4, 6), (8, 12)), ((6, 8), (6, 8)), ((4, 6), (4, 6)))

@@ -35,15 +35,17 @@ from winograd.benching.suites import make_suite
 from winograd.benching.surroundings import speed_variables
 from winograd.benching.verification import float64_reference, measured_errors
 from winograd.conv import roofline
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.direct.variants import direct_variants
 from winograd.conv.fft import FftForm, FftTile, fft_convolution
-from winograd.conv.layout import as_channels_last
-from winograd.conv.native import NativeConvolution, native_convolution
-from winograd.conv.operator import pack_for_plan
-from winograd.conv.plan import Filters, Plan, make_plan
-from winograd.conv.schedule import Schedule, schedules
-from winograd.conv.shape import ConvShape
-from winograd.conv.timing import fastest, interleaved, measured_on
-from winograd.conv.variants import direct_variants
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.measuring.timing import fastest, interleaved, measured_on
+from winograd.conv.native.kernel import NativeConvolution, native_convolution
+from winograd.conv.native.schedule import Schedule, schedules
+from winograd.conv.plan.record import Plan
+from winograd.conv.planning.make import make_plan
+from winograd.conv.running.run import pack_for_plan
+from winograd.conv.tensors.layout import as_channels_last
 from winograd.nn.table import scientific, text_table
 
 SEED = 0

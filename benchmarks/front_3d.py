@@ -23,7 +23,7 @@ import scipy
 
 from winograd import __version__, measure_error, search_points
 from winograd.accuracy.protocol import LAYER
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 ALLOWED = 1.03
 

@@ -31,11 +31,13 @@ from winograd.artefact import write_atomically
 from winograd.benching.layers import BenchLayer
 from winograd.benching.measurement import draw_tensors, multiplications
 from winograd.benching.suites import make_suite
-from winograd.conv.layout import as_channels_last
-from winograd.conv.native import native_convolution
-from winograd.conv.plan import Backend, Filters, make_plan
-from winograd.conv.schedule import Schedule, ScheduleKind
-from winograd.conv.timing import interleaved, measured_on
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.measuring.timing import interleaved, measured_on
+from winograd.conv.native.kernel import native_convolution
+from winograd.conv.native.schedule import Schedule, ScheduleKind
+from winograd.conv.plan.record import Backend
+from winograd.conv.planning.make import make_plan
+from winograd.conv.tensors.layout import as_channels_last
 from winograd.nn.table import text_table
 
 FUSED_TILES, STAGED_TILES = (8, 14, 28), (16, 32, 64)

@@ -24,7 +24,7 @@ from winograd import __version__, measure_error, nest, toom_cook
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.protocol import Experiment
 from winograd.codegen.interpret import Contraction, multiply_add
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 POINTS = {"F(2x2,3x3)": (2, "0,1,-1,inf"), "F(4x4,3x3)": (4, "0,1,-1,2,-2,inf")}
 

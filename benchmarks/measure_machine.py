@@ -27,7 +27,7 @@ from winograd.artefact import write_atomically
 from winograd.codegen.build import load
 from winograd.codegen.kernel import Kernel
 from winograd.conv.machine import NOMINAL
-from winograd.conv.peaks import Peaks
+from winograd.conv.machine.speeds import Peaks
 
 ROUNDS = 20
 CHAINS = 12

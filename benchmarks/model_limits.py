@@ -17,7 +17,7 @@ from pathlib import Path
 
 from winograd import Experiment, __version__, measure_error, nest, predict_error, toom_cook
 from winograd.accuracy.protocol import LAYER, STANDARD, Inputs
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 NETWORK = replace(LAYER, name="float16 inputs, storage and outputs", storage="float16", interface="float16")
 BETWEEN = replace(LAYER, name="float16 inputs and outputs", interface="float16")

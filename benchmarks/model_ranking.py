@@ -28,7 +28,7 @@ from winograd import __version__, measure_error, nest
 from winograd.accuracy.batch import predict_toom_cook
 from winograd.accuracy.recipe import Recipe
 from winograd.algebra.points import INFINITY
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 SEED, HEIGHT, WITHIN, CANDIDATES = 0, 12, 1.12, 40
 CASES = [(m, 3, *protocol) for m in (4, 6) for protocol in (("layer", "lowered"), ("standard", "huffman"))]

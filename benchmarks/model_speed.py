@@ -34,7 +34,7 @@ from winograd.accuracy.recipe import Recipe
 from winograd.accuracy.searching.families import Family
 from winograd.accuracy.searching.kappa_objective import knob_kappas
 from winograd.algebra.points import INFINITY
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 SEED, CANDIDATES, ASYMMETRIC, REPEATS = 0, 8000, 500, 5
 SIZES = [(4, 3), (6, 3)]

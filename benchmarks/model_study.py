@@ -27,7 +27,7 @@ from winograd import BilinearAlgorithm, NestedAlgorithm, __version__, crt, measu
 from winograd.accuracy.model import predict_error
 from winograd.accuracy.protocol import LAYER, STANDARD, ChannelSum, Experiment
 from winograd.codegen.interpret import Contraction
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 TOLERANCES = {"one channel": 0.08, "many channels": 0.05}
 """Of predicted over measured relative L2, for 95 % of the cases each."""

@@ -24,7 +24,7 @@ import wincnn
 from winograd import INFINITY, __version__
 from winograd.algebra.points import as_points, default_points
 from winograd.algebra.toom_cook import _toom_cook
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 
 def main() -> int:

@@ -25,10 +25,10 @@ from scipy.optimize import least_squares
 
 from winograd.artefact import write_atomically
 from winograd.conv import roofline
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.machine import NOMINAL, Machine
-from winograd.conv.peaks import Peaks
-from winograd.conv.schedule import Schedule, ScheduleKind
-from winograd.conv.shape import ConvShape
+from winograd.conv.machine.speeds import Peaks
+from winograd.conv.native.schedule import Schedule, ScheduleKind
 
 DIRECT_FIELDS = [
     *("direct_core_gflops", "depthwise_core_gflops", "full_outputs"),

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Final
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.candidates import AxisChoice, Candidate, axis_choices
-from winograd.conv.shape import ConvShape
+from winograd.conv.choosing.candidates import AxisChoice, Candidate, axis_choices
+from winograd.conv.geometry.shape import ConvShape
 
 Triple = tuple[int, int, int]
 

@@ -32,15 +32,15 @@ from scipy.stats import spearmanr
 from winograd.accuracy.showing.plots.canvas import COLOURS, new_figure, style
 from winograd.artefact import write_atomically
 from winograd.conv import roofline
-from winograd.conv.layout import as_channels_last
+from winograd.conv.choosing.selection import allowed_schedules
+from winograd.conv.direct.variants import direct_variants
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.limits import MemoryLimits
 from winograd.conv.machine import NOMINAL, Machine
-from winograd.conv.native import native_convolution
-from winograd.conv.schedule import Schedule, ScheduleKind
-from winograd.conv.selection import allowed_schedules
-from winograd.conv.shape import ConvShape
-from winograd.conv.timing import interleaved, measured_on
-from winograd.conv.variants import direct_variants
+from winograd.conv.measuring.timing import interleaved, measured_on
+from winograd.conv.native.kernel import native_convolution
+from winograd.conv.native.schedule import Schedule, ScheduleKind
+from winograd.conv.tensors.layout import as_channels_last
 from winograd.nn.table import text_table
 
 TRIES = 3

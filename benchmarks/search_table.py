@@ -23,7 +23,7 @@ import scipy
 
 from winograd import __version__, search_points
 from winograd.accuracy.searching.kappa_search import minimise_kappa
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 KAPPAS = {3: 2.63, 4: 4.75, 5: 9.54, 6: 20.64, 7: 47.4, 8: 113}
 ALLOWED = 1.03

@@ -25,7 +25,7 @@ from winograd.benching.training.network import Sizes, measure_network
 from winograd.benching.training.result import NetworkMeasurement, StepMeasurement, TrainingBenchmark
 from winograd.benching.training.showing import training_text
 from winograd.benching.verification import AboveToleranceError
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 TOLERANCE = 5e-6
 

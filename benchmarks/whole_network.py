@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 import winograd
 from winograd.artefact import checked_targets, write_atomically
-from winograd.conv.layout import as_channels_last
-from winograd.conv.timing import fastest, measured_on, median_ratio, race
+from winograd.conv.measuring.timing import fastest, measured_on, median_ratio, race
+from winograd.conv.tensors.layout import as_channels_last
 from winograd.networks import create, initialise_he
 from winograd.networks.norms import damp_residuals, initialise_norms, residual_blocks
 from winograd.networks.streams import read_inputs

@@ -94,6 +94,42 @@ def test_a_network_has_a_line_for_each_layer(command: Command) -> None:
     assert all(layer["stages"] for layer in data["layers"])
 
 
+ON_CARD = ("--input", "32,64,16,56,56", "--weight", "128,64,3,3,3", "--padding", "1", "--tolerance", "5e-6")
+
+
+def test_a_card_is_planned_for_without_having_one(command: Command) -> None:
+    assert command(*ON_CARD, "--device", "H200", "--stages", "--json", "a.json") == 0
+    made = winograd.plan_conv((32, 64, 16, 56, 56), (128, 64, 3, 3, 3), padding=1, tolerance=5e-6, device="h200")
+    explained, _, stages = command.out.decode().partition("\n\nstage ")
+    assert explained == made.explain().text()
+    assert [line.split()[0] for line in stages.splitlines()[2:]] == ["data", "products", "inverse", "total"]
+    found = json.loads(Path("a.json").read_text())
+    assert found["asked"]["shape"]["card"]["name"] == "NVIDIA H200"
+    assert sum(stage["milliseconds"] for stage in found["stages"]) == pytest.approx(made.predicted_ms)
+    assert "machine" not in found
+    assert command(*ON_CARD, "--device", "cpu") == 0
+    assert "H200" not in command.out.decode()
+
+
+def test_limits_of_a_card_are_those_that_were_asked_for(command: Command) -> None:
+    """64 MiB too, which is what holds on the CPU where nothing was asked for."""
+    assert command(*ON_CARD, "--device", "h200", "--workspace-cap", str(64 << 20), "--json", "a.json") == 0
+    found = json.loads(Path("a.json").read_text())
+    assert found["asked"]["workspace_cap"] == 64 << 20
+    assert found["chosen"]["workspace_bytes"] <= 64 << 20
+    assert "workspace up to 64.0 MiB" in command.out.decode()
+
+
+def test_a_network_is_planned_for_a_card(command: Command) -> None:
+    assert command("--network", "c3d", "--batch", "32", "--device", "a100", "--stages", "--json", "a.json") == 0
+    text = command.out.decode()
+    assert "on NVIDIA A100-SXM4-80GB (sm_80)" in text.splitlines()[0]
+    layers = json.loads(Path("a.json").read_text())["layers"]
+    assert {layer["shape"]["card"]["name"] for layer in layers} == {"NVIDIA A100-SXM4-80GB"}
+    assert layers[0]["stages"][0]["name"] == "direct"  # three channels
+    assert layers[1]["label"].startswith("gpu F(4x4x4,3x3x3)")
+
+
 def test_a_network_says_why_layers_are_direct(command: Command) -> None:
     assert command("--network", "r2plus1d_18", "--layer", "stem.0", "--layer", "layer2.0.downsample.0") == 0
     assert [line.split()[0] for line in command.out.decode().splitlines()[4:]] == [
@@ -171,6 +207,24 @@ def test_measuring_says_so(command: Command, monkeypatch: pytest.MonkeyPatch) ->
         (("--network", "c3d", "--stride", "2"), "--stride: is for --input only"),
         (("--network", "c3d", "--input", "1,2,9"), "not allowed with"),
         (("--threads", "1"), "one of the arguments --input --network is required"),
+        (
+            ("--input", "1,2,9", "--weight", "3,2,3", "--device", "h2000"),
+            "--device: device is 'h2000', must be one of cpu",
+        ),
+        (("--input", "1,2,9", "--weight", "3,2,3", "--device", "cuda:x"), "there is no such GPU here"),
+        (
+            ("--input", "1,2,9", "--weight", "3,2,3", "--device", "h200", "--threads", "1"),
+            "--threads: is for --device cpu",
+        ),
+        (
+            ("--input", "1,2,9", "--weight", "3,2,3", "--device", "h200", "--machine", "X"),
+            "--machine: is for --device cpu",
+        ),
+        (
+            ("--input", "1,2,9", "--weight", "3,2,3", "--device", "l40s", "--tuning", "measure"),
+            "--tuning: there is no NVIDIA L40S here to measure on",
+        ),
+        (("--network", "c3d", "--device", "h2000"), "nearest: h200"),
         (("--inp", "1,2,9"), ""),
     ],
 )
@@ -213,7 +267,8 @@ def test_without_words_it_prints_its_help(command: Command) -> None:
 
 def test_without_torch_sizes_are_enough() -> None:
     code = "import sys; sys.modules['torch'] = None; from winograd.plan import main; sys.exit(main(sys.argv[1:]))"
-    for words, status in ((("--input", "1,64,56,56", "--weight", "64,64,3,3"), 0), (("--network", "c3d"), 1)):
+    sizes = ("--input", "1,64,56,56", "--weight", "64,64,3,3")
+    for words, status in ((sizes, 0), ((*sizes, "--device", "h200"), 0), (("--network", "c3d"), 1)):
         found = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
         assert found.returncode == status, found.stderr
         assert found.stderr.count("\n") == status

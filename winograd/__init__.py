@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from winograd.conv.convolve import conv1d as conv1d
     from winograd.conv.convolve import conv2d as conv2d
     from winograd.conv.convolve import conv3d as conv3d
-    from winograd.conv.planning import plan_conv as plan_conv
+    from winograd.conv.convolve_transposed import conv_transpose1d as conv_transpose1d
+    from winograd.conv.convolve_transposed import conv_transpose2d as conv_transpose2d
+    from winograd.conv.convolve_transposed import conv_transpose3d as conv_transpose3d
+    from winograd.conv.plan_conv import plan_conv as plan_conv
     from winograd.conv.switch import set_enabled as set_enabled
-    from winograd.conv.transposed.convolve import conv_transpose1d as conv_transpose1d
-    from winograd.conv.transposed.convolve import conv_transpose2d as conv_transpose2d
-    from winograd.conv.transposed.convolve import conv_transpose3d as conv_transpose3d
     from winograd.nn.converting import conversion_report as conversion_report
     from winograd.nn.converting import convert as convert
     from winograd.nn.converting import convert_ as convert_
@@ -66,9 +66,9 @@ _HOMES = {
     "conv1d": "winograd.conv.convolve",
     "conv2d": "winograd.conv.convolve",
     "conv3d": "winograd.conv.convolve",
-    "conv_transpose1d": "winograd.conv.transposed.convolve",
-    "conv_transpose2d": "winograd.conv.transposed.convolve",
-    "conv_transpose3d": "winograd.conv.transposed.convolve",
+    "conv_transpose1d": "winograd.conv.convolve_transposed",
+    "conv_transpose2d": "winograd.conv.convolve_transposed",
+    "conv_transpose3d": "winograd.conv.convolve_transposed",
     "conversion_report": "winograd.nn.converting",
     "convert": "winograd.nn.converting",
     "convert_": "winograd.nn.converting",
@@ -82,7 +82,7 @@ _HOMES = {
     "from_json": "winograd.algebra.serialise",
     "measure_error": "winograd.accuracy.experiment",
     "nest": "winograd.algebra.nesting",
-    "plan_conv": "winograd.conv.planning",
+    "plan_conv": "winograd.conv.plan_conv",
     "predict_error": "winograd.accuracy.model",
     "reduce_convolution": "winograd.algebra.reduction",
     "revert_": "winograd.nn.converting",

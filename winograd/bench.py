@@ -24,7 +24,7 @@ from winograd.benching.layers import Part
 from winograd.benching.random_layers import RANDOM_LAYERS
 from winograd.benching.suites import RANDOM, SUITES, make_suite
 from winograd.console import Console
-from winograd.conv.prediction import DEFAULT_TOLERANCE, default_tolerance
+from winograd.conv.choosing.prediction import DEFAULT_TOLERANCE, default_tolerance
 
 if TYPE_CHECKING:
     import torch
@@ -253,7 +253,7 @@ def _measured(
 
 def _layers(options: argparse.Namespace, suite: Suite) -> Iterator[LayerMeasurement]:
     from winograd.benching.measurement import measure_layer
-    from winograd.conv.selection import Filters
+    from winograd.conv.choosing.selection import Filters
 
     for number, layer in enumerate(suite.layers, start=1):
         yield measure_layer(
@@ -344,7 +344,7 @@ def _benchmark(options: argparse.Namespace, layers: Sequence[LayerMeasurement]) 
 
     from winograd.benching.result import Benchmark
     from winograd.benching.surroundings import speed_variables
-    from winograd.conv.timing import measured_on
+    from winograd.conv.measuring.timing import measured_on
 
     return Benchmark(
         suite=options.suite,
@@ -366,7 +366,7 @@ def _networks_benchmark(options: argparse.Namespace, networks: Sequence[NetworkT
 
     from winograd.benching.networks.result import NetworksBenchmark
     from winograd.benching.surroundings import speed_variables
-    from winograd.conv.timing import measured_on
+    from winograd.conv.measuring.timing import measured_on
 
     return NetworksBenchmark(
         networks=tuple(networks),

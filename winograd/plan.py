@@ -3,7 +3,8 @@
 In: sizes and arguments of a convolution, or the name of a network; a tolerance. Out: the explanation of the plan on
 stdout, or a line for each layer; all of it as JSON, atomically to a file; everything else on stderr.
 Exit: 0; 1 where a file, memory or a missing extra says no; 2 for a wrong command, sizes that make no convolution among
-them. Needs torch only for ``--network`` and ``--tuning measure``.
+them. Needs torch only for ``--network``, ``--tuning measure`` and ``--device cuda``; cards have names, and need not be
+there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,15 +23,19 @@ from typing import TYPE_CHECKING, Any, Final
 from winograd.arguments import LineParser, argument, integer, parse_words, positive
 from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
+from winograd.conv.choosing.prediction import DEFAULT_TOLERANCE
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.gpu.card import CARDS
+from winograd.conv.gpu.device import card_asked_for, is_here
+from winograd.conv.gpu.explained import card_stages_text, stages_of
 from winograd.conv.machine import NOMINAL, Machine
-from winograd.conv.plan import DEFAULT_TOLERANCE
-from winograd.conv.plan_tables import LayerPlan, layers_text, plan_stages, stages_text
-from winograd.conv.planning import DTYPES, plan_conv
-from winograd.conv.selection import Filters
+from winograd.conv.plan_conv import DTYPES, plan_conv
+from winograd.conv.planning.tables import LayerPlan, layers_text, plan_stages, stages_text
 
 if TYPE_CHECKING:
-    from winograd.conv.plan_record import Plan
-    from winograd.conv.shape import ConvShape
+    from winograd.conv.geometry.shape import ConvShape
+    from winograd.conv.gpu.card import Card
+    from winograd.conv.plan.record import Plan
     from winograd.networks.convolutions import NetworkConvolution
 
 _CONSOLE: Final = Console("python -m winograd.plan")
@@ -44,6 +49,7 @@ Sizes are (N, C, sizes...) and (K, C / groups, taps...), of one to three axes. E
   {_CONSOLE.program} --input 1,64,16,56,56 --weight 128,64,3,3,3 --padding 1 --tolerance 2e-6
   {_CONSOLE.program} --input 1,3,64,224,224 --weight 64,3,7,7,7 --stride 2 --padding 3 --stages
   {_CONSOLE.program} --network c3d --layer 'conv3*' --tuning measure --json c3d.json
+  {_CONSOLE.program} --input 32,64,16,56,56 --weight 128,64,3,3,3 --padding 1 --device h200 --stages
 """
 
 _SIZES: Final = re.compile(r"[0-9]{1,18}(,[0-9]{1,18}){0,4}", re.ASCII)
@@ -95,9 +101,19 @@ def _parser() -> LineParser:
     )
     parser.add_argument("--live", action="store_true", help="the weight may change: transform it in every call")
     parser.add_argument(
+        "--device",
+        metavar="NAME",
+        help=f"cpu (default), a GPU that is here: cuda, cuda:1, or one that need not be: {', '.join(CARDS)}",
+    )
+    parser.add_argument(
         "--threads", type=integer(1, _MOST_THREADS), metavar="N", help="default: the cores that may be used"
     )
-    parser.add_argument("--workspace-cap", type=integer(1), metavar="BYTES", help="of a call (default: 64 MiB)")
+    parser.add_argument(
+        "--workspace-cap",
+        type=integer(1),
+        metavar="BYTES",
+        help="of a call (default: 64 MiB; on a GPU a sixty-fourth of its memory)",
+    )
     parser.add_argument("--filter-cap", type=integer(1), metavar="BYTES", help="of a kept filter (default: 512 MiB)")
     parser.add_argument("--stages", action="store_true", help="what each stage takes: operations, bytes, bounds")
     parser.add_argument("--machine", metavar="FILE", help="JSON of the machine that --stages is for (implies it)")
@@ -134,14 +150,33 @@ def _parse_padding(text: str) -> tuple[int, ...] | str:
 
 def _run(parser: LineParser, options: argparse.Namespace) -> int:
     checked_targets(options.json)
-    machine = NOMINAL if options.machine is None else _machine(options.machine)
     if options.again and options.tuning != "measure":
         parser.error("argument --again: is for --tuning measure only")
     if options.tuning == "measure" or options.network is not None:
         _require_torch()
+    card = _card(parser, options)
+    machine = NOMINAL if options.machine is None else _machine(options.machine)
     if options.network is None:
-        return _explain(parser, options, machine)
-    return _list(parser, options, machine)
+        return _explain(parser, options, machine, card)
+    return _list(parser, options, machine, card)
+
+
+def _card(parser: LineParser, options: argparse.Namespace) -> Card | None:
+    """Return the card to plan for, or end the command where there is none or an option is for the CPU."""
+    if str(options.device).lower().partition(":")[0] == "cuda":
+        _require_torch()
+    try:
+        card = card_asked_for(options.device)
+    except ValueError as error:
+        parser.error(f"argument --device: {error}")
+    if card is None:
+        return None
+    for name in ("threads", "machine"):
+        if getattr(options, name) is not None:
+            parser.error(f"argument --{name}: is for --device cpu")
+    if options.tuning == "measure" and not is_here(card):
+        parser.error(f"argument --tuning: there is no {card.name} here to measure on; leave it out to go by the model")
+    return card
 
 
 def _machine(path: str) -> Machine:
@@ -165,7 +200,7 @@ def _terms(options: argparse.Namespace) -> dict[str, Any]:
     return {**{name: getattr(options, name) for name in names}, "frozen": not options.live}
 
 
-def _explain(parser: LineParser, options: argparse.Namespace, machine: Machine) -> int:
+def _explain(parser: LineParser, options: argparse.Namespace, machine: Machine, card: Card | None) -> int:
     if options.batch is not None:
         parser.error("argument --batch: is for --network only; --input says the batch")
     if options.layer is not None:
@@ -175,19 +210,28 @@ def _explain(parser: LineParser, options: argparse.Namespace, machine: Machine) 
     given = {name: getattr(options, name) for name in _CONVOLUTION if getattr(options, name) is not None}
     try:
         # Refused before anything is compiled or measured: what makes no convolution is a wrong command.
-        shape = plan_conv(options.input, **given, algorithm="direct").shape
+        shape = plan_conv(options.input, **given, algorithm="direct", device=card).shape
     except (TypeError, ValueError) as error:
         parser.error(str(error))
     if options.tuning == "measure":
         _prepare_measuring(options, [shape])
-    plan = plan_conv(options.input, **given, **_terms(options))
+    plan = plan_conv(options.input, **given, **_terms(options), device=card)
     explanation = plan.explain()
     text, figures = explanation.text(), explanation.as_dict()
     if options.stages or options.machine is not None:
-        stages = plan_stages(plan, machine)
-        text += f"\n\n{_machine_note(options)}{stages_text(stages)}"
-        figures |= {"stages": [asdict(stage) for stage in stages], "machine": asdict(machine)}
+        table, entries = _staged(plan, machine)
+        text += f"\n\n{_machine_note(options)}{table}"
+        figures |= {"stages": entries} | ({"machine": asdict(machine)} if card is None else {})
     return _deliver(options, text, figures)
+
+
+def _staged(plan: Plan, machine: Machine) -> tuple[str, list[dict[str, Any]]]:
+    """Return the stages of a plan, on its card or on the machine, as a table and ready for JSON."""
+    if plan.shape.card is not None:
+        parts = stages_of(plan)
+        return card_stages_text(parts), [{**asdict(one), "milliseconds": one.milliseconds} for one in parts]
+    stages = plan_stages(plan, machine)
+    return stages_text(stages), [asdict(stage) for stage in stages]
 
 
 def _machine_note(options: argparse.Namespace) -> str:
@@ -207,11 +251,11 @@ def _prepare_measuring(options: argparse.Namespace, shapes: Sequence[ConvShape])
             forget(shape, **_plan_terms(_terms(options)))
 
 
-def _list(parser: LineParser, options: argparse.Namespace, machine: Machine) -> int:
+def _list(parser: LineParser, options: argparse.Namespace, machine: Machine, card: Card | None) -> int:
     for name in _CONVOLUTION:
         if getattr(options, name) is not None:
             parser.error(f"argument --{name}: is for --input only; a network says it itself")
-    found = _convolutions(parser, options)
+    found = [replace(one, shape=replace(one.shape, card=card)) for one in _convolutions(parser, options)]
     if options.tuning == "measure":
         _prepare_measuring(options, [layer.shape for layer in found])
     # Planned one after the other: measuring two at once would disturb both.
@@ -221,10 +265,9 @@ def _list(parser: LineParser, options: argparse.Namespace, machine: Machine) -> 
     if options.stages or options.machine is not None:
         text += f"\n\n{_machine_note(options)}".rstrip()
         for layer, entry in zip(layers, figures["layers"], strict=True):
-            stages = plan_stages(layer.plan, machine)
-            text += f"\n\n{layer.name}: {layer.plan.label}\n{stages_text(stages)}"
-            entry["stages"] = [asdict(stage) for stage in stages]
-        figures["machine"] = asdict(machine)
+            table, entry["stages"] = _staged(layer.plan, machine)
+            text += f"\n\n{layer.name}: {layer.plan.label}\n{table}"
+        figures |= {"machine": asdict(machine)} if card is None else {}
     return _deliver(options, text, figures)
 
 
@@ -256,7 +299,7 @@ def _planned(
 
 
 def _model(terms: dict[str, Any]) -> Callable[[NetworkConvolution], Plan]:
-    from winograd.conv.plan import make_plan
+    from winograd.conv.planning.make import make_plan
 
     given = _plan_terms(terms)
     return lambda layer: make_plan(layer.shape, **given)
@@ -270,7 +313,7 @@ def _measure(terms: dict[str, Any]) -> Callable[[NetworkConvolution], Plan]:
 
 
 def _plan_terms(terms: dict[str, Any]) -> dict[str, Any]:
-    from winograd.conv.planning import usable_threads
+    from winograd.conv.plan_conv import usable_threads
 
     filters = Filters.FROZEN if terms["frozen"] else Filters.LIVE
     threads = usable_threads() if terms["threads"] is None else terms["threads"]

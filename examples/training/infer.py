@@ -24,7 +24,7 @@ from torch import nn
 
 import winograd
 from winograd.artefact import write_atomically
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -22,7 +22,7 @@ from learning import TEST_SEED, Learner, Settings, batches, sides
 from torch import Tensor, nn
 
 from winograd.artefact import write_atomically
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 
 def main(words: list[str] | None = None) -> int:

@@ -21,7 +21,7 @@ from processes import RANK, WORLD, joined, say
 
 import winograd
 from winograd.artefact import write_atomically
-from winograd.conv.timing import measured_on
+from winograd.conv.measuring.timing import measured_on
 
 
 def main(words: list[str] | None = None) -> int:

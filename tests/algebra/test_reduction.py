@@ -28,7 +28,8 @@ from winograd.algebra.reduction import (
     reduce_convolution,
 )
 from winograd.algebra.toom_cook import toom_cook
-from winograd.conv.reference import convolve_reference, direct_ref
+from winograd.conv.reference import convolve_reference
+from winograd.conv.reference.convolve import direct_ref
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Padding = Sequence[tuple[int, int]]

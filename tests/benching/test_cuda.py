@@ -72,7 +72,8 @@ def measured() -> CudaLayer:
 
 def planned(shape: object, tolerance: float, tuning: str) -> object:
     from winograd import nest, toom_cook
-    from winograd.conv.plan import Filters, make_plan
+    from winograd.conv.choosing.selection import Filters
+    from winograd.conv.planning.make import make_plan
 
     return make_plan(shape, algorithm=nest(toom_cook(2, 3), toom_cook(2, 3)), filters=Filters.FROZEN)
 

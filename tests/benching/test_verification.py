@@ -19,8 +19,8 @@ from winograd.benching.verification import (
     verified_outputs,
 )
 from winograd.conv.arguments import ConvArguments, Padding
-from winograd.conv.direct import FUNCTIONS
-from winograd.conv.shape import ConvShape
+from winograd.conv.direct.convolve import FUNCTIONS
+from winograd.conv.geometry.shape import ConvShape
 
 
 def integers(*sizes: int, seed: int = 0) -> Tensor:

@@ -44,5 +44,6 @@ def test_no_home_is_a_missing_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_planning_needs_no_platformdirs() -> None:
-    code = "import sys; sys.modules['platformdirs'] = None; import winograd.codegen.build, winograd.conv.tuning_cache"
+    needed = "winograd.codegen.build, winograd.conv.measuring.tuning_cache"
+    code = f"import sys; sys.modules['platformdirs'] = None; import {needed}"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from winograd.conv.layout import Layout, in_layout
+from winograd.conv.tensors.layout import Layout, in_layout
 
 DIRECT: dict[int, Any] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
 

@@ -18,14 +18,15 @@ from winograd import nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.tiling import tile_axes
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.copying import copies_library
-from winograd.conv.native import native_convolution
-from winograd.conv.operator import pack_for_plan, run_plan
-from winograd.conv.phases import phases_of
-from winograd.conv.plan import Filters, make_plan
-from winograd.conv.schedule import Schedule, ScheduleKind
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.phases import phases_of
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.native.copying import copies_library
+from winograd.conv.native.kernel import native_convolution
+from winograd.conv.native.schedule import Schedule, ScheduleKind
+from winograd.conv.planning.make import make_plan
+from winograd.conv.running.run import pack_for_plan, run_plan
 from winograd.conv.scratch import release_workspace
-from winograd.conv.shape import ConvShape
 
 
 def resident(name: str) -> int:

@@ -14,9 +14,11 @@ import numpy as np
 
 from winograd import best, nest
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.plan import Backend, Filters, Plan, make_plan
-from winograd.conv.prediction import float32_error
-from winograd.conv.shape import ConvShape
+from winograd.conv.choosing.prediction import float32_error
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
 from winograd.testing.tolerance import MODEL_ERROR
 
 COUNT = 300

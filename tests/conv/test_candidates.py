@@ -10,7 +10,7 @@ from winograd.accuracy.model import predict_relative_l2
 from winograd.algebra.growth import kappa
 from winograd.codegen.nested import count_passes, lower_nested
 from winograd.codegen.targets.c import CHANNEL_BLOCK
-from winograd.conv.candidates import Candidate, axis_choices, error_ratios, has_choices
+from winograd.conv.choosing.candidates import Candidate, axis_choices, error_ratios, has_choices
 
 TAPS = (1, 2, 3, 4, 5)
 SIZES = (1, 2, 3, 4, 7, 8, 14, 28, 56, 112)

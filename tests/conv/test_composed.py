@@ -16,7 +16,7 @@ from winograd import error_bound, nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv import composed
 from winograd.conv.composed import convolve_composed
-from winograd.conv.direct import FUNCTIONS
+from winograd.conv.direct.convolve import FUNCTIONS
 
 F23, F43 = toom_cook(2, 3), toom_cook(4, 3)
 F43_3D = nest(F43, F43, F43)

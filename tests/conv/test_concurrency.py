@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from winograd import conv1d, conv2d, conv3d, nest, toom_cook  # noqa: E402
 from winograd.codegen import build  # noqa: E402
-from winograd.conv.native import NativeConvolution, native_convolution  # noqa: E402
+from winograd.conv.native.kernel import NativeConvolution, native_convolution  # noqa: E402
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]
 

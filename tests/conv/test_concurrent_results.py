@@ -17,8 +17,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from winograd import nest, toom_cook  # noqa: E402
-from winograd.conv.native import native_convolution  # noqa: E402
-from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
+from winograd.conv.native.kernel import native_convolution  # noqa: E402
+from winograd.conv.native.schedule import Schedule, ScheduleKind  # noqa: E402
 
 CASES = [
     ((4, 4, 4), (1, 40, 6, 9, 11), 33, (ScheduleKind.FUSED, 1)),

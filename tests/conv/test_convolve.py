@@ -16,9 +16,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from winograd import conv1d, conv2d, conv3d, nest, toom_cook
+from winograd.conv.choosing.prediction import default_tolerance
 from winograd.conv.convolve import Array
-from winograd.conv.prediction import default_tolerance
-from winograd.conv.reference import direct_ref
+from winograd.conv.reference.convolve import direct_ref
 
 OURS: dict[int, Callable[..., Any]] = {1: conv1d, 2: conv2d, 3: conv3d}
 TORCHS: dict[int, Callable[..., Any]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}

@@ -15,13 +15,16 @@ from winograd import conv1d, conv2d, conv3d, error_bound, nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.tiling import tile_axes
 from winograd.codegen.compiler import BuildError
-from winograd.conv import native, operator
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.direct import convolve_onednn, is_slow_in_torch
-from winograd.conv.layout import Layout, as_channels_last
-from winograd.conv.operator import pack_for_plan, read_shape, run_plan, runnable_plan, tensor_obstacle
-from winograd.conv.packed import PackedDirect, TorchsOwn
-from winograd.conv.plan import Backend, Filters, Plan, make_plan
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.direct.convolve import convolve_onednn, is_slow_in_torch
+from winograd.conv.direct.packed import PackedDirect, TorchsOwn
+from winograd.conv.native import kernel as native
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
+from winograd.conv.running import run as operator
+from winograd.conv.running.run import pack_for_plan, read_shape, run_plan, runnable_plan, tensor_obstacle
+from winograd.conv.tensors.layout import Layout, as_channels_last
 
 OURS: dict[int, Callable[..., Any]] = {1: conv1d, 2: conv2d, 3: conv3d}
 TORCHS: dict[int, Callable[..., Any]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}

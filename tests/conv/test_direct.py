@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.direct import (
+from winograd.conv.direct.convolve import (
     FUNCTIONS,
     convolve_direct,
     is_faster_packed,
@@ -16,10 +16,10 @@ from winograd.conv.direct import (
     is_unfolded,
     is_worth_packing,
 )
-from winograd.conv.layout import Layout, torchs_layout
-from winograd.conv.packed import convolve_packed, pack_direct, torchs_own
-from winograd.conv.shape import ConvShape
-from winograd.conv.variants import direct_variants
+from winograd.conv.direct.packed import convolve_packed, pack_direct, torchs_own
+from winograd.conv.direct.variants import direct_variants
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.tensors.layout import Layout, torchs_layout
 
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "3D": ((1, 8, 5, 6, 7), (16, 8, 3, 3, 3), {"padding": 1}),

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import winograd
-from winograd.conv import calls, dispatch
-from winograd.conv.dispatch import MOST, OWN, Decisions
+from winograd.conv.calls import dense as calls
 from winograd.conv.limits import set_memory_limits
-from winograd.conv.plan import Backend, Plan
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.running import decisions as dispatch
+from winograd.conv.running.decisions import MOST, OWN, Decisions
 from winograd.conv.switch import set_enabled
 from winograd.nn import Conv3d
 

@@ -11,7 +11,7 @@ from winograd import nest, toom_cook
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.algebra.tiling import AxisTiling, tile_axes
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.edges import edge_factor
+from winograd.conv.choosing.edges import edge_factor
 
 
 def factor_ref(axis: BilinearAlgorithm, tiling: AxisTiling) -> float:

@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from winograd import nest, toom_cook
-from winograd.conv import operator
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.epilogue import finish
-from winograd.conv.layout import Layout, in_layout
-from winograd.conv.operator import pack_for_plan, run_plan
-from winograd.conv.phases import phases_of
-from winograd.conv.plan import Backend, Plan, make_plan
-from winograd.conv.selection import Filters
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.phases import phases_of
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
+from winograd.conv.running import run as operator
+from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.tensors.epilogue import finish
+from winograd.conv.tensors.layout import Layout, in_layout
 
 GEOMETRIES: dict[str, tuple[tuple[int, ...], int, dict[str, Any]]] = {
     "dense": ((5, 9, 13), 3, {"padding": 1}),

@@ -7,13 +7,12 @@ from dataclasses import replace
 import pytest
 
 import winograd
-from winograd.conv import considered
-from winograd.conv.explanation import headline
-from winograd.conv.plan import Backend, Plan
-from winograd.conv.plan_record import label_of
-from winograd.conv.ranking import kinds_of_schedule, ranked
-from winograd.conv.task import core_task
-from winograd.conv.verdict import ANOTHER_GIVEN, CHOSEN
+from winograd.conv.choosing.ranking import kinds_of_schedule, ranked
+from winograd.conv.choosing.task import core_task
+from winograd.conv.plan.record import Backend, Plan, label_of
+from winograd.conv.plan.verdict import ANOTHER_GIVEN, CHOSEN
+from winograd.conv.planning import considered
+from winograd.conv.planning.explanation import headline
 
 LAYER = ((1, 64, 8, 28, 28), (64, 64, 3, 3, 3))
 F23 = winograd.nest(*[winograd.toom_cook(2, 3)] * 3)
@@ -33,7 +32,7 @@ def test_errors_and_verdicts_agree_in_every_dtype(dtype: str) -> None:
 
 
 def test_a_row_with_an_error_of_float32_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("winograd.conv.ranking.scaled_to", lambda _, error: error)
+    monkeypatch.setattr("winograd.conv.choosing.ranking.scaled_to", lambda _, error: error)
     plan = planned(dtype="float64")
     assert plan.terms is not None
     rows = [one for one in plan.explain().candidates if one.predicted_error is not None]

@@ -18,7 +18,7 @@ from winograd.codegen.program import Program  # noqa: E402
 from winograd.codegen.targets.c import CHANNEL_BLOCK  # noqa: E402
 from winograd.codegen.targets.c.fourier import GROWTH  # noqa: E402
 from winograd.conv.fft import FftForm, convolve_fft, fft_convolution, pack_fft  # noqa: E402
-from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
+from winograd.conv.native.schedule import Schedule, ScheduleKind  # noqa: E402
 
 UNIT = 2.0**-24
 

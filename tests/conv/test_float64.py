@@ -8,17 +8,20 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from winograd.accuracy.catalogue import best  # noqa: E402
-from winograd.conv import native, scratch  # noqa: E402
+from winograd.conv import scratch  # noqa: E402
 from winograd.conv.arguments import ConvArguments  # noqa: E402
+from winograd.conv.choosing.prediction import default_tolerance  # noqa: E402
+from winograd.conv.choosing.selection import Filters  # noqa: E402
 from winograd.conv.convolve import conv3d  # noqa: E402
-from winograd.conv.operator import pack_for_plan, run_plan  # noqa: E402
-from winograd.conv.plan import Backend, Filters, make_plan  # noqa: E402
-from winograd.conv.prediction import default_tolerance  # noqa: E402
-from winograd.conv.shape import ConvShape  # noqa: E402
-from winograd.conv.taps import convolve_taps  # noqa: E402
+from winograd.conv.geometry.shape import ConvShape  # noqa: E402
+from winograd.conv.native import kernel as native  # noqa: E402
+from winograd.conv.plan.record import Backend  # noqa: E402
+from winograd.conv.planning.make import make_plan  # noqa: E402
+from winograd.conv.reference.taps import convolve_taps  # noqa: E402
+from winograd.conv.running.run import pack_for_plan, run_plan  # noqa: E402
 
 TOLERATED = 1.2
-"""By what few channels and tiles exceed predictions; see `winograd.conv.prediction`."""
+"""By what few channels and tiles exceed predictions; see `winograd.conv.choosing.prediction`."""
 
 
 def operands(shape: ConvShape) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,14 +9,14 @@ import pytest
 
 from winograd import best, nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.footprint import Footprint
-from winograd.conv.schedule import Schedule, ScheduleKind
+from winograd.conv.native.footprint import Footprint
+from winograd.conv.native.schedule import Schedule, ScheduleKind
 
 torch = pytest.importorskip("torch")
 
 from winograd.algebra.tiling import tile_axes  # noqa: E402
-from winograd.conv.layout import Layout  # noqa: E402
-from winograd.conv.native import NativeConvolution  # noqa: E402
+from winograd.conv.native.kernel import NativeConvolution  # noqa: E402
+from winograd.conv.tensors.layout import Layout  # noqa: E402
 
 F2, F4, F7 = toom_cook(2, 3), toom_cook(4, 3), best(7, 3, products=10)
 ALGORITHMS = [nest(F4, F4, F4), nest(F2, F4, F4), nest(F4, F7), nest(F7), nest(toom_cook(1, 1), F4, F4)]

@@ -10,12 +10,15 @@ from weakref import WeakSet
 import pytest
 import torch
 
-from winograd.conv import heats, tuning
-from winograd.conv.heats import DIRECT, heats_within, run_heats
-from winograd.conv.operator import pack_for_plan, run_plan
-from winograd.conv.plan import Backend, Filters, Plan, make_plan
-from winograd.conv.shape import ConvShape
-from winograd.conv.task import core_task
+from winograd.conv import tuning
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.choosing.task import core_task
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
+from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.tuning import heats
+from winograd.conv.tuning.heats import DIRECT, heats_within, run_heats
 
 LARGE = ConvShape(1, 512, 512, (4, 14, 14), (3, 3, 3), (1, 1, 1), (1, 1, 1), ((1, 1),) * 3, 1, "float32")
 SMALL = ConvShape(1, 8, 8, (9, 9), (3, 3), (1, 1), (1, 1), ((1, 1),) * 2, 1, "float32")

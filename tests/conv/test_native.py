@@ -20,10 +20,11 @@ from winograd import nest, toom_cook  # noqa: E402
 from winograd.accuracy.model import predict_relative_l2  # noqa: E402
 from winograd.algebra.tiling import tile_axes  # noqa: E402
 from winograd.codegen.targets.c import CHANNEL_BLOCK  # noqa: E402
-from winograd.conv import native, scratch  # noqa: E402
-from winograd.conv.layout import Layout  # noqa: E402
-from winograd.conv.native import NativeConvolution, native_convolution  # noqa: E402
-from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
+from winograd.conv import scratch  # noqa: E402
+from winograd.conv.native import kernel as native  # noqa: E402
+from winograd.conv.native.kernel import NativeConvolution, native_convolution  # noqa: E402
+from winograd.conv.native.schedule import Schedule, ScheduleKind  # noqa: E402
+from winograd.conv.tensors.layout import Layout  # noqa: E402
 
 F2, F3, F4 = (toom_cook(m, 3) for m in (2, 3, 4))
 F2_3D, F4_3D = nest(F2, F2, F2), nest(F4, F4, F4)

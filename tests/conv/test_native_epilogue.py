@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from tests.conv.native_cases import integers
 from winograd import nest, toom_cook
-from winograd.conv import native, operator
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.layout import as_channels_last
-from winograd.conv.operator import pack_for_plan, read_shape, run_plan, tensor_obstacle
-from winograd.conv.plan import Backend, Plan, make_plan
+from winograd.conv.native import kernel as native
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
+from winograd.conv.running import run as operator
+from winograd.conv.running.run import pack_for_plan, read_shape, run_plan, tensor_obstacle
+from winograd.conv.tensors.layout import as_channels_last
 
 F2 = toom_cook(2, 3)
 DTYPES = ("float32", "float16", "bfloat16")

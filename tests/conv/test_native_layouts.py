@@ -13,10 +13,11 @@ torch = pytest.importorskip("torch")
 from tests.conv.native_cases import cases, direct_f64, integers, lies_in, wide_cases  # noqa: E402
 from winograd import nest, toom_cook  # noqa: E402
 from winograd.algebra.tiling import tile_axes  # noqa: E402
-from winograd.conv import native, scratch  # noqa: E402
-from winograd.conv.layout import Layout, in_layout  # noqa: E402
-from winograd.conv.native import DTYPES, NativeConvolution, native_convolution  # noqa: E402
-from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
+from winograd.conv import scratch  # noqa: E402
+from winograd.conv.native import kernel as native  # noqa: E402
+from winograd.conv.native.kernel import DTYPES, NativeConvolution, native_convolution  # noqa: E402
+from winograd.conv.native.schedule import Schedule, ScheduleKind  # noqa: E402
+from winograd.conv.tensors.layout import Layout, in_layout  # noqa: E402
 
 F2, F4 = toom_cook(2, 3), toom_cook(4, 3)
 F2_3D, F4_3D = nest(F2, F2, F2), nest(F4, F4, F4)

@@ -12,7 +12,8 @@ import pytest
 
 from winograd import nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.reference import Array, convolve_reference, direct_ref
+from winograd.conv.reference import convolve_reference
+from winograd.conv.reference.convolve import Array, direct_ref
 
 SIZES = [(m, tile + 1 - m) for tile in range(1, 10) for m in range(1, tile + 1)]
 UNLIKE = 7

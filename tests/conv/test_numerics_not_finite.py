@@ -17,9 +17,9 @@ import torch
 from tests.conv.native_cases import direct_f64
 from winograd import nest, toom_cook
 from winograd.algebra.tiling import Tiling, tile_axes
-from winograd.conv.layout import Layout, in_layout
-from winograd.conv.native import DTYPES, native_convolution
-from winograd.conv.schedule import Schedule, ScheduleKind
+from winograd.conv.native.kernel import DTYPES, native_convolution
+from winograd.conv.native.schedule import Schedule, ScheduleKind
+from winograd.conv.tensors.layout import Layout, in_layout
 
 Tensor = torch.Tensor
 

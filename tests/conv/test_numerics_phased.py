@@ -1,7 +1,7 @@
 """Stride, dilation and groups through the compiled kernels: values that are not finite, magnitudes, bounds, zeros.
 
 The laws are those of dense convolutions. A tile of a dense phase is read by outputs that lie apart, so which outputs a
-value may reach is worked out here from the definition, without `winograd.conv.phases`.
+value may reach is worked out here from the definition, without `winograd.conv.geometry.phases`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import torch
 
 from winograd import conv1d, conv2d, conv3d, error_bound, nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.direct import FUNCTIONS
-from winograd.conv.layout import Layout, in_layout
+from winograd.conv.direct.convolve import FUNCTIONS
+from winograd.conv.tensors.layout import Layout, in_layout
 
 Tensor = torch.Tensor
 

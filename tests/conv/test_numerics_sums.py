@@ -20,11 +20,12 @@ from winograd.benching.verification import float64_reference, measured_errors
 from winograd.codegen.interpret import Contraction
 from winograd.codegen.targets.c import CHANNEL_BLOCK
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.direct import FUNCTIONS
-from winograd.conv.native import native_convolution
-from winograd.conv.plan import Backend, make_plan
-from winograd.conv.prediction import DEFAULT_TOLERANCE, float32_error
-from winograd.conv.schedule import Schedule, ScheduleKind
+from winograd.conv.choosing.prediction import DEFAULT_TOLERANCE, float32_error
+from winograd.conv.direct.convolve import FUNCTIONS
+from winograd.conv.native.kernel import native_convolution
+from winograd.conv.native.schedule import Schedule, ScheduleKind
+from winograd.conv.plan.record import Backend
+from winograd.conv.planning.make import make_plan
 from winograd.nn.compare import compare, compare_layer
 from winograd.testing import assert_within_bound
 

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 import torch
 
-from winograd.conv import operator
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.layout import as_channels_last
-from winograd.conv.operator import pack_for_plan, run_plan
-from winograd.conv.packed import PackedDirect, TorchsOwn
-from winograd.conv.plan import Filters, Plan, make_plan
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.direct.packed import PackedDirect, TorchsOwn
+from winograd.conv.plan.record import Plan
+from winograd.conv.planning.make import make_plan
+from winograd.conv.running import run as operator
+from winograd.conv.running.run import pack_for_plan, run_plan
 from winograd.conv.switch import DIRECT
+from winograd.conv.tensors.layout import as_channels_last
 
 Sizes = tuple[int, ...]
 

@@ -13,18 +13,22 @@ torch = pytest.importorskip("torch")
 from winograd.algebra.nesting import nest  # noqa: E402
 from winograd.algebra.toom_cook import toom_cook  # noqa: E402
 from winograd.codegen.compiler import BuildError  # noqa: E402
-from winograd.conv import copying, operator, phased, scratch, tuning  # noqa: E402
+from winograd.conv import scratch, tuning  # noqa: E402
 from winograd.conv.arguments import ConvArguments  # noqa: E402
+from winograd.conv.choosing.selection import Filters  # noqa: E402
 from winograd.conv.convolve import conv2d, conv3d  # noqa: E402
-from winograd.conv.copying import Copier  # noqa: E402
-from winograd.conv.layout import Layout, in_layout, is_dense_in, torchs_layout  # noqa: E402
+from winograd.conv.geometry.phases import phases_of  # noqa: E402
+from winograd.conv.geometry.shape import ConvShape  # noqa: E402
 from winograd.conv.limits import memory_limits  # noqa: E402
-from winograd.conv.operator import pack_for_plan, run_plan  # noqa: E402
-from winograd.conv.phased import core_weights  # noqa: E402
-from winograd.conv.phases import phases_of  # noqa: E402
-from winograd.conv.plan import Backend, Filters, make_plan  # noqa: E402
-from winograd.conv.reference_phases import join_outputs, split_samples, split_taps  # noqa: E402
-from winograd.conv.shape import ConvShape  # noqa: E402
+from winograd.conv.native import copying, phased  # noqa: E402
+from winograd.conv.native.copying import Copier  # noqa: E402
+from winograd.conv.native.phased import core_weights  # noqa: E402
+from winograd.conv.plan.record import Backend  # noqa: E402
+from winograd.conv.planning.make import make_plan  # noqa: E402
+from winograd.conv.reference.phases import join_outputs, split_samples, split_taps  # noqa: E402
+from winograd.conv.running import run as operator  # noqa: E402
+from winograd.conv.running.run import pack_for_plan, run_plan  # noqa: E402
+from winograd.conv.tensors.layout import Layout, in_layout, is_dense_in, torchs_layout  # noqa: E402
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
 DIRECT = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}

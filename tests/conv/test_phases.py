@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from winograd.algebra.nesting import nest
 from winograd.algebra.reduction import reduce_axis
 from winograd.algebra.toom_cook import toom_cook
-from winograd.conv import reference_phases
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.phases import AxisPhases, Phases, phases_of
-from winograd.conv.reference_phases import convolve_reference_phases
-from winograd.conv.shape import ConvShape
-from winograd.conv.taps import convolve_taps
+from winograd.conv.geometry.phases import AxisPhases, Phases, phases_of
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.reference import phases as reference_phases
+from winograd.conv.reference.phases import convolve_reference_phases
+from winograd.conv.reference.taps import convolve_taps
 
 Meeting = tuple[int, int, int]
 

@@ -9,14 +9,17 @@ import pytest
 
 import winograd
 from winograd import nest, toom_cook
-from winograd.conv import plan as planning
 from winograd.conv import roofline
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.choosing.prediction import DEFAULT_TOLERANCE
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.limits import memory_limits
-from winograd.conv.plan import DEFAULT_TOLERANCE, Backend, Filters, Plan, make_plan
-from winograd.conv.reference_plan import plan_reference
-from winograd.conv.schedule import Schedule, ScheduleKind
-from winograd.conv.shape import ConvShape
+from winograd.conv.native.schedule import Schedule, ScheduleKind
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning import make as planning
+from winograd.conv.planning.make import make_plan
+from winograd.conv.reference.plan import plan_reference
 
 F23, F43 = toom_cook(2, 3), toom_cook(4, 3)
 F23_3D, F43_3D = nest(F23, F23, F23), nest(F43, F43, F43)

@@ -7,9 +7,11 @@ import pytest
 from winograd import nest, toom_cook
 from winograd.conv import limits
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.limits import MemoryLimits, memory_limits, set_memory_limits
-from winograd.conv.plan import Backend, Filters, make_plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Backend
+from winograd.conv.planning.make import make_plan
 
 F43_3D = nest(*[toom_cook(4, 3)] * 3)
 

@@ -6,15 +6,15 @@ from itertools import pairwise, product
 
 import pytest
 
-from winograd.conv import selection
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.candidates import Candidate, axis_choices
+from winograd.conv.choosing import selection
+from winograd.conv.choosing.candidates import Candidate, axis_choices
+from winograd.conv.choosing.prediction import float32_error, float32_tolerance
+from winograd.conv.choosing.selection import Filters, best_timing, select
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.limits import MemoryLimits
-from winograd.conv.plan import Filters, make_plan
-from winograd.conv.prediction import float32_error, float32_tolerance
+from winograd.conv.planning.make import make_plan
 from winograd.conv.roofline import filter_ms
-from winograd.conv.selection import best_timing, select
-from winograd.conv.shape import ConvShape
 
 NO_LIMITS = MemoryLimits(None, None)
 

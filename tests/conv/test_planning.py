@@ -15,13 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import winograd
-from winograd.conv import explanation as explaining
-from winograd.conv import ranking
-from winograd.conv.plan import Backend, Filters, Plan, make_plan
-from winograd.conv.prediction import DEFAULT_TOLERANCE
-from winograd.conv.shape import ConvShape
+from winograd.conv.choosing import ranking
+from winograd.conv.choosing.prediction import DEFAULT_TOLERANCE
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.plan.verdict import CHOSEN, MEASURED_GAIN, REQUIRED_GAIN
+from winograd.conv.planning import explanation as explaining
+from winograd.conv.planning.make import make_plan
 from winograd.conv.switch import ASKED_FOR
-from winograd.conv.verdict import CHOSEN, MEASURED_GAIN, REQUIRED_GAIN
 
 C3D = ((1, 64, 16, 56, 56), (128, 64, 3, 3, 3))
 F43 = winograd.nest(*[winograd.toom_cook(4, 3)] * 3)

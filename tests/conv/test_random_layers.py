@@ -1,8 +1,8 @@
 """300 random layers in generated C: errors within the tolerance, and the same bits by every schedule.
 
 Errors are relative L2 norms against float64 convolution of the same inputs. They are held against what the model
-expects (`winograd.conv.prediction`), 8 % more for what it may be off, and the scatter of a norm of few tiles. Where
-that is within the tolerance, as nearly everywhere, so is the error.
+expects (`winograd.conv.choosing.prediction`), 8 % more for what it may be off, and the scatter of a norm of few tiles.
+Where that is within the tolerance, as nearly everywhere, so is the error.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from tests.conv.random_layers import (  # noqa: E402
     layers,
     most_expected,
 )
-from winograd.conv.native import native_convolution  # noqa: E402
-from winograd.conv.operator import pack_for_plan, run_plan  # noqa: E402
-from winograd.conv.plan import Backend  # noqa: E402
-from winograd.conv.schedule import Schedule, ScheduleKind  # noqa: E402
+from winograd.conv.native.kernel import native_convolution  # noqa: E402
+from winograd.conv.native.schedule import Schedule, ScheduleKind  # noqa: E402
+from winograd.conv.plan.record import Backend  # noqa: E402
+from winograd.conv.running.run import pack_for_plan, run_plan  # noqa: E402
 from winograd.testing.convolution import Convolution  # noqa: E402
 from winograd.testing.tolerance import independent_tiles  # noqa: E402
 

@@ -13,10 +13,11 @@ import pytest
 from tests.conv.random_layers import COUNT, Layer, layers
 from tests.conv.test_reference import flipped
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.plan import Backend
-from winograd.conv.reference import Array, convolve_reference, direct_ref
-from winograd.conv.reference_plan import plan_reference
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.plan.record import Backend
+from winograd.conv.reference import convolve_reference
+from winograd.conv.reference.convolve import Array, direct_ref
+from winograd.conv.reference.plan import plan_reference
 
 
 def cut(layer: Layer) -> ConvShape:

@@ -16,8 +16,9 @@ from winograd import conv1d, error_bound, nest, toom_cook
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.reference import Array, convolve_reference, direct_ref
-from winograd.conv.taps import convolve_taps
+from winograd.conv.reference import convolve_reference
+from winograd.conv.reference.convolve import Array, direct_ref
+from winograd.conv.reference.taps import convolve_taps
 
 F43 = toom_cook(4, 3)
 

@@ -11,7 +11,9 @@ import pytest
 import winograd
 from winograd import nest, toom_cook
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.machine import NOMINAL, Machine
+from winograd.conv.native.schedule import Schedule, ScheduleKind
 from winograd.conv.roofline import (
     Work,
     data_instructions,
@@ -25,8 +27,6 @@ from winograd.conv.roofline import (
     transformed_bytes,
     winograd_ms,
 )
-from winograd.conv.schedule import Schedule, ScheduleKind
-from winograd.conv.shape import ConvShape
 
 
 def only_operations() -> Machine:

@@ -9,11 +9,12 @@ import pytest
 
 from winograd import best, nest
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient.plan import Gradient, plan_gradient
 from winograd.conv.gradient.selection import selection_of
 from winograd.conv.limits import MemoryLimits
 from winograd.conv.machine import NOMINAL
-from winograd.conv.plan_record import Backend
+from winograd.conv.plan.record import Backend
 from winograd.conv.roofline import direct_ms
 from winograd.conv.roofline.gradient import (
     GradientWork,
@@ -22,7 +23,6 @@ from winograd.conv.roofline.gradient import (
     sums_bytes,
     weight_gradient_ms,
 )
-from winograd.conv.shape import ConvShape
 
 NO_LIMITS = MemoryLimits()
 

@@ -10,10 +10,10 @@ import winograd
 from winograd import nest
 from winograd.conv import roofline
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.machine import NOMINAL
+from winograd.conv.native.schedule import Schedule, ScheduleKind
 from winograd.conv.roofline import Reals, StageCost, direct_cost, filter_cost, stage_costs, stage_rows, winograd_ms
-from winograd.conv.schedule import Schedule, ScheduleKind
-from winograd.conv.shape import ConvShape
 
 F2, F4 = winograd.best(2, 3), winograd.best(4, 3)
 FUSED, STAGED = ScheduleKind.FUSED, ScheduleKind.STAGED

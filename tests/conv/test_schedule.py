@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winograd.algebra.tiling import tile_axes
-from winograd.conv.schedule import (
+from winograd.conv.native.schedule import (
     FEWEST_SHARED_TILES,
     FULL_BLOCKS,
     SHARED_BYTES,

@@ -10,13 +10,14 @@ import torch
 
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
-from winograd.conv import native, scratch
+from winograd.conv import scratch
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.geometry.phases import phases_of
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.limits import set_memory_limits
-from winograd.conv.operator import run_plan
-from winograd.conv.phases import phases_of
-from winograd.conv.plan import make_plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.native import kernel as native
+from winograd.conv.planning.make import make_plan
+from winograd.conv.running.run import run_plan
 
 CAP = 1 << 18
 SHAPES = [

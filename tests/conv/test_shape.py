@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 
 GOOD: dict[str, Any] = {
     "batch": 2, "channels": 4, "outputs": 6, "sizes": (5, 6), "taps": (3, 3), "stride": (1, 1), "dilation": (1, 1),

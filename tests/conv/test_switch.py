@@ -14,10 +14,15 @@ import pytest
 import torch
 
 import winograd
-from winograd.conv import calls, convolve, direct, operator
-from winograd.conv.plan import Backend, Filters, Plan, make_plan
-from winograd.conv.reference_plan import plan_reference
-from winograd.conv.shape import ConvShape
+from winograd.conv import convolve
+from winograd.conv.calls import dense as calls
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.direct import convolve as direct
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
+from winograd.conv.reference.plan import plan_reference
+from winograd.conv.running import run as operator
 from winograd.conv.switch import ASKED_FOR, SWITCHED_OFF, is_enabled, set_enabled, switched_off
 from winograd.nn import Conv3d
 
@@ -171,7 +176,7 @@ def test_the_environment_says_so_from_the_start(value: str, enabled: bool) -> No
 
 
 def test_a_switch_that_does_nothing_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("winograd.conv.plan.switched_off", lambda *_: None)
+    monkeypatch.setattr("winograd.conv.planning.make.switched_off", lambda *_: None)
     with set_enabled(False):
         plan: Plan = make_plan(SHAPE)
     assert plan.backend is not Backend.DIRECT

@@ -10,10 +10,12 @@ from winograd.benching.layers import BenchLayer  # noqa: E402
 from winograd.benching.measurement import draw_tensors, planned_runs  # noqa: E402
 from winograd.benching.verification import float64_reference, measured_errors  # noqa: E402
 from winograd.conv.arguments import ConvArguments  # noqa: E402
-from winograd.conv.operator import pack_for_plan  # noqa: E402
-from winograd.conv.plan import Backend, Filters, make_plan  # noqa: E402
-from winograd.conv.prediction import float32_error, float32_tolerance  # noqa: E402
-from winograd.conv.shape import ConvShape  # noqa: E402
+from winograd.conv.choosing.prediction import float32_error, float32_tolerance  # noqa: E402
+from winograd.conv.choosing.selection import Filters  # noqa: E402
+from winograd.conv.geometry.shape import ConvShape  # noqa: E402
+from winograd.conv.plan.record import Backend  # noqa: E402
+from winograd.conv.planning.make import make_plan  # noqa: E402
+from winograd.conv.running.run import pack_for_plan  # noqa: E402
 
 LAYERS = {
     "3 channels": (3, 64, (16, 112, 112)),

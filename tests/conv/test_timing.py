@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from winograd.conv import timing
-from winograd.conv.timing import contenders, fastest, interleaved, measured_on, median_ratio
+from winograd.conv.measuring import timing
+from winograd.conv.measuring.timing import contenders, fastest, interleaved, measured_on, median_ratio
 
 
 def test_callables_take_turns_and_the_first_round_is_not_counted() -> None:

@@ -20,13 +20,16 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import winograd
-from winograd.conv import tuning, tuning_cache
-from winograd.conv.forked import has_lost_threads
-from winograd.conv.plan import Backend, Filters, Plan, make_plan
-from winograd.conv.ranking import ranked
-from winograd.conv.shape import ConvShape
+from winograd.conv import tuning
+from winograd.conv.choosing.ranking import ranked
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.choosing.task import core_task
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.measuring import tuning_cache
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
 from winograd.conv.switch import set_enabled
-from winograd.conv.task import core_task
+from winograd.conv.tensors.forked import has_lost_threads
 from winograd.conv.tuning import tuned_plan
 
 SHAPE = ConvShape(1, 64, 64, (8, 20, 20), (3, 3, 3), (1, 1, 1), (1, 1, 1), ((1, 1),) * 3, 1, "float32")
@@ -206,7 +209,7 @@ def test_times_that_cannot_be_are_measured_again(cache: Path, races: list[list[s
     assert len(races) == 2
 
 
-@pytest.mark.parametrize("kind", ["symlink", "directory", "large"])
+@pytest.mark.parametrize("kind", ["symlink", "directory", "pipe", "large"])
 def test_what_is_no_entry_is_not_read(cache: Path, races: list[list[str]], tmp_path: Path, kind: str) -> None:
     tuned_plan(SHAPE)
     (path,) = entries(cache)
@@ -217,6 +220,8 @@ def test_what_is_no_entry_is_not_read(cache: Path, races: list[list[str]], tmp_p
         path.symlink_to(tmp_path / "elsewhere")
     elif kind == "directory":
         path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
     else:
         path.write_text(whole + " " * (1 << 17))
     with warnings.catch_warnings():
@@ -357,7 +362,7 @@ def test_converted_models_measure_where_it_was_asked_for(races: list[list[str]])
 
 WORK = """
 import sys, time
-from winograd.conv import tuning_cache
+from winograd.conv.measuring import tuning_cache
 
 question = {"shape": "one"}
 answer = tuning_cache.find(question)

@@ -18,13 +18,15 @@ from tests.conv.gpu.random_shapes import Case, draw_case, exact, laid_out, sizes
 from winograd import nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.gpu.device import card_of_device
 from winograd.conv.gpu.loading import gpu_module
 from winograd.conv.gpu.products import product_error
 from winograd.conv.gpu.run import module_of
 from winograd.conv.gpu.schedule import GpuSchedule
-from winograd.conv.operator import pack_for_plan, run_plan
-from winograd.conv.plan import Backend, Filters, Plan, make_plan
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
+from winograd.conv.running.run import pack_for_plan, run_plan
 from winograd.nn.compare import relative_l2
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU of NVIDIA")

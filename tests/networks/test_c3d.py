@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import winograd
-from winograd.conv.layout import as_channels_last
+from winograd.conv.tensors.layout import as_channels_last
 from winograd.networks import C3D, VideoNetwork, create, initialise_he, list_networks
 from winograd.networks.clip import read_clips
 from winograd.networks.registry import UnknownNetworkError, network_options

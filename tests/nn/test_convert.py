@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 import winograd
 from tests.torch_citizen.pairs import allowed, distance
+from winograd.conv.choosing.prediction import default_tolerance
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.gradient import run as gradients
 from winograd.conv.limits import set_memory_limits
-from winograd.conv.plan import Backend, Filters
-from winograd.conv.prediction import default_tolerance
+from winograd.conv.plan.record import Backend
 from winograd.nn import converting
 from winograd.nn.compare import relative_l2
 from winograd.nn.conversion import change

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 import winograd
 from tests.nn.conversion.laws import planned, snapshot
-from winograd.conv.plan import Filters
-from winograd.conv.tuning_mode import Tuning
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.planning.tuning_mode import Tuning
 from winograd.nn.conversion import example as example_module
 from winograd.nn.conversion import kept
 from winograd.nn.conversion.example import call, undisturbed

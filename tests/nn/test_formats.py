@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import winograd
-from winograd.conv.layout import is_channels_last
+from winograd.conv.tensors.layout import is_channels_last
 from winograd.nn import channels_last_
 
 

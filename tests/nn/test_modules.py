@@ -13,10 +13,12 @@ import winograd
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.compiler import BuildError
-from winograd.conv import native, operator
+from winograd.conv.choosing.prediction import default_tolerance
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.library.kept import Stamp
-from winograd.conv.plan import Backend, Filters
-from winograd.conv.prediction import default_tolerance
+from winograd.conv.native import kernel as native
+from winograd.conv.plan.record import Backend
+from winograd.conv.running import run as operator
 from winograd.nn import convolving, plans_in_use
 from winograd.nn.compare import relative_l2
 from winograd.nn.plans_in_use import MAX_PLANS

@@ -11,7 +11,7 @@ from torch import nn
 import winograd
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
-from winograd.conv.plan import Backend
+from winograd.conv.plan.record import Backend
 from winograd.nn.compare import relative_l2
 
 MODES = ["zeros", "reflect", "replicate", "circular"]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import winograd
-from winograd.conv.plan import Backend
+from winograd.conv.plan.record import Backend
 
 
 def test_rows_fill_as_plans_are_made() -> None:

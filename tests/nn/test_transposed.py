@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import winograd
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
-from winograd.conv.plan import Backend
+from winograd.conv.plan.record import Backend
 from winograd.nn.compare import compare_layer, relative_l2
 
 CLASSES = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}

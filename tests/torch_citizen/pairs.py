@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import winograd
 from winograd import conv1d, conv2d, conv3d, nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.prediction import default_tolerance
+from winograd.conv.choosing.prediction import default_tolerance
 
 OURS: dict[int, Callable[..., Any]] = {1: conv1d, 2: conv2d, 3: conv3d}
 TORCHS: dict[int, Callable[..., Any]] = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}

@@ -27,7 +27,7 @@ from tests.torch_citizen.pairs import (
     module_pair,
     normal,
 )
-from winograd.conv.plan import Backend
+from winograd.conv.plan.record import Backend
 
 every_ndim = pytest.mark.parametrize("ndim", NDIMS)
 

@@ -17,7 +17,7 @@ from torch.testing._internal.common_methods_invocations import SampleInput, op_d
 
 import winograd
 from tests.upstream.forcing import Forced, algorithm_for, read
-from winograd.conv.phases import phases_of
+from winograd.conv.geometry.phases import phases_of
 
 OWN_SAMPLES: Final = {
     1: (

@@ -13,7 +13,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 HOOKS: Final = (
-    ("native", "winograd.conv.native", "NativeConvolution.convolve"),
+    ("native", "winograd.conv.native.kernel", "NativeConvolution.convolve"),
     ("native gradient of the weight", "winograd.conv.gradient.native", "NativeFilterGradient.gradient"),
     ("composed", "winograd.conv.composed", "load_transforms"),
     ("composed", "winograd.conv.gradient.composed", "load_transforms"),

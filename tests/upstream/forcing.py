@@ -17,8 +17,8 @@ import winograd
 from tests.upstream.engagement import CALLS, note, runs
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.phases import phases_of
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.phases import phases_of
+from winograd.conv.geometry.shape import ConvShape
 
 
 @lru_cache(maxsize=256)

@@ -12,7 +12,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from math import prod
 
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 
 
 class Part(Enum):

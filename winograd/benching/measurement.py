@@ -24,15 +24,17 @@ from winograd.benching.verification import (
     measured_errors,
     verified_outputs,
 )
-from winograd.conv.layout import as_channels_last
-from winograd.conv.operator import pack_for_plan, run_plan
-from winograd.conv.packed import PackedDirect, TorchsOwn
-from winograd.conv.plan import Filters, Plan, make_plan
-from winograd.conv.timing import fastest, race
-from winograd.conv.variants import direct_variants
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.direct.packed import PackedDirect, TorchsOwn
+from winograd.conv.direct.variants import direct_variants
+from winograd.conv.measuring.timing import fastest, race
+from winograd.conv.plan.record import Plan
+from winograd.conv.planning.make import make_plan
+from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.tensors.layout import as_channels_last
 
 if TYPE_CHECKING:
-    from winograd.conv.operator import Packed
+    from winograd.conv.running.run import Packed
 
 Runs = Mapping[str, Callable[[], Tensor]]
 

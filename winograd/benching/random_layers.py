@@ -13,7 +13,7 @@ from math import exp, log, prod
 from typing import Final, TypeVar
 
 from winograd.benching.layers import BenchLayer
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 
 Drawn = TypeVar("Drawn")
 

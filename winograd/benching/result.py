@@ -28,7 +28,7 @@ class LayerMeasurement:
     input, weight : tuple of int
         (N, C, sizes...) and (K, C / groups, taps...).
     stride, dilation, padding, groups
-        As in `winograd.conv.shape.ConvShape`.
+        As in `winograd.conv.geometry.shape.ConvShape`.
     algorithm : str
         What the plan chose, such as "native F(4x4x4,3x3x3)" or "direct".
     phases : str
@@ -144,7 +144,7 @@ class Benchmark:
     filters : str
         "frozen" where they were transformed and packed beforehand, "live" where that is a part of the times.
     machine : mapping
-        See `winograd.conv.timing.measured_on`.
+        See `winograd.conv.measuring.timing.measured_on`.
     environment : mapping
         See `winograd.benching.surroundings`.
     """

@@ -6,7 +6,8 @@ In: a plan and threads. Out: milliseconds. They say little of a machine that is 
 from __future__ import annotations
 
 from winograd.conv import roofline
-from winograd.conv.plan import Filters, Plan
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.plan.record import Plan
 
 
 def plan_bound_ms(plan: Plan, threads: int) -> float:
@@ -17,7 +18,7 @@ def plan_bound_ms(plan: Plan, threads: int) -> float:
     Examples
     --------
     >>> from winograd.conv.arguments import ConvArguments
-    >>> from winograd.conv.plan import make_plan
+    >>> from winograd.conv.planning.make import make_plan
     >>> shape = ConvArguments(padding=1).shape((1, 64, 8, 32, 32), (64, 64, 3, 3, 3), dtype="float32")
     >>> plan = make_plan(shape, filters=Filters.FROZEN)
     >>> 0 < plan_bound_ms(plan, 2) < plan.predicted_ms

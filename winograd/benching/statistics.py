@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from winograd.conv.timing import median_ratio
+from winograd.conv.measuring.timing import median_ratio
 
 LAYER_INTERVAL: Final = (
     "95 %, order statistics of the ratios of the rounds; least and greatest below 6 rounds, which is less"

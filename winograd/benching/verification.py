@@ -14,8 +14,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from winograd.conv.direct import FUNCTIONS
-from winograd.conv.shape import ConvShape
+from winograd.conv.direct.convolve import FUNCTIONS
+from winograd.conv.geometry.shape import ConvShape
 from winograd.nn.compare import relative_l2
 
 _SLAB_BYTES: Final = 2**28

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
-from winograd.conv.shape import ConvShape
 from winograd.conv.wording import counted
 
 IntOrSequence = int | Sequence[int]

@@ -14,10 +14,10 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.arguments import ConvArguments, IntOrSequence, Padding
 from winograd.conv.reference import convolve_reference
-from winograd.conv.reference_phases import convolve_reference_phases
-from winograd.conv.reference_plan import plan_reference
+from winograd.conv.reference.phases import convolve_reference_phases
+from winograd.conv.reference.plan import plan_reference
+from winograd.conv.reference.taps import convolve_taps
 from winograd.conv.switch import Direct
-from winograd.conv.taps import convolve_taps
 
 if TYPE_CHECKING:
     import torch
@@ -163,7 +163,7 @@ def _convolve(
 ) -> Operand:
     if isinstance(input, np.ndarray):
         return _convolve_arrays(input, weight, bias, arguments, ndim=ndim, tolerance=tolerance, algorithm=algorithm)
-    from winograd.conv.calls import convolve_torch  # NumPy users need no torch
+    from winograd.conv.calls.dense import convolve_torch  # NumPy users need no torch
 
     return convolve_torch(input, weight, bias, arguments, ndim=ndim, tolerance=tolerance, algorithm=algorithm)
 

@@ -17,9 +17,9 @@ from winograd.codegen.build import load
 from winograd.codegen.fourier.forms import FftForm
 from winograd.codegen.fourier.tile import FftTile
 from winograd.codegen.targets.c.fourier import DTYPE, emit_fft
-from winograd.conv import native
-from winograd.conv.native import NativeConvolution, PackedFilter
-from winograd.conv.schedule import Schedule, choose_schedule
+from winograd.conv.native import kernel as native
+from winograd.conv.native.kernel import NativeConvolution, PackedFilter
+from winograd.conv.native.schedule import Schedule, choose_schedule
 
 __all__ = ["FftConvolution", "FftForm", "FftTile", "convolve_fft", "fft_convolution", "pack_fft"]
 
@@ -27,7 +27,7 @@ __all__ = ["FftConvolution", "FftForm", "FftTile", "convolve_fft", "fft_convolut
 class FftConvolution(NativeConvolution):
     """The compiled convolution by Fourier transforms of a tile; see `fft_convolution` for the cached constructor.
 
-    Packing and convolving are those of `winograd.conv.native.NativeConvolution`.
+    Packing and convolving are those of `winograd.conv.native.kernel.NativeConvolution`.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ direct convolution, and its reason says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import TracebackType
 from typing import Final
@@ -25,6 +25,8 @@ class MemoryLimits:
         Of V and M and what else a call holds beside the filter: blocks of tiles are made small enough.
     filters : int or None
         Of a transformed filter that is kept from call to call; a layer that sees several shapes may keep several.
+    workspace_is_set : bool
+        Whether somebody asked for this workspace: what nobody set is for the CPU, and a GPU has a limit of its own.
 
     Raises
     ------
@@ -34,6 +36,7 @@ class MemoryLimits:
 
     workspace: int | None = 64 << 20
     filters: int | None = 512 << 20
+    workspace_is_set: bool = field(default=True, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("workspace", "filters"):
@@ -66,7 +69,7 @@ class _Setting:
         _current[0] = self._former
 
 
-_current: Final = [MemoryLimits()]
+_current: Final = [MemoryLimits(workspace_is_set=False)]
 
 
 def memory_limits() -> MemoryLimits:
@@ -105,10 +108,10 @@ def set_memory_limits(*, workspace: int | _Kept | None = _KEPT, filters: int | _
     True
     """
     former = memory_limits()
-    changed = {
-        name: value for name, value in (("workspace", workspace), ("filters", filters)) if value is not _Kept.KEPT
-    }
-    _current[0] = replace(former, **changed)
+    limits = former
+    if not isinstance(workspace, _Kept):
+        limits = replace(limits, workspace=workspace, workspace_is_set=True)
+    _current[0] = limits if isinstance(filters, _Kept) else replace(limits, filters=filters)
     return _Setting(former)
 
 
@@ -121,7 +124,6 @@ def limits_or_default(workspace_cap: int | None, filter_cap: int | None) -> Memo
     True
     """
     limits = memory_limits()
-    return MemoryLimits(
-        limits.workspace if workspace_cap is None else workspace_cap,
-        limits.filters if filter_cap is None else filter_cap,
-    )
+    if workspace_cap is not None:
+        limits = replace(limits, workspace=workspace_cap, workspace_is_set=True)
+    return limits if filter_cap is None else replace(limits, filters=filter_cap)

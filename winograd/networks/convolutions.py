@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 from winograd.networks.registry import create
 from winograd.networks.video_network import VideoNetwork
 

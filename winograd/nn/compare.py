@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from winograd.conv.layout import as_channels_last
+from winograd.conv.tensors.layout import as_channels_last
 from winograd.nn.comparison import Comparison, LayerComparison, OutputComparison
 from winograd.nn.converting import convert_
 from winograd.nn.depth import errors_so_far, record_outputs, relative_l2, visit_layers

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from torch import nn
 
-from winograd.conv.tuning_mode import TuningName
+from winograd.conv.planning.tuning_mode import TuningName
 from winograd.nn.conversion.ahead import Shapes, checked_shapes, plan_ahead
 from winograd.nn.conversion.by_example import checked_output_tolerance, plan_by_example
 from winograd.nn.conversion.change import (

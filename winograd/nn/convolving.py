@@ -13,9 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.calls import LITTLE_SAVED, call_operator, gradient_plans, is_recordable, is_worth_an_operator
-from winograd.conv.direct import FUNCTIONS
-from winograd.conv.dispatch import (
+from winograd.conv.calls.dense import LITTLE_SAVED, call_operator, gradient_plans, is_recordable, is_worth_an_operator
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.direct.convolve import FUNCTIONS
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.gradient.record import Gradient
+from winograd.conv.library.execution import Asked
+from winograd.conv.library.written import algorithm_text
+from winograd.conv.limits import memory_limits
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.tuning_mode import Tuning
+from winograd.conv.running.decisions import (
     OWN,
     Arguments,
     are_strided,
@@ -25,13 +33,7 @@ from winograd.conv.dispatch import (
     needs_gradient,
     wanted_gradients,
 )
-from winograd.conv.epilogue import finish
-from winograd.conv.gradient.record import Gradient
-from winograd.conv.layout import Layout, torchs_layout
-from winograd.conv.library.execution import Asked
-from winograd.conv.library.written import algorithm_text
-from winograd.conv.limits import memory_limits
-from winograd.conv.operator import (
+from winograd.conv.running.run import (
     UNREADABLE,
     operator_obstacle,
     read_shape,
@@ -39,11 +41,10 @@ from winograd.conv.operator import (
     runnable_plan,
     torchs_own_layouts,
 )
-from winograd.conv.plan import Backend, Filters, Plan
-from winograd.conv.shape import ConvShape
 from winograd.conv.switch import is_direct, is_enabled
+from winograd.conv.tensors.epilogue import finish
+from winograd.conv.tensors.layout import Layout, torchs_layout
 from winograd.conv.tuning import tuned_plan
-from winograd.conv.tuning_mode import Tuning
 from winograd.nn.plans_in_use import PlanInUse
 from winograd.nn.state import Convolution, LayerState, is_watched
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from winograd.conv.layout import FORMATS, as_channels_last
+from winograd.conv.tensors.layout import FORMATS, as_channels_last
 
 _Model = TypeVar("_Model", bound=nn.Module)
 

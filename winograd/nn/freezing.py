@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.library.kept import hides_writes
-from winograd.conv.plan import Filters
-from winograd.conv.tuning_mode import Tuning
+from winograd.conv.planning.tuning_mode import Tuning
 from winograd.nn.conversion.eligible import check_module, planned_layers
 from winograd.nn.folding.fold import fold_, unfold_
 from winograd.nn.folding.pairs import FoldName, checked_fold

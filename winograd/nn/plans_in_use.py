@@ -15,13 +15,13 @@ from torch import Tensor
 
 from winograd.conv.gpu.streams import may_be_kept
 from winograd.conv.gradient.record import GradientPlan
-from winograd.conv.layout import Layout
 from winograd.conv.library.kept import Stamp
-from winograd.conv.operator import pack_for_plan
-from winograd.conv.plan import Plan
+from winograd.conv.plan.record import Plan
+from winograd.conv.running.run import pack_for_plan
+from winograd.conv.tensors.layout import Layout
 
 if TYPE_CHECKING:
-    from winograd.conv.operator import Packed
+    from winograd.conv.running.run import Packed
 
 MAX_PLANS: Final = 32
 """Plans, and with them transformed weights, that one layer keeps."""

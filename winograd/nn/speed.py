@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.layout import as_channels_last
-from winograd.conv.timing import SCREENING_ROUNDS, fastest, median_ratio, race
-from winograd.conv.variants import direct_variants
+from winograd.conv.direct.variants import direct_variants
+from winograd.conv.measuring.timing import SCREENING_ROUNDS, fastest, median_ratio, race
+from winograd.conv.tensors.layout import as_channels_last
 from winograd.nn.budget.copies import copied
 from winograd.nn.comparison import Times
 from winograd.nn.conversion.example import call, cloned, rebuilt

@@ -15,14 +15,15 @@ from torch.nn.modules.conv import _ConvNd
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.dispatch import Decisions
+from winograd.conv.choosing.prediction import checked_tolerance
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.library.kept import hides_writes
 from winograd.conv.limits import limits_or_default
-from winograd.conv.plan import Filters, Plan
-from winograd.conv.prediction import checked_tolerance
+from winograd.conv.plan.record import Plan
+from winograd.conv.planning.tuning_mode import Tuning, TuningName, checked_tuning
+from winograd.conv.running.decisions import Decisions
 from winograd.conv.switch import Direct
-from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
 from winograd.nn.plans_in_use import PlanInUse, PlansInUse
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from winograd.conv.calls import is_recorded
-from winograd.conv.dispatch import OWN, are_tensors, as_tuples, needs_gradient
+from winograd.conv.calls.dense import is_recorded
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.limits import memory_limits
-from winograd.conv.operator import UNREADABLE, tensor_obstacle
-from winograd.conv.plan import Filters
+from winograd.conv.running.decisions import OWN, are_tensors, as_tuples, needs_gradient
+from winograd.conv.running.run import UNREADABLE, tensor_obstacle
 from winograd.conv.switch import is_enabled
 from winograd.conv.transposed.arguments import TransposedArguments
 from winograd.conv.transposed.run import (

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from winograd.conv.prediction import default_tolerance
-from winograd.conv.timing import measured_on
+from winograd.conv.choosing.prediction import default_tolerance
+from winograd.conv.measuring.timing import measured_on
 from winograd.networks import create, initialise_he
 from winograd.networks.checkpoints import pretrained
 from winograd.networks.norms import damp_residuals, initialise_norms, residual_blocks

@@ -38,7 +38,7 @@ class NetworkRun:
         Of its conversion.
     threads : int
     machine : mapping
-        As `winograd.conv.timing.measured_on`.
+        As `winograd.conv.measuring.timing.measured_on`.
     comparison : Comparison
     """
 

@@ -13,7 +13,7 @@ from winograd.benching.networks import measurement
 from winograd.benching.networks.measurement import draw_clips, measure_network
 from winograd.benching.networks.rivals import Rival, our_forms
 from winograd.benching.verification import AboveToleranceError
-from winograd.conv.layout import is_channels_last
+from winograd.conv.tensors.layout import is_channels_last
 from winograd.nn.modules import PlannedConvolution
 
 

@@ -7,8 +7,8 @@ from torch import Tensor
 from winograd.benching.training.reference import float64_step
 from winograd.benching.training.step import Step
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.direct import FUNCTIONS
-from winograd.conv.shape import ConvShape
+from winograd.conv.direct.convolve import FUNCTIONS
+from winograd.conv.geometry.shape import ConvShape
 
 CASES = {
     "row": (ConvArguments(padding=1), (2, 3, 7), (4, 3, 3)),

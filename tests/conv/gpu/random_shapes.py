@@ -13,11 +13,11 @@ import torch
 
 from winograd import nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import card_named
 from winograd.conv.gpu.form import ALIGNED, Form, extent_of
 from winograd.conv.gpu.schedule import Products
-from winograd.conv.layout import as_channels_last
-from winograd.conv.shape import ConvShape
+from winograd.conv.tensors.layout import as_channels_last
 
 CARD = card_named("h100")
 

@@ -14,6 +14,8 @@ import winograd
 from winograd import emit, nest, toom_cook
 from winograd.benching.suites import make_suite
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu import device
 from winograd.conv.gpu.card import CARDS, Card, card_named, card_of_driver
 from winograd.conv.gpu.device import card_asked_for
@@ -24,8 +26,9 @@ from winograd.conv.gpu.products import CHANNEL_BLOCK, OFFERED, form_error, produ
 from winograd.conv.gpu.roofline import Instructions, gpu_ms, library_ms
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.gpu.stage import GpuStage
-from winograd.conv.plan import Backend, Filters, make_plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.limits import set_memory_limits
+from winograd.conv.plan.record import Backend
+from winograd.conv.planning.make import make_plan
 
 F444 = nest(*[toom_cook(4, 3)] * 3)
 
@@ -78,12 +81,15 @@ def test_a_device_is_read_as_the_driver_describes_it(monkeypatch: pytest.MonkeyP
     )  # fmt: skip
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
     device.card_of_device.cache_clear()
     try:
         card = card_asked_for("cuda:1")
         assert isinstance(card, Card)
         assert (card.name, card.memory_bytes, card.tf32_tflops) == ("NVIDIA H200", 150 * 10**9, 494.7)
+        with pytest.raises(ValueError, match="device is 'cuda:2', there is no such GPU here"):
+            card_asked_for("cuda:2")
         assert device.card_of_tensor(SimpleNamespace(device=torch.device("cuda", 0))) == card
     finally:
         device.card_of_device.cache_clear()
@@ -174,6 +180,12 @@ def test_limits_hold() -> None:
     assert small.predicted_ms > free.predicted_ms
     with pytest.raises(ValueError, match="not one column"):
         winograd.plan_conv(*CONV2, padding=1, device="h200", workspace_cap=100, algorithm=F444)
+    for cap in (64 << 20, 65 << 20):  # the first is what holds on the CPU where nobody set a limit
+        assert winograd.plan_conv(*CONV2, padding=1, device="h200", workspace_cap=cap).workspace_bytes <= cap
+        with set_memory_limits(workspace=cap):
+            assert winograd.plan_conv(*CONV2, padding=1, device="h200").workspace_bytes <= cap
+    with set_memory_limits(filters=1 << 30):
+        assert winograd.plan_conv(*CONV2, padding=1, device="h200").workspace_bytes == free.workspace_bytes
     anew = winograd.plan_conv(*CONV2, padding=1, device="h200", filter_cap=1 << 20)
     assert anew.filters is Filters.LIVE or anew.filter_bytes <= 1 << 20
 
@@ -192,6 +204,9 @@ def test_plans_of_a_card_explain_themselves() -> None:
     assert len(chosen) == 1
     assert chosen[0].predicted_ms == plan.predicted_ms
     assert any("not within the tolerance" in one.verdict for one in explained.candidates)
+    axes = [("".join(sorted(one.label)), one.schedule) for one in explained.candidates if not one.is_chosen]
+    assert len(set(axes)) == len(axes)  # of mirrored ones the fastest
+    assert all(one.multiplications > 0 for one in explained.candidates)
     assert {"direct", *(one.label for one in chosen)} <= {one.label for one in explained.candidates}
     assert "H200" in explained.text()
 
@@ -249,4 +264,6 @@ def test_an_explanation_names_the_card_and_its_limit() -> None:
     asked = str(plan.explain()).splitlines()[0]
     assert ", on NVIDIA H200 (sm_90), workspace up to " in asked
     assert "thread" not in asked
+    figures = plan.explain().as_dict()["asked"]
+    assert (figures["threads"], figures["workspace_cap"]) == (None, plan.shape.card.memory_bytes // WORKSPACE_SHARE)
     assert "64.0 MiB" not in asked

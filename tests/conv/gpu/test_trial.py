@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -17,14 +18,15 @@ from triton.runtime.errors import OutOfResources
 
 from winograd import nest, toom_cook
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.gpu import trial
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.gpu import device, trial
 from winograd.conv.gpu.card import card_named
 from winograd.conv.gpu.device import pretending
 from winograd.conv.gpu.failures import is_out_of_memory, is_passed_over
 from winograd.conv.gpu.trial import Trial, device_like
-from winograd.conv.operator import runnable_plan
-from winograd.conv.plan import Filters, Plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Plan
+from winograd.conv.running.run import runnable_plan
 
 pytestmark = pytest.mark.usefixtures("settable_flags")
 
@@ -84,12 +86,13 @@ def test_what_leaves_a_card_as_it_was_is_passed_over(
 
 
 def test_data_are_drawn_on_a_card_like_that_of_the_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    cards = {0: H200, 1: H100, 2: H100}
+    cards = {0: H200, 1: H100, 2: replace(H100, memory_bytes=85 * 10**9)}  # as the driver says it
     there = SimpleNamespace(is_available=lambda: True, device_count=lambda: 3, current_device=lambda: 0)
-    monkeypatch.setattr(trial.torch, "cuda", there)
-    monkeypatch.setattr(trial, "card_of_device", cards.__getitem__)
+    monkeypatch.setattr(torch, "cuda", there)
+    monkeypatch.setattr(device, "card_of_device", cards.__getitem__)
     assert device_like(small()) == torch.device("cuda", 1)
     there.current_device = lambda: 2
     assert device_like(small()) == torch.device("cuda", 2)
     cards.update({1: H200, 2: H200})
-    assert device_like(small()) == torch.device("cuda", 2)
+    with pytest.raises(ValueError, match="no NVIDIA H100 80GB HBM3 here to measure on"):
+        device_like(small())

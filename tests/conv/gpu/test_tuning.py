@@ -16,16 +16,20 @@ if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
 
 from triton.runtime.errors import OutOfResources
 
-from winograd.conv import tuning_cache
+import winograd
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.gpu import measuring, trial
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.gpu import measuring, trial, tuning
 from winograd.conv.gpu.card import card_named
 from winograd.conv.gpu.device import pretending
 from winograd.conv.gpu.run import module_of
 from winograd.conv.gpu.tuning import tuned_on_card
-from winograd.conv.plan import Backend, Filters, Plan, make_plan
-from winograd.conv.shape import ConvShape
-from winograd.conv.tuning import tuned_plan
+from winograd.conv.measuring import tuning_cache
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
+from winograd.conv.switch import SWITCHED_OFF
+from winograd.conv.tuning import forget, tuned_plan
 
 pytestmark = pytest.mark.usefixtures("settable_flags")
 
@@ -148,3 +152,53 @@ def test_what_kernels_do_not_cover_is_not_timed(calls: list[Plan]) -> None:
     assert tuned_plan(strided).backend is Backend.DIRECT
     assert tuned_plan(conv4("float64")).backend is Backend.DIRECT
     assert not calls
+
+
+def test_nothing_is_measured_where_winograd_is_switched_off(calls: list[Plan]) -> None:
+    with winograd.set_enabled(False):
+        assert tuned_plan(conv4(), filters=Filters.FROZEN).reason == SWITCHED_OFF
+    assert tuned_plan(replace(conv4(), batch=0)).reason == "nothing to compute"
+    assert not calls
+
+
+def test_the_model_decides_where_memory_does_not_suffice(calls: list[Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried\nto")
+
+    monkeypatch.setattr(trial, "drawn", refuse)
+    with pytest.warns(RuntimeWarning, match="too little memory on NVIDIA H100.* Tried; the model decides$"):
+        assert tuned_on_card(planned()) == planned()
+    monkeypatch.setattr(trial, "drawn", lambda *_: (torch.zeros(0), torch.zeros(0)))
+    assert tuned_on_card(planned(), clock(lambda _: 1.0, 5.0)).measured  # another time
+
+
+def test_the_model_decides_while_a_graph_is_captured(calls: list[Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+    capturing = [True]
+    monkeypatch.setattr(tuning, "device_like", lambda _: torch.device("cuda", 0))
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: capturing[0])
+    assert tuned_on_card(planned()) == planned()
+    assert not calls
+    capturing[0] = False
+    measured = tuned_on_card(planned(), clock(lambda _: 1.0, 5.0))
+    capturing[0] = True
+    assert tuned_on_card(planned()) == measured  # what was found before is known
+
+
+def test_cards_that_are_elsewhere_are_not_measured_here(calls: list[Plan]) -> None:
+    elsewhere = replace(planned(), shape=replace(conv4(), card=card_named("l40s")))
+    with pytest.raises(ValueError, match="tuning is 'measure', there is no NVIDIA L40S here"):
+        tuned_on_card(elsewhere)
+
+
+def test_what_was_measured_is_forgotten(calls: list[Plan]) -> None:
+    tuned_on_card(planned(), clock(lambda _: 1.0, 5.0))
+    timed = len(calls)
+    forget(conv4(), filters=Filters.FROZEN)
+    tuned_on_card(planned(), clock(lambda _: 1.0, 5.0))
+    assert len(calls) == 2 * timed
+
+
+def test_another_limit_is_another_question() -> None:
+    """64 MiB that somebody asked for are not what holds where nobody did."""
+    asked = make_plan(conv4(), filters=Filters.FROZEN, workspace_cap=64 << 20)
+    assert tuning._question(asked) != tuning._question(planned())

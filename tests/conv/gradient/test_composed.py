@@ -14,7 +14,7 @@ from winograd import error_bound, nest, toom_cook
 from winograd.algebra.forms import transposed_nest
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.composed import Transforms
-from winograd.conv.direct import FUNCTIONS
+from winograd.conv.direct.convolve import FUNCTIONS
 from winograd.conv.gradient import composed as composed_gradients
 from winograd.conv.gradient.composed import (
     input_gradient_composed,

@@ -22,8 +22,8 @@ from winograd.codegen.nested import count_passes, lower_nested  # noqa: E402
 from winograd.codegen.targets.c.gradient import emit_gradient  # noqa: E402
 from winograd.conv.gradient import native as native_gradient  # noqa: E402
 from winograd.conv.gradient.native import DTYPES, NativeFilterGradient, filter_gradient  # noqa: E402
-from winograd.conv.layout import Layout, in_layout  # noqa: E402
 from winograd.conv.scratch import carve  # noqa: E402
+from winograd.conv.tensors.layout import Layout, in_layout  # noqa: E402
 
 F2, F4 = toom_cook(2, 3), toom_cook(4, 3)
 F2_3D, F4_3D = nest(F2, F2, F2), nest(F4, F4, F4)

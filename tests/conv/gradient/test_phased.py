@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from winograd import best, nest, toom_cook
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.geometry.phases import Phases, phases_of
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient import phased
 from winograd.conv.gradient.direct import weight_gradient_direct
 from winograd.conv.gradient.plan import Gradient, GradientPlan, plan_gradient
 from winograd.conv.gradient.run import weight_gradient
-from winograd.conv.layout import Layout, in_layout
-from winograd.conv.phased import core_weights
-from winograd.conv.phases import Phases, phases_of
-from winograd.conv.plan_record import Backend
-from winograd.conv.shape import ConvShape
+from winograd.conv.native.phased import core_weights
+from winograd.conv.plan.record import Backend
+from winograd.conv.tensors.layout import Layout, in_layout
 
 MODEL = 0.08 + 0.03
 """As in ``test_plan.py``."""

@@ -12,7 +12,8 @@ from winograd import best, nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.tiling import tile_axes
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.calls import is_worth_an_operator
+from winograd.conv.calls.dense import is_worth_an_operator
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient import run as gradients
 from winograd.conv.gradient.direct import weight_gradient_direct
 from winograd.conv.gradient.native import filter_gradient
@@ -21,11 +22,10 @@ from winograd.conv.gradient.record import Gradient
 from winograd.conv.gradient.run import runnable_gradient_plan, weight_gradient
 from winograd.conv.gradient.selection import select_gradient, selection_of
 from winograd.conv.gradient.weight_plan import own_error
-from winograd.conv.layout import Layout
 from winograd.conv.limits import MemoryLimits
-from winograd.conv.plan import make_plan
-from winograd.conv.plan_record import Backend
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Backend
+from winograd.conv.planning.make import make_plan
+from winograd.conv.tensors.layout import Layout
 
 LARGE = ConvArguments(padding=1).shape((4, 64, 16, 56, 56), (128, 64, 3, 3, 3), dtype="float32")
 

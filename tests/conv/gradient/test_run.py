@@ -11,13 +11,13 @@ import torch
 from winograd import error_bound, nest, set_enabled, toom_cook
 from winograd.algebra.forms import transposed_nest
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient import run as gradients
 from winograd.conv.gradient.plan import plan_gradient
 from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.gradient.run import input_gradient, runnable_gradient_plan, weight_gradient
-from winograd.conv.layout import FORMATS, Layout
-from winograd.conv.plan_record import Backend
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Backend
+from winograd.conv.tensors.layout import FORMATS, Layout
 
 F23, F43 = toom_cook(2, 3), toom_cook(4, 3)
 

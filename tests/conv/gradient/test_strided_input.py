@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from winograd import nest, toom_cook
 from winograd.conv.arguments import ConvArguments
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient import run
 from winograd.conv.gradient.direct import input_gradient_direct
 from winograd.conv.gradient.plan import Gradient, plan_gradient
 from winograd.conv.gradient.run import input_gradient
 from winograd.conv.gradient.shapes import transposed_shape
-from winograd.conv.layout import Layout, in_layout
-from winograd.conv.plan_record import Backend
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Backend
+from winograd.conv.tensors.layout import Layout, in_layout
 
 ALGORITHMS = {
     (2,): nest(toom_cook(3, 2)),

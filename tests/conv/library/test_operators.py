@@ -16,11 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 import winograd
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
-from winograd.conv import calls
+from winograd.conv.calls import dense as calls
 from winograd.conv.library import execution, flops
 from winograd.conv.library import operators as library
 from winograd.conv.library.written import algorithm_text
-from winograd.conv.plan import Backend
+from winograd.conv.plan.record import Backend
 
 Tensor = torch.Tensor
 

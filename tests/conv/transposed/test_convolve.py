@@ -17,10 +17,11 @@ from torch import Tensor
 import winograd
 from winograd import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.choosing.prediction import default_tolerance
+from winograd.conv.choosing.selection import Filters
 from winograd.conv.limits import set_memory_limits
-from winograd.conv.operator import run_plan
-from winograd.conv.plan import Backend, Filters, Plan
-from winograd.conv.prediction import default_tolerance
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.running.run import run_plan
 from winograd.conv.transposed import run as transposed
 from winograd.conv.transposed.arguments import TransposedArguments
 from winograd.conv.transposed.run import TRANSPOSED_FUNCTIONS, read_transposed, transposed_plan

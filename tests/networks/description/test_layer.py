@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 from winograd.networks.description.kinds import CONVOLUTIONS, LayerKind, kind_of
 from winograd.networks.description.layer import Layer
 

@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.plan import Filters, make_plan
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.planning.make import make_plan
 from winograd.nn.budget.front import LOOSEST, Calls, Option, direct_tolerance, front, planner_of
 
 LOW, HIGH = 8e-7, 2e-5

@@ -28,7 +28,7 @@ from tests.nn.conversion.laws import bits, force, kinds, planned
 from tests.nn.conversion.subclasses import Conv3DSimple
 from tests.nn.conversion.watch import Watch
 from tests.nn.conversion.weights import Symmetric
-from winograd.conv.prediction import default_tolerance
+from winograd.conv.choosing.prediction import default_tolerance
 from winograd.nn.modules import PlannedConvolution
 
 LAYERS = ("0", "3", "5", "7")

@@ -18,7 +18,7 @@ from tests.nn.conversion.forwards import Causal
 from tests.nn.conversion.laws import assert_close, assert_equal, force, kinds, planned, snapshot
 from tests.nn.conversion.subclasses import Conv3DSimple
 from tests.torch_citizen.pairs import distance
-from winograd.conv.prediction import default_tolerance
+from winograd.conv.choosing.prediction import default_tolerance
 
 
 @pytest.fixture(autouse=True)

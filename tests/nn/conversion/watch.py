@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.nn.conversion.bounds import weight_gradient
-from winograd.conv.prediction import default_tolerance
+from winograd.conv.choosing.prediction import default_tolerance
 
 
 class Watch:

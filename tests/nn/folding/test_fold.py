@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
 import winograd
-from winograd.conv.plan import Backend
+from winograd.conv.plan.record import Backend
 from winograd.networks import create, list_networks
 from winograd.nn import fold_norms
 from winograd.nn.compare import relative_l2

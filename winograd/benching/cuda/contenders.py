@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 
 from winograd.benching.cuda.graphs import Graphed
-from winograd.conv.direct import convolve_direct
+from winograd.conv.direct.convolve import convolve_direct
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.run import FilterOnCard, try_on_card
-from winograd.conv.layout import as_channels_last
-from winograd.conv.operator import pack_for_plan, run_plan
-from winograd.conv.plan import Backend, Plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.tensors.layout import as_channels_last
 
 if TYPE_CHECKING:
-    from winograd.conv.operator import Packed
+    from winograd.conv.running.run import Packed
 
 OURS: Final = "ours"
 LIBRARY: Final = "cudnn"

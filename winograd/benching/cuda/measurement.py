@@ -28,14 +28,15 @@ from winograd.benching.cuda.contenders import (
 )
 from winograd.benching.cuda.result import CudaLayer, Timed, why
 from winograd.benching.layers import BenchLayer
-from winograd.conv.direct import FUNCTIONS, pad_rest, torchs_arguments
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.direct.convolve import FUNCTIONS, pad_rest, torchs_arguments
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
 from winograd.conv.gpu.explained import stages_of
 from winograd.conv.gpu.tuning import cudnn_version, triton_version
-from winograd.conv.plan import Filters, Plan
-from winograd.conv.shape import ConvShape
-from winograd.conv.timing import measured_on
-from winograd.conv.tuning_mode import TuningName
+from winograd.conv.measuring.timing import measured_on
+from winograd.conv.plan.record import Plan
+from winograd.conv.planning.tuning_mode import TuningName
 from winograd.nn.compare import relative_l2
 
 
@@ -132,7 +133,7 @@ def cuda_surroundings(device: torch.device) -> dict[str, str]:
 
 
 def _planned(shape: ConvShape, tolerance: float, tuning: TuningName) -> Plan:
-    from winograd.conv.operator import runnable_plan
+    from winograd.conv.running.run import runnable_plan
     from winograd.conv.tuning import tuned_plan
 
     with library_set(tf32=False):  # else a plan leaves a layer to TF32, and float32 is timed as ours

@@ -16,7 +16,7 @@ from winograd.benching.cuda.measurement import cuda_surroundings, measure_on_car
 from winograd.benching.cuda.result import CudaBenchmark, why
 from winograd.benching.layers import Suite
 from winograd.conv.gpu.card import Card
-from winograd.conv.tuning_mode import TuningName
+from winograd.conv.planning.tuning_mode import TuningName
 
 
 def measure_suite(

@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from winograd.benching.networks.result import Costs, NetworkTimes, Run
 from winograd.benching.networks.rivals import Form, Forms, Rival, compiled_forms, direct_forms, our_forms
 from winograd.benching.verification import AboveToleranceError
-from winograd.conv.timing import fastest, race
+from winograd.conv.measuring.timing import fastest, race
 from winograd.networks import create, initialise_he
 from winograd.nn.compare import relative_l2
 from winograd.nn.folding.plain import fold_norms

@@ -131,7 +131,7 @@ class NetworksBenchmark:
     tolerance : float
         Of each convolution.
     machine : mapping
-        See `winograd.conv.timing.measured_on`.
+        See `winograd.conv.measuring.timing.measured_on`.
     environment : mapping
         See `winograd.benching.surroundings`.
     """

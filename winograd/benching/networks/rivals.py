@@ -15,7 +15,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from winograd.conv.layout import as_channels_last
+from winograd.conv.tensors.layout import as_channels_last
 from winograd.nn.converting import convert_
 from winograd.nn.folding.pairs import FoldName
 from winograd.nn.formats import channels_last_

@@ -14,7 +14,7 @@ from winograd.benching.training.engaged import engaged
 from winograd.benching.training.result import StepMeasurement
 from winograd.benching.training.rivals import LayerStep, draw_steps
 from winograd.benching.training.verified import verified
-from winograd.conv.timing import fastest, interleaved, race
+from winograd.conv.measuring.timing import fastest, interleaved, race
 
 
 def measure_step(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 from winograd.nn.state import Convolution
 
 _CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -19,8 +19,8 @@ from winograd.benching.training.met import met_convolutions, training_loss
 from winograd.benching.training.result import GradientErrors, LayerErrors, NetworkMeasurement
 from winograd.benching.training.rivals import converted, in_formats
 from winograd.benching.training.verified import verified
-from winograd.conv.layout import FORMATS
-from winograd.conv.timing import fastest, race
+from winograd.conv.measuring.timing import fastest, race
+from winograd.conv.tensors.layout import FORMATS
 from winograd.networks import create, initialise_he
 from winograd.nn.compare import relative_l2
 

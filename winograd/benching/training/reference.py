@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from winograd.benching.training.step import Step
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 
 
 def float64_step(input: Tensor, weight: Tensor, bias: Tensor | None, grad_output: Tensor, shape: ConvShape) -> Step:

@@ -25,7 +25,7 @@ class StepMeasurement:
     input, weight : tuple of int
         (N, C, sizes...) and (K, C / groups, taps...).
     stride, dilation, padding, groups
-        As in `winograd.conv.shape.ConvShape`.
+        As in `winograd.conv.geometry.shape.ConvShape`.
     macs : int
         Of a direct step: output and both gradients.
     layout, direct_layout : str
@@ -181,7 +181,7 @@ class TrainingBenchmark:
     batch, repeats, seed, threads : int
     tolerance : float
     machine : mapping
-        See `winograd.conv.timing.measured_on`.
+        See `winograd.conv.measuring.timing.measured_on`.
     environment : mapping
         See `winograd.benching.surroundings`.
     """

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from winograd.benching.layers import BenchLayer
 from winograd.benching.measurement import draw_tensors
 from winograd.benching.training.step import Step
-from winograd.conv.layout import FORMATS
+from winograd.conv.tensors.layout import FORMATS
 from winograd.nn.converting import convert_
 from winograd.nn.state import Convolution
 

@@ -12,7 +12,7 @@ from winograd.benching.training.engaged import engaged
 from winograd.benching.training.reference import float64_step
 from winograd.benching.training.rivals import LayerStep
 from winograd.benching.training.step import Step, check_step
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 
 
 def verified(

@@ -47,7 +47,7 @@ def card_of_device(index: int) -> Card | None:
     """Return the card with this number, or None where torch was not built for NVIDIA's."""
     import torch
 
-    if torch.version.cuda is None or not torch.cuda.is_available():
+    if torch.version.cuda is None or not torch.cuda.is_available() or index >= torch.cuda.device_count():
         return None
     said: Any = torch.cuda.get_device_properties(index)
     default = getattr(said, "shared_memory_per_block", 49152)
@@ -62,6 +62,31 @@ def card_of_device(index: int) -> Card | None:
         memory_clock_khz=getattr(said, "memory_clock_rate", 0),
         memory_bus_bits=getattr(said, "memory_bus_width", 0),
     )
+
+
+def numbers_like(card: Card) -> list[int]:
+    """Return the numbers of the GPUs here that are such cards, the current one first; driver and data sheet may differ.
+
+    Cards are alike if they have the same name and as many multiprocessors.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    current = torch.cuda.current_device()
+    numbers = sorted(range(torch.cuda.device_count()), key=lambda one: one != current)
+    found = ((number, card_of_device(number)) for number in numbers)
+    return [number for number, one in found if one is not None and _kind(one) == _kind(card)]
+
+
+def _kind(card: Card) -> tuple[str, int]:
+    return card.name, card.multiprocessors
+
+
+def is_here(card: Card) -> bool:
+    """Return whether plans for a card can be measured here: it is one of the GPUs, or pretended."""
+    pretended = pretended_card()
+    return (pretended is not None and _kind(pretended) == _kind(card)) or bool(numbers_like(card))
 
 
 def may_run_on(index: int) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.schedule import FUSED, STAGED, Products
-from winograd.conv.shape import ConvShape
 
 SUM_BYTES: Final = 4
 """Of a number of M."""
@@ -85,6 +85,11 @@ class Form:
     def taps(self) -> int:
         """Taps of the direct axes."""
         return prod(taps for taps, is_so in zip(self.r, self.transformed, strict=True) if not is_so)
+
+    @property
+    def unordered(self) -> tuple[Any, ...]:
+        """What forms have in common whose axes are the same in another order."""
+        return tuple(sorted(zip(self.m, self.r, self.ranks, strict=True))), self.kind, self.products
 
     @property
     def stored_bytes(self) -> int:

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import torch
 
+from winograd.conv.choosing.task import Terms
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.explained import form_of
 from winograd.conv.gpu.planning import gpu_plan, limits_on
 from winograd.conv.gpu.products import form_error, product_tolerance
@@ -22,9 +24,7 @@ from winograd.conv.gpu.run import lack_on_card, module_of
 from winograd.conv.gpu.schedule import Config
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates
 from winograd.conv.gpu.trial import Timer, Trial, device_like
-from winograd.conv.plan_record import Backend, Plan
-from winograd.conv.shape import ConvShape
-from winograd.conv.task import Terms
+from winograd.conv.plan.record import Backend, Plan
 
 FORMS: Final = 4
 """Forms that are timed: the fastest by the model, of unlike axes or other kernels."""
@@ -66,14 +66,13 @@ def _rivals(shape: ConvShape, terms: Terms) -> Iterator[Plan]:
     allowed = product_tolerance(shape, terms.tolerance)
     for found in gpu_candidates(shape, terms.filters, limits_on(shape, terms.limits)):
         form = found.form
-        alike = tuple(sorted(zip(form.m, form.r, form.ranks, strict=True))), form.kind, form.products
         if len(seen) >= FORMS:
             return
-        if alike in seen or form_error(shape, found.algorithm, form) > allowed:
+        if form.unordered in seen or form_error(shape, found.algorithm, form) > allowed:
             continue
         plan = gpu_plan(shape, found, terms, "to be timed")
         if lack_on_card(plan) is None:
-            seen.add(alike)
+            seen.add(form.unordered)
             yield plan
 
 

@@ -11,7 +11,11 @@ from typing import Final
 
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
-from winograd.conv.candidates import has_choices
+from winograd.conv.choosing.candidates import has_choices
+from winograd.conv.choosing.obstacles import stride_obstacle
+from winograd.conv.choosing.prediction import rounded_to
+from winograd.conv.choosing.task import Terms
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import LEAST_CAPABILITY
 from winograd.conv.gpu.form import extent_of
 from winograd.conv.gpu.products import OFFERED, form_error, product_error, product_tolerance
@@ -19,12 +23,8 @@ from winograd.conv.gpu.roofline import card_of, library_ms
 from winograd.conv.gpu.schedule import FUSED, Config, GpuSchedule
 from winograd.conv.gpu.selection import GpuCandidate, GpuLimits, best_forms, gpu_candidates
 from winograd.conv.limits import MemoryLimits
-from winograd.conv.obstacles import stride_obstacle
-from winograd.conv.plan_record import Backend, Plan
-from winograd.conv.prediction import rounded_to
-from winograd.conv.shape import ConvShape
-from winograd.conv.task import Terms
-from winograd.conv.verdict import GIVEN, REQUIRED_GAIN
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.plan.verdict import GIVEN, REQUIRED_GAIN
 from winograd.conv.wording import apart
 
 WORKSPACE_SHARE: Final = 64
@@ -73,8 +73,8 @@ def forcing_obstacle(shape: ConvShape) -> str | None:
 
 def limits_on(shape: ConvShape, limits: MemoryLimits) -> GpuLimits:
     """Return the limits of a plan: those that were set, and a share of the card's memory where none was."""
-    unset = limits.workspace == MemoryLimits().workspace
-    return GpuLimits(card_of(shape).memory_bytes // WORKSPACE_SHARE if unset else limits.workspace, limits.filters)
+    share = card_of(shape).memory_bytes // WORKSPACE_SHARE
+    return GpuLimits(limits.workspace if limits.workspace_is_set else share, limits.filters)
 
 
 def direct_on_card_ms(shape: ConvShape, tolerance: float) -> float:

@@ -14,11 +14,11 @@ from typing import Final
 from winograd.accuracy.tensor_cores import predict_product_error
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.targets.triton.fused_space import space_of
-from winograd.conv.edges import edge_factor
+from winograd.conv.choosing.edges import edge_factor
+from winograd.conv.choosing.prediction import float32_tolerance
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.form import Form
 from winograd.conv.gpu.schedule import STAGED, Config, Products
-from winograd.conv.prediction import float32_tolerance
-from winograd.conv.shape import ConvShape
 
 OFFERED: Final[Mapping[str, tuple[Products, ...]]] = MappingProxyType(
     {

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from math import fsum, prod
 from typing import Final
 
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
 from winograd.conv.gpu.form import SUM_BYTES, Form, extent_of
 from winograd.conv.gpu.schedule import FUSED
 from winograd.conv.gpu.stage import ATTAINED, GpuStage
-from winograd.conv.shape import ConvShape
 
 ELEMENT_BYTES: Final = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
 

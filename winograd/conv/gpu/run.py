@@ -16,16 +16,17 @@ import torch
 
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.compiler import BuildError
-from winograd.conv.direct import convolve_direct
-from winograd.conv.epilogue import finish
+from winograd.conv.direct.convolve import convolve_direct
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.gpu.card import Card
 from winograd.conv.gpu.device import pretended_card
 from winograd.conv.gpu.failures import is_out_of_memory, is_passed_over
 from winograd.conv.gpu.loading import gpu_module
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.gpu.streams import Mark, mark_of
-from winograd.conv.layout import FORMATS, Layout, torchs_layout
-from winograd.conv.plan_record import Plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Plan
+from winograd.conv.tensors.epilogue import finish
+from winograd.conv.tensors.layout import FORMATS, Layout, torchs_layout
 
 Tensor = torch.Tensor
 
@@ -55,8 +56,8 @@ class FilterOnCard:
         return self.u.numel() * self.u.element_size()
 
 
-_failed: Final[dict[tuple[NestedAlgorithm, GpuSchedule], str]] = {}
-"""What could not be compiled for a card, and why."""
+_failed: Final[dict[tuple[NestedAlgorithm, GpuSchedule, Card | None], str]] = {}
+"""What could not be compiled for a card, and why; another card may have more registers."""
 
 
 def module_of(plan: Plan) -> ModuleType:
@@ -73,7 +74,7 @@ def module_of(plan: Plan) -> ModuleType:
 
 def lack_on_card(plan: Plan) -> str | None:
     """Return why the kernels of a plan cannot run, as far as is known before they do, or None."""
-    failure = _failed.get(_parts(plan))
+    failure = _failed.get(_on_its_card(plan))
     if failure is not None:
         return f"kernels of {plan.label} cannot be compiled: {failure}"
     try:
@@ -85,7 +86,7 @@ def lack_on_card(plan: Plan) -> str | None:
 
 def pack_on_card(plan: Plan, weight: Tensor) -> FilterOnCard | None:
     """Return the transformed filter for a plan, or None after a warning if its kernels do not run on the card."""
-    if _parts(plan) in _failed:
+    if _on_its_card(plan) in _failed:
         return None
     try:
         return try_pack_on_card(plan, weight)
@@ -130,7 +131,7 @@ def run_on_card(
     RuntimeWarning
         Once for each plan whose kernels cannot be compiled for the card, and where memory does not suffice.
     """
-    if _parts(plan) not in _failed:
+    if _on_its_card(plan) not in _failed:
         try:
             return try_on_card(plan, input, weight, bias, packed=packed, residual=residual, relu=relu)
         except Exception as error:
@@ -145,7 +146,7 @@ def _pass_over(plan: Plan, error: Exception) -> None:
     reason = str(error).partition("\n")[0] or type(error).__name__
     does = "have too little memory on"
     if not is_out_of_memory(error):
-        _failed[_parts(plan)] = reason
+        _failed[_on_its_card(plan)] = reason
         does = "cannot be compiled for"
     words = f"kernels of {plan.label} {does} {plan.shape.card}: {reason}; torch's own convolution runs instead"
     warnings.warn(words, RuntimeWarning, stacklevel=3)
@@ -195,6 +196,10 @@ def _new_output(shape: ConvShape, like: Tensor, layout: Layout) -> Tensor:
 
 def _wants_gradient(tensor: Tensor) -> bool:
     return tensor.requires_grad and torch.is_grad_enabled()
+
+
+def _on_its_card(plan: Plan) -> tuple[NestedAlgorithm, GpuSchedule, Card | None]:
+    return *_parts(plan), plan.shape.card
 
 
 def _parts(plan: Plan) -> tuple[NestedAlgorithm, GpuSchedule]:

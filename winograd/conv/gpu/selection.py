@@ -15,14 +15,14 @@ from typing import Final
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.codegen.nested import count_passes, lower_nested
 from winograd.codegen.targets.triton.fused import MOST_POSITIONS
-from winograd.conv.candidates import AxisChoice, Candidate, axis_choices
+from winograd.conv.choosing.candidates import AxisChoice, Candidate, axis_choices
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.form import ALIGNED, Form, extent_of
 from winograd.conv.gpu.products import OFFERED
 from winograd.conv.gpu.roofline import Instructions, card_of, gpu_ms
 from winograd.conv.gpu.schedule import FUSED, STAGED, Products
 from winograd.conv.gpu.stage import ATTAINED
-from winograd.conv.selection import Filters
-from winograd.conv.shape import ConvShape
 
 MOST_OUTPUTS: Final = 4
 """Largest m of an axis: transforms of larger tiles do not fit into the registers of a thread."""

@@ -17,14 +17,15 @@ from typing import Final
 
 import torch
 
-from winograd.conv.direct import convolve_direct
-from winograd.conv.gpu.device import card_of_device
+from winograd.conv.direct.convolve import convolve_direct
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.gpu.device import is_here, numbers_like, pretended_card
 from winograd.conv.gpu.failures import is_passed_over
 from winograd.conv.gpu.planning import tolerates_tf32
+from winograd.conv.gpu.roofline import card_of
 from winograd.conv.gpu.run import try_on_card, try_pack_on_card
-from winograd.conv.layout import as_channels_last
-from winograd.conv.plan_record import Plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Plan
+from winograd.conv.tensors.layout import as_channels_last
 
 Tensor = torch.Tensor
 
@@ -125,15 +126,17 @@ def events() -> tuple[torch.cuda.Event, torch.cuda.Event]:
 
 
 def device_like(shape: ConvShape) -> torch.device:
-    """Return the current GPU if it is such a card as the shape's, else the first that is; the CPU where there is none.
+    """Return the current GPU if it is such a card as the shape's, else the first that is; the CPU if it is pretended.
 
-    Where no GPU is such a card, the current one.
+    Raises
+    ------
+    ValueError
+        If no GPU here is such a card: times of another one would be kept as its own.
     """
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    current = torch.cuda.current_device()
-    numbers = [current, *range(torch.cuda.device_count())]
-    return torch.device("cuda", next((one for one in numbers if card_of_device(one) == shape.card), current))
+    card = card_of(shape)
+    if not is_here(card):
+        raise ValueError(f"tuning is 'measure', there is no {card.name} here to measure on; leave device or tuning out")
+    return torch.device("cpu") if pretended_card() is not None else torch.device("cuda", numbers_like(card)[0])
 
 
 def drawn(shape: ConvShape) -> tuple[Tensor, Tensor]:

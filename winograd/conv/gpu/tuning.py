@@ -4,14 +4,16 @@ In: a shape with a card, the terms of a plan. Out: a `Plan` that knows the measu
 the model within the tolerance run as their files set them, beside direct convolution, which takes TF32 where the
 tolerance allows its error, however torch is set; then the settings of the fastest
 are changed, one after the other, as long as that gains. What was found is kept on disk by card, versions, shape, terms
-and text of the kernels, see `winograd.conv.tuning_cache`. Refused: nothing that `make_plan` does not refuse; settings
-that a card has too few registers or too little shared memory for are passed over.
+and text of the kernels, see `winograd.conv.measuring.tuning_cache`. Where too little memory is free, and while a CUDA
+graph is captured, the model decides. Refused: what `make_plan` refuses, and cards that are not here; settings that a
+card has too few registers or too little shared memory for are passed over.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import resources
@@ -21,7 +23,6 @@ from typing import Any
 import torch
 
 from winograd import __version__
-from winograd.conv import tuning_cache
 from winograd.conv.gpu.measuring import measured_on_card, with_settings
 from winograd.conv.gpu.planning import card_obstacle, direct_plan, gpu_plan, limits_on
 from winograd.conv.gpu.products import form_error, product_tolerance
@@ -29,10 +30,12 @@ from winograd.conv.gpu.roofline import card_of
 from winograd.conv.gpu.run import lack_on_card, module_of
 from winograd.conv.gpu.schedule import Config
 from winograd.conv.gpu.selection import gpu_candidates
-from winograd.conv.gpu.trial import Timer
-from winograd.conv.plan_record import Backend, Plan
-from winograd.conv.timing import measured_on
-from winograd.conv.verdict import MEASURED_GAIN
+from winograd.conv.gpu.trial import Timer, device_like
+from winograd.conv.measuring import tuning_cache
+from winograd.conv.measuring.timing import measured_on
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.plan.verdict import MEASURED_GAIN
+from winograd.conv.switch import is_enabled
 
 
 def tuned_on_card(planned: Plan, timer: Timer | None = None) -> Plan:
@@ -46,25 +49,45 @@ def tuned_on_card(planned: Plan, timer: Timer | None = None) -> Plan:
         None takes events of the current GPU.
     """
     assert planned.terms is not None
-    if card_obstacle(planned.shape) is not None:
+    if planned.shape.is_empty or card_obstacle(planned.shape) is not None or not is_enabled():
         return planned
+    on_gpu = device_like(planned.shape).type == "cuda"
     question = _question(planned)
     answered = _answered(planned, tuning_cache.find(question))
     if answered is not None:
         return answered
+    if on_gpu and torch.cuda.is_current_stream_capturing():  # what is recorded takes no time yet
+        return planned
     with tuning_cache.alone():
         answered = _answered(planned, tuning_cache.find(question))
         if answered is None:
-            answer = _answer(*measured_on_card(planned, timer))
-            tuning_cache.keep(question, answer)
-            answered = _answered(planned, answer)
+            answered = _measured(planned, question, timer)
     return planned if answered is None else answered
+
+
+def _measured(planned: Plan, question: tuning_cache.Question, timer: Timer | None) -> Plan | None:
+    """Return what is fastest now, and keep it; None after a warning where the card has too little memory to try."""
+    try:
+        answer = _answer(*measured_on_card(planned, timer))
+    except torch.OutOfMemoryError as error:
+        said = str(error).partition("\n")[0]
+        words = f"too little memory on {card_of(planned.shape).name} to measure plans: {said}; the model decides"
+        warnings.warn(words, RuntimeWarning, stacklevel=2)
+        return None
+    tuning_cache.keep(question, answer)
+    return _answered(planned, answer)
+
+
+def forget_on_card(planned: Plan) -> None:
+    """Forget what was measured for the shape and the terms of a plan on a card."""
+    tuning_cache.forget(_question(planned))
 
 
 def _question(planned: Plan) -> tuning_cache.Question:
     """Return all that a measurement depends on."""
     terms = planned.terms
     assert terms is not None
+    limits = limits_on(planned.shape, terms.limits)
     machine = {name: value for name, value in measured_on().items() if name not in {"date", "python"}}
     return {
         "machine": {**machine, "triton": triton_version(), "cudnn": cudnn_version()},
@@ -74,8 +97,8 @@ def _question(planned: Plan) -> tuning_cache.Question:
         "shape": asdict(planned.shape),
         "tolerance": terms.tolerance,
         "filters": terms.filters.value,
-        "workspace_cap": terms.limits.workspace,
-        "filter_cap": terms.limits.filters,
+        "workspace_cap": limits.workspace,
+        "filter_cap": limits.filters,
     }
 
 

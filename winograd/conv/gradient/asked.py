@@ -1,7 +1,7 @@
 """What a plan of a gradient is asked for, checked once for both gradients.
 
 In: the `ConvShape` of a convolution and what `winograd.conv.gradient.plan.plan_gradient` is given. Out: `Asked`, which
-plans are kept by. Refused: what `winograd.conv.plan.make_plan` refuses.
+plans are kept by. Refused: what `winograd.conv.planning.make.make_plan` refuses.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 from winograd.algebra.bilinear import BilinearAlgorithm, checked_size
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.choosing.obstacles import TRANSFORMED_DTYPES, checked_algorithm
+from winograd.conv.choosing.prediction import tolerance_or_default
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.choosing.task import Terms
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.limits import limits_or_default
-from winograd.conv.obstacles import TRANSFORMED_DTYPES, checked_algorithm
-from winograd.conv.plan_record import Backend
-from winograd.conv.prediction import tolerance_or_default
-from winograd.conv.selection import Filters
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Backend
 from winograd.conv.switch import Direct, switched_off
-from winograd.conv.task import Terms
 
 Forced = BilinearAlgorithm | NestedAlgorithm | Direct | None
 
@@ -57,7 +57,7 @@ def checked_asked(
     workspace_cap: int | None,
     filter_cap: int | None,
 ) -> Asked:
-    """Return what is asked for; see `winograd.conv.plan.make_plan` for what is raised."""
+    """Return what is asked for; see `winograd.conv.planning.make.make_plan` for what is raised."""
     off = switched_off(algorithm)
     forced = None if algorithm is None or isinstance(algorithm, str) else checked_algorithm(shape, algorithm)
     if forced is not None and shape.dtype not in TRANSFORMED_DTYPES:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import torch
 
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient.composed import cropped
-from winograd.conv.layout import FORMATS, Layout
-from winograd.conv.shape import ConvShape
+from winograd.conv.tensors.layout import FORMATS, Layout
 
 Tensor = torch.Tensor
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 from functools import lru_cache
 
 from winograd.conv import roofline
+from winograd.conv.choosing.obstacles import NATIVE_DTYPES
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient.asked import Asked
 from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.gradient.shapes import input_gradient_shape, transposed_shape
-from winograd.conv.obstacles import NATIVE_DTYPES
-from winograd.conv.plan import make_plan
-from winograd.conv.plan_record import Backend, Plan
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.planning.make import make_plan
 from winograd.conv.roofline.gradient import direct_input_gradient_ms
-from winograd.conv.selection import Filters
-from winograd.conv.shape import ConvShape
 from winograd.conv.transposed.plan import plan_transposed
 from winograd.conv.transposed.shape import TransposedShape
 

@@ -22,10 +22,10 @@ from winograd.codegen.build import load
 from winograd.codegen.kernel_shape import GradientShape, Triple
 from winograd.codegen.targets.c.gradient import GRADIENT_DTYPES, emit_gradient
 from winograd.codegen.texts import kept_kernel
-from winograd.conv.forked import on_usable_threads
-from winograd.conv.layout import Layout, read_address
-from winograd.conv.native import readable
+from winograd.conv.native.kernel import readable
 from winograd.conv.scratch import Scratch, fresh_memory, scratch
+from winograd.conv.tensors.forked import on_usable_threads
+from winograd.conv.tensors.layout import Layout, read_address
 
 DTYPES: Final = MappingProxyType({name: getattr(torch, name) for name in GRADIENT_DTYPES})
 """What inputs and gradients may be."""

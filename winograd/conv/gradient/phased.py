@@ -11,12 +11,12 @@ from dataclasses import replace
 import torch
 
 from winograd.algebra.tiling import tile_axes
-from winograd.conv.copying import Copier
+from winograd.conv.geometry.phases import Phases
 from winograd.conv.gradient.native import NativeFilterGradient
-from winograd.conv.layout import Layout
-from winograd.conv.native import readable
-from winograd.conv.phases import Phases
+from winograd.conv.native.copying import Copier
+from winograd.conv.native.kernel import readable
 from winograd.conv.scratch import carve
+from winograd.conv.tensors.layout import Layout
 
 Tensor = torch.Tensor
 
@@ -86,7 +86,7 @@ def core_slope(phases: Phases, grad_output: Tensor) -> Tensor:
     Examples
     --------
     >>> from winograd.conv.arguments import ConvArguments
-    >>> from winograd.conv.phases import phases_of
+    >>> from winograd.conv.geometry.phases import phases_of
     >>> phases = phases_of(ConvArguments(dilation=2).shape((1, 1, 9), (1, 1, 3), dtype="float32"))
     >>> core_slope(phases, torch.tensor([[[1.0, 2.0, 3.0, 4.0, 5.0]]]))
     tensor([[[1., 3., 5.]],
@@ -118,7 +118,7 @@ def whole_taps(phases: Phases, gradients: Tensor) -> Tensor:
     Examples
     --------
     >>> from winograd.conv.arguments import ConvArguments
-    >>> from winograd.conv.phases import phases_of
+    >>> from winograd.conv.geometry.phases import phases_of
     >>> phases = phases_of(ConvArguments(stride=2).shape((1, 1, 9), (1, 1, 3), dtype="float32"))
     >>> whole_taps(phases, torch.tensor([[[[1.0, 3.0], [2.0, 7.0]]]]))
     tensor([[[1., 2., 3.]]])

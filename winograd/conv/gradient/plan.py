@@ -1,18 +1,18 @@
 """Plans of gradients: which backend and algorithm each gradient of a convolution takes, apart from the convolution's.
 
 In: the `ConvShape` of a convolution, the tolerated error, perhaps an algorithm, limits on memory. Out: a
-`GradientPlan`. Refused: what `winograd.conv.plan.make_plan` refuses. Torch's own is taken wherever Winograd is not
-predicted to be faster.
+`GradientPlan`. Refused: what `winograd.conv.planning.make.make_plan` refuses. Torch's own is taken wherever
+Winograd is not predicted to be faster.
 """
 
 from __future__ import annotations
 
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient.asked import Forced, checked_asked
 from winograd.conv.gradient.input_plan import input_plan
 from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.gradient.weight_plan import weight_plan
 from winograd.conv.roofline import NOMINAL_THREADS
-from winograd.conv.shape import ConvShape
 
 __all__ = ["Gradient", "GradientPlan", "plan_gradient"]
 
@@ -39,12 +39,12 @@ def plan_gradient(
     shape : ConvShape
         Of the convolution whose gradient it is.
     tolerance, algorithm, obstacle, threads, workspace_cap, filter_cap
-        As in `winograd.conv.plan.make_plan`. An algorithm is forced by that of the convolution.
+        As in `winograd.conv.planning.make.make_plan`. An algorithm is forced by that of the convolution.
 
     Raises
     ------
     TypeError, ValueError, NotImplementedError
-        As in `winograd.conv.plan.make_plan`.
+        As in `winograd.conv.planning.make.make_plan`.
 
     Examples
     --------

@@ -11,10 +11,10 @@ from dataclasses import dataclass, fields
 from enum import Enum
 
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.phases import Phases
-from winograd.conv.plan_record import Backend, Plan, label_of
-from winograd.conv.shape import ConvShape
-from winograd.conv.task import Terms
+from winograd.conv.choosing.task import Terms
+from winograd.conv.geometry.phases import Phases
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.plan.record import Backend, Plan, label_of
 from winograd.conv.wording import size_of
 
 

@@ -12,20 +12,20 @@ import torch
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.choosing.prediction import WORKING
 from winograd.conv.composed import widened
-from winograd.conv.forked import on_usable_threads
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient.composed import cropped, input_gradient_composed, turned, weight_gradient_composed
 from winograd.conv.gradient.direct import input_gradient_direct, weight_gradient_direct
 from winograd.conv.gradient.plan import plan_gradient
 from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.gradient.shapes import input_gradient_crops, transposed_shape
-from winograd.conv.layout import Layout, as_torch_would, torchs_layout
-from winograd.conv.operator import _try_compiling as try_compiling
-from winograd.conv.operator import lack_of_code, run_plan
-from winograd.conv.plan_record import Backend, Plan
-from winograd.conv.prediction import WORKING
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.running.run import _try_compiling as try_compiling
+from winograd.conv.running.run import lack_of_code, run_plan
 from winograd.conv.switch import Direct
+from winograd.conv.tensors.forked import on_usable_threads
+from winograd.conv.tensors.layout import Layout, as_torch_would, torchs_layout
 
 Tensor = torch.Tensor
 

@@ -17,11 +17,13 @@ from winograd.accuracy.gradients import predict_weight_gradient_relative_l2
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.lower import DEFAULT_LOWERING, Lowering
 from winograd.codegen.nested import count_passes, lower_nested
-from winograd.conv.candidates import error_ratios
-from winograd.conv.edges import edge_factor
-from winograd.conv.library.nests import Nests, nests_of
+from winograd.conv.choosing.candidates import error_ratios
+from winograd.conv.choosing.edges import edge_factor
+from winograd.conv.choosing.nests import Nests, nests_of
+from winograd.conv.choosing.prediction import FLOAT64_SHARE, WORKING, float32_tolerance
+from winograd.conv.choosing.selection import MAX_RANK
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.limits import MemoryLimits
-from winograd.conv.prediction import FLOAT64_SHARE, WORKING, float32_tolerance
 from winograd.conv.roofline import tile_count
 from winograd.conv.roofline.gradient import (
     TILE_BLOCK,
@@ -31,8 +33,6 @@ from winograd.conv.roofline.gradient import (
     sums_bytes,
     weight_gradient_ms,
 )
-from winograd.conv.selection import MAX_RANK
-from winograd.conv.shape import ConvShape
 
 _SHARED_BYTES: Final = 16 << 20
 """V and M of a block that stay in the cache which all threads share."""
@@ -53,7 +53,7 @@ class GradientSelection:
     milliseconds : float
         Predicted.
     error : float
-        Predicted in float32, as a `winograd.conv.prediction.float32_error`.
+        Predicted in float32, as a `winograd.conv.choosing.prediction.float32_error`.
     """
 
     algorithm: NestedAlgorithm
@@ -110,8 +110,8 @@ def allowed_error(shape: ConvShape, algorithm: NestedAlgorithm, tolerance: float
 def weight_gradient_error(shape: ConvShape, algorithm: NestedAlgorithm, block: int) -> float:
     """Return the predicted error of the gradient of the filter in blocks of so many tiles.
 
-    As `winograd.conv.prediction.float32_error`: that of float64 is a multiple of `FLOAT64_SHARE`. Padding and ragged
-    edges take the same share of errors and of gradients as in the convolution.
+    As `winograd.conv.choosing.prediction.float32_error`: that of float64 is a multiple of `FLOAT64_SHARE`. Padding and
+    ragged edges take the same share of errors and of gradients as in the convolution.
     """
     tiles, working = tile_count(shape, algorithm), WORKING[shape.dtype]
     error = _whole_tiles(algorithm, tiles, min(block, TILE_BLOCK), working) * edge_factor(shape, algorithm)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.transposed.shape import TransposedAxis, TransposedShape
 
 Margins = tuple[tuple[int, int], ...]

@@ -14,16 +14,16 @@ from math import prod
 from winograd.accuracy.gradients import predict_direct_weight_gradient_relative_l2
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv import roofline
+from winograd.conv.choosing.obstacles import NATIVE_DTYPES, shape_obstacle, stride_obstacle
+from winograd.conv.choosing.prediction import WORKING, rounded_to, scaled_to
+from winograd.conv.choosing.task import Task, core_task
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient.asked import Asked
 from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.gradient.selection import GradientSelection, select_gradient, selection_of
-from winograd.conv.obstacles import NATIVE_DTYPES, shape_obstacle, stride_obstacle
-from winograd.conv.plan_record import Backend
-from winograd.conv.prediction import WORKING, rounded_to, scaled_to
+from winograd.conv.plan.record import Backend
+from winograd.conv.plan.verdict import GIVEN, REQUIRED_GAIN
 from winograd.conv.roofline.gradient import direct_weight_gradient_ms, held_bytes, sums_bytes
-from winograd.conv.shape import ConvShape
-from winograd.conv.task import Task, core_task
-from winograd.conv.verdict import GIVEN, REQUIRED_GAIN
 from winograd.conv.wording import size_of
 
 

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import torch
 from torch.autograd import forward_ad
 
-from winograd.conv.direct import FUNCTIONS
-from winograd.conv.dispatch import Decisions
-from winograd.conv.forked import on_usable_threads
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.direct.convolve import FUNCTIONS
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.device import card_of_tensor
 from winograd.conv.gradient import run as gradients
 from winograd.conv.gradient.record import Gradient, GradientPlan
-from winograd.conv.layout import Layout, as_torch_would, torchs_layout
 from winograd.conv.library.geometry import Geometry
 from winograd.conv.library.kept import KeptFilters
 from winograd.conv.library.written import read_algorithm
-from winograd.conv.operator import (
+from winograd.conv.plan.record import Plan
+from winograd.conv.running.decisions import Decisions
+from winograd.conv.running.run import (
     UNREADABLE,
     pack_for_plan,
     plan_obstacle,
@@ -33,12 +34,12 @@ from winograd.conv.operator import (
     runnable_plan,
     torchs_own_layouts,
 )
-from winograd.conv.plan import Filters, Plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.tensors.forked import on_usable_threads
+from winograd.conv.tensors.layout import Layout, as_torch_would, torchs_layout
 from winograd.conv.tuning import tuned_plan
 
 if TYPE_CHECKING:
-    from winograd.conv.operator import Packed
+    from winograd.conv.running.run import Packed
 
 Tensor = torch.Tensor
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from winograd.conv.arguments import ConvArguments, per_axis, read_padding
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 
 
 class Geometry(NamedTuple):

@@ -16,8 +16,8 @@ import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from winograd.conv.gpu.streams import may_be_kept
-from winograd.conv.layout import read_address
-from winograd.conv.plan_record import Plan
+from winograd.conv.plan.record import Plan
+from winograd.conv.tensors.layout import read_address
 
 Tensor = torch.Tensor
 

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from winograd.conv.layout import FORMATS, Layout, torchs_layout
 from winograd.conv.library import execution, flops
 from winograd.conv.library.batching import convolution_batched, input_gradient_batched, weight_gradient_batched
 from winograd.conv.library.casting import register_casting
 from winograd.conv.library.geometry import Geometry
+from winograd.conv.tensors.layout import FORMATS, Layout, torchs_layout
 
 _TERMS: Final = 4
 """Arguments after the geometry that say how a convolution is run, and not what it is."""

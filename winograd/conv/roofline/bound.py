@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.machine import NOMINAL, Machine
 from winograd.conv.roofline.counts import (
     NOMINAL_THREADS,
@@ -21,14 +22,13 @@ from winograd.conv.roofline.counts import (
 )
 from winograd.conv.roofline.stages import milliseconds_of
 from winograd.conv.roofline.winograd import ROWS, summed_channels
-from winograd.conv.shape import ConvShape
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What tiles of many algorithms take, one array entry an algorithm; see `winograd.conv.candidates.Candidate`.
+    """What tiles of many algorithms take, one array entry an algorithm: a `Candidate` of `winograd.conv.choosing`.
 
     Parameters
     ----------

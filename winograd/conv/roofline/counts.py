@@ -13,9 +13,9 @@ from typing import Final, Protocol
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.nested import count_passes, lower_nested
-from winograd.conv.footprint import Footprint
-from winograd.conv.schedule import NOMINAL_PANEL, Schedule, choose_schedule
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.native.footprint import Footprint
+from winograd.conv.native.schedule import NOMINAL_PANEL, Schedule, choose_schedule
 
 FLOAT_BYTES: Final = 4
 _VECTOR_BYTES: Final = FLOAT_BYTES * NOMINAL_PANEL // 2
@@ -27,7 +27,7 @@ _STORED_BYTES: Final = {"float16": 2, "bfloat16": 2}
 
 
 class Counted(Protocol):
-    """An algorithm that says its instructions: `winograd.conv.candidates.Candidate` and others."""
+    """An algorithm that says its instructions: `winograd.conv.choosing.candidates.Candidate` and others."""
 
     @property
     def m(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import prod
 from typing import Final
 
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.machine import NOMINAL, Machine
 from winograd.conv.roofline.counts import (
     FLOAT_BYTES,
@@ -19,7 +20,6 @@ from winograd.conv.roofline.counts import (
     weight_bytes,
 )
 from winograd.conv.roofline.stages import StageCost, Traffic, milliseconds_of, stage
-from winograd.conv.shape import ConvShape
 
 _RATES: Final = {"bfloat16": 1.8, "float16": 0.01, "float64": 0.18}
 """Of direct convolution over that of float32: products of bfloat16 have instructions, float16 has no fast kernel, and

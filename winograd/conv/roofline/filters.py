@@ -10,10 +10,10 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.machine import NOMINAL, Machine
 from winograd.conv.roofline.counts import NOMINAL_THREADS, Algorithm, native_filter_bytes, reals_of, weight_bytes
 from winograd.conv.roofline.stages import StageCost, Traffic, stage
-from winograd.conv.shape import ConvShape
 
 Array = NDArray[np.float64]
 

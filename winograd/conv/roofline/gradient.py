@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from winograd.codegen.targets.c import CHANNEL_BLOCK
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.machine import NOMINAL, Machine
 from winograd.conv.roofline.counts import (
     FLOAT_BYTES,
@@ -28,7 +29,6 @@ from winograd.conv.roofline.counts import (
 from winograd.conv.roofline.direct import direct_ms
 from winograd.conv.roofline.stages import milliseconds_of
 from winograd.conv.roofline.winograd import ROWS
-from winograd.conv.shape import ConvShape
 
 Array = NDArray[np.float64]
 

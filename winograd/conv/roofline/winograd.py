@@ -11,7 +11,9 @@ from math import prod
 from typing import Final
 
 from winograd.codegen.targets.c import CHANNEL_BLOCK
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.machine import NOMINAL, Machine
+from winograd.conv.native.schedule import Schedule, ScheduleKind
 from winograd.conv.roofline.counts import (
     FLOAT_BYTES,
     NOMINAL_THREADS,
@@ -32,8 +34,6 @@ from winograd.conv.roofline.counts import (
     vectors,
 )
 from winograd.conv.roofline.stages import StageCost, Traffic, milliseconds_of, stage
-from winograd.conv.schedule import Schedule, ScheduleKind
-from winograd.conv.shape import ConvShape
 
 ROWS: Final = 14
 """Tiles whose sums a core holds in registers."""

@@ -13,14 +13,14 @@ from typing import Final
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
-from winograd.conv.phases import ELEMENT_BYTES, phases_of
-from winograd.conv.plan_record import Backend, Plan
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.geometry.phases import ELEMENT_BYTES, phases_of
+from winograd.conv.geometry.shape import ConvShape
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.plan.verdict import GIVEN, PHASED_GAIN, REQUIRED_GAIN
 from winograd.conv.roofline import copies_ms
-from winograd.conv.selection import Filters
-from winograd.conv.shape import ConvShape
 from winograd.conv.switch import Direct
 from winograd.conv.transposed.shape import TransposedShape
-from winograd.conv.verdict import GIVEN, PHASED_GAIN, REQUIRED_GAIN
 from winograd.conv.wording import size_of
 
 TAPS_BYTES_PER_MS: Final = 1.1e6

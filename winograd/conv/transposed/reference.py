@@ -32,7 +32,7 @@ def convolve_transposed_arrays(
     tolerance: float | None,
     algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None,
 ) -> Array:
-    """Convolve arrays over ``ndim`` axes; see `winograd.conv.transposed.convolve.conv_transpose3d`."""
+    """Convolve arrays over ``ndim`` axes; see `winograd.conv.convolve_transposed.conv_transpose3d`."""
     _check_arrays(input, weight, bias, ndim)
     shape = arguments.shape(input.shape, weight.shape, dtype=input.dtype.name)
     if bias is not None and bias.shape != (shape.outputs,):

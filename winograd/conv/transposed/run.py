@@ -16,23 +16,24 @@ from torch._compile import _disable_dynamo
 
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.calls import is_recorded
-from winograd.conv.direct import is_slow_in_torch, is_unfolded
-from winograd.conv.dispatch import OWN, Decisions, are_tensors, as_tuples, needs_gradient
-from winograd.conv.forked import on_usable_threads
-from winograd.conv.layout import as_torch_would, torchs_layout
+from winograd.conv.calls.dense import is_recorded
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.direct.convolve import is_slow_in_torch, is_unfolded
 from winograd.conv.limits import limits_or_default
-from winograd.conv.native import fresh_tensor
-from winograd.conv.operator import UNREADABLE, pack_for_plan, run_plan, runnable_plan, tensor_obstacle
-from winograd.conv.plan import Backend, Filters, Plan
+from winograd.conv.native.kernel import fresh_tensor
+from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.running.decisions import OWN, Decisions, are_tensors, as_tuples, needs_gradient
+from winograd.conv.running.run import UNREADABLE, pack_for_plan, run_plan, runnable_plan, tensor_obstacle
 from winograd.conv.switch import Direct, is_direct
+from winograd.conv.tensors.forked import on_usable_threads
+from winograd.conv.tensors.layout import as_torch_would, torchs_layout
 from winograd.conv.transposed.arguments import TransposedArguments
 from winograd.conv.transposed.plan import images_at_once, plan_transposed
 from winograd.conv.transposed.shape import TransposedShape
 from winograd.conv.transposed.tensors import core_bias, core_weight, edged, join, joined
 
 if TYPE_CHECKING:
-    from winograd.conv.operator import Packed
+    from winograd.conv.running.run import Packed
 
 Tensor = torch.Tensor
 Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
@@ -57,7 +58,7 @@ def convolve_transposed_torch(
     tolerance: float | None,
     algorithm: Algorithm | None,
 ) -> Tensor:
-    """Convolve torch tensors; see `winograd.conv.transposed.convolve.conv_transpose3d`.
+    """Convolve torch tensors; see `winograd.conv.convolve_transposed.conv_transpose3d`.
 
     Compiled and traced code calls torch's own; a forced algorithm breaks a compiled graph.
     """
@@ -151,7 +152,7 @@ def transposed_plan(
     workspace_cap: int | None = None,
     filter_cap: int | None = None,
 ) -> Plan:
-    """Return the plan for tensors; see `winograd.conv.operator.runnable_plan` and `plan_transposed` for the rest."""
+    """Return the plan for tensors; see `winograd.conv.running.run.runnable_plan` and `plan_transposed` for the rest."""
     plan = partial(
         runnable_plan,
         tolerance=tolerance,
@@ -191,7 +192,7 @@ def _is_unfolded(shape: TransposedShape) -> bool:
 
 
 def pack_transposed(plan: Plan, shape: TransposedShape, weight: Tensor) -> Packed | None:
-    """Return the weight as the plan's backend reads it fastest; see `winograd.conv.operator.pack_for_plan`."""
+    """Return the weight as the plan's backend reads it fastest; see `winograd.conv.running.run.pack_for_plan`."""
     if plan.backend is not Backend.NATIVE:
         return None
     return pack_for_plan(plan, core_weight(shape, weight.detach().resolve_neg()))

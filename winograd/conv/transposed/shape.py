@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from winograd.conv.phases import ELEMENT_BYTES
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.phases import ELEMENT_BYTES
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.wording import counted
 
 

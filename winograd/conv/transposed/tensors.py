@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from winograd.conv.layout import as_channels_last, is_channels_last
+from winograd.conv.tensors.layout import as_channels_last, is_channels_last
 from winograd.conv.transposed.shape import TransposedShape
 
 Tensor = torch.Tensor

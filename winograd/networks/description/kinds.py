@@ -10,7 +10,7 @@ from enum import Enum
 from math import prod
 from typing import Final
 
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 
 
 class LayerKind(Enum):

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from winograd.algebra.tiling import tile_axes
-from winograd.conv.shape import ConvShape
+from winograd.conv.geometry.shape import ConvShape
 from winograd.networks.description.kinds import LayerKind
 
 NUMBER_BYTES: Final = 4

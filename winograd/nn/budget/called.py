@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from functools import cache
 from typing import Any
 
-from winograd.conv.plan import Filters, Plan
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.plan.record import Plan
 from winograd.nn.budget.front import Calls, Planner, planner_of
 from winograd.nn.budget.setting import frozen, tolerated
 from winograd.nn.modules import PlannedConvolution

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from winograd.conv.plan import Plan, make_plan
-from winograd.conv.prediction import float32_tolerance, scaled_to, unrounded_error
+from winograd.conv.choosing.prediction import float32_tolerance, scaled_to, unrounded_error
+from winograd.conv.plan.record import Plan
+from winograd.conv.planning.make import make_plan
 
 _APART: Final = 1 + 1e-9
 """By how much a tolerance is above the least one at which a plan is taken, so that rounding does not decide."""
 
 
 _MOST_MARGIN: Final = 1.2
-"""The most that `winograd.conv.prediction` allows for what its model is off by."""
+"""The most that `winograd.conv.choosing.prediction` allows for what its model is off by."""
 
 _STEP: Final = 1.1
 """Errors that are closer are not told apart: the prediction is not much better, and plans take time."""

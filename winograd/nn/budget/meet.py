@@ -18,7 +18,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from winograd.conv.prediction import DEFAULT_TOLERANCE, checked_tolerance, default_tolerance
+from winograd.conv.choosing.prediction import DEFAULT_TOLERANCE, checked_tolerance, default_tolerance
 from winograd.nn.budget.record import OutputBudget
 from winograd.nn.budget.search import Search
 from winograd.nn.budget.setting import modelled

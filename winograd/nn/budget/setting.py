@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from winograd.conv.plan import Filters
-from winograd.conv.tuning_mode import Tuning
+from winograd.conv.choosing.selection import Filters
+from winograd.conv.planning.tuning_mode import Tuning
 from winograd.nn.modules import PlannedConvolution
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from winograd.conv.plan import Filters
+from winograd.conv.choosing.selection import Filters
 from winograd.nn.budget.called import calls_of
 from winograd.nn.budget.copies import alone, exact_outputs, in_dtype
 from winograd.nn.budget.front import Calls

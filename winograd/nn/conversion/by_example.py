@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from torch import nn
 
-from winograd.conv.prediction import checked_tolerance
+from winograd.conv.choosing.prediction import checked_tolerance
 from winograd.nn.conversion.change import give_budget, state_of
 from winograd.nn.conversion.eligible import Candidate, planned_layers
 from winograd.nn.conversion.example import one_run, settle_lazy, undisturbed, unwrapped

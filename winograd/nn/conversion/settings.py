@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import nn
 
+from winograd.conv.choosing.prediction import checked_tolerance
 from winograd.conv.limits import limits_or_default
-from winograd.conv.prediction import checked_tolerance
-from winograd.conv.tuning_mode import Tuning, TuningName, checked_tuning
+from winograd.conv.planning.tuning_mode import Tuning, TuningName, checked_tuning
 from winograd.nn.conversion.eligible import Candidate
 
 Tolerance = float | Mapping[str, float | None] | Callable[[nn.Module, str], float | None] | None

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient.record import GradientPlan
-from winograd.conv.plan import Plan
-from winograd.conv.shape import ConvShape
+from winograd.conv.plan.record import Plan
 from winograd.nn.reporting.measurement import Measurement
 from winograd.nn.state import LayerState
 

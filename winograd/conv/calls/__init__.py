@@ -1,0 +1,1 @@
+"""Calls with tensors: who computes them, and what is remembered of them."""

@@ -1,0 +1,1 @@
+"""Choosing an algorithm: candidates, their errors, what stands against them, and the fastest."""

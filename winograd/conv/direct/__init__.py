@@ -1,0 +1,1 @@
+"""torch's own convolution, and its faster variants."""

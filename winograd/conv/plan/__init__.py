@@ -1,0 +1,1 @@
+"""What a plan says: the choice, what it is predicted to cost, and why not another one."""

@@ -1,0 +1,1 @@
+"""Planning: which plan a convolution gets, and how it is explained."""

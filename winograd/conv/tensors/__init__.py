@@ -1,0 +1,1 @@
+"""What there is to know of torch tensors, whoever computes with them."""

@@ -44,7 +44,7 @@ from winograd.conv.native.kernel import NativeConvolution, native_convolution
 from winograd.conv.native.schedule import Schedule, schedules
 from winograd.conv.plan.record import Plan
 from winograd.conv.planning.make import make_plan
-from winograd.conv.running.run import pack_for_plan
+from winograd.conv.running.packing import pack_for_plan
 from winograd.conv.tensors.layout import as_channels_last
 from winograd.nn.table import scientific, text_table
 

@@ -1,18 +1,23 @@
 """Sphinx configuration. Builds offline; the notebooks are copied in and executed, once, by this build.
 
-The gallery of the networks is written by it, too.
+The gallery of the networks is written by it, too. With ``-j 2`` and more, notebooks are executed side by side.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 import winograd
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported; notebooks run side by side
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -44,7 +49,7 @@ myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 600  # seconds of a cell: ends what hangs, also on a machine with other work
 nb_merge_streams = True
 nb_render_markdown_format = "myst"  # explanations show themselves as Markdown with formulas
 
@@ -67,6 +72,25 @@ def escape_formulas(_app: Sphinx, _what: str, _name: str, _obj: object, _options
             lines[number] = "".join(parts)
 
 
+def spread_notebooks(_app: Sphinx, _env: BuildEnvironment, docnames: list[str]) -> None:
+    """Put pages between the notebooks: Sphinx gives each of its processes neighbours to read."""
+    notebooks = [name for name in docnames if name.startswith("notebooks/")]
+    pages = [name for name in docnames if name not in notebooks]
+    between = len(pages) // max(len(notebooks), 1)
+    for number, notebook in enumerate(notebooks):
+        pages.insert(number * (between + 1), notebook)
+    docnames[:] = pages
+
+
+def show_one_branch(_app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object) -> None:
+    """Let the navigation beside a page open only the branch of that page: all modules beside each take minutes."""
+    if "toctree" in context:
+        whole = context["toctree"]
+        context["toctree"] = lambda **options: whole(**{**options, "collapse": True})
+
+
 def setup(app: Sphinx) -> None:
-    """Escape before numpydoc, which is connected at priority 500, takes the docstring apart."""
+    """Escape before numpydoc takes a docstring apart, shorten before Furo draws; both are connected at priority 500."""
     app.connect("autodoc-process-docstring", escape_formulas, priority=400)
+    app.connect("env-before-read-docs", spread_notebooks)
+    app.connect("html-page-context", show_one_branch, priority=400)

@@ -1,6 +1,7 @@
 """Hypothesis profiles: ``dev`` unless the environment variable CI is set, then ``ci``. Neither goes by the clock.
 
 The tests of a GPU, which run on machines that have torch, Triton and pytest alone, need no hypothesis.
+xdist's processes multiply matrices by one thread each: those of OpenBLAS spin while they wait for work.
 ``--update-golden`` writes the golden corpus again, see `tests.codegen.test_golden`.
 """
 
@@ -20,6 +21,9 @@ else:
     settings.register_profile("dev", UNTIMED, max_examples=50)
     settings.register_profile("ci", UNTIMED, max_examples=60, derandomize=True, print_blob=True)
     settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+if os.environ.get("PYTEST_XDIST_WORKER"):  # before NumPy is imported, which reads this once
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -84,12 +84,12 @@ def test_storage_is_part_of_the_experiment(command: Command, tmp_path: Path) -> 
 
 
 def test_the_best_known_algorithm_is_that_for_its_storage(command: Command) -> None:
-    words = ("--m", "8", "--r", "3", "--ndim", "2", "--trials", "20", "--experiment", "layer")
+    words = ("--m", "8", "--r", "3", "--trials", "20", "--experiment", "layer")
     assert command(*words, "--best", "--storage", "float16") == 0
     experiment = replace(as_experiment("layer"), storage="float16", name="layer (float16 storage)")
-    scaled = best(8, 3, ndim=2, dtype="float16")
+    scaled = best(8, 3, dtype="float16")
     assert command.out == f"{study_error(scaled, experiment=experiment, trials=20, order='lowered')}\n"
-    assert scaled != best(8, 3, ndim=2)
+    assert scaled != best(8, 3)
     assert command(*words, "--best", "--storage", "tf32") == 0
 
 

@@ -59,7 +59,7 @@ print(state() == before)
 
 
 def test_import_is_fast(capsys: pytest.CaptureFixture[str]) -> None:
-    program = "import time; s = time.perf_counter(); import winograd; print((time.perf_counter() - s) * 1e3)"
+    program = "import time; s = time.process_time(); import winograd; print((time.process_time() - s) * 1e3)"
     times_ms = sorted(float(run_python(program)) for _ in range(3))
     with capsys.disabled():
         print(f" import winograd: {times_ms[0]:.1f} ms ", end="")

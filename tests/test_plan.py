@@ -14,8 +14,8 @@ import pytest
 import winograd
 from tests.commands import Command
 from winograd import plan
-from winograd.conv import tuning
 from winograd.conv.machine import NOMINAL
+from winograd.conv.tuning import rivals, tuned
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYER = ("--input", "1,64,16,56,56", "--weight", "128,64,3,3,3", "--padding", "1", "--threads", "2")
@@ -147,9 +147,9 @@ def test_a_network_says_why_layers_are_direct(command: Command) -> None:
 def test_measuring_again_forgets_the_answer(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     races = []
     monkeypatch.setattr(os, "getloadavg", lambda: (2.5, 0.0, 0.0))
-    monkeypatch.setattr(tuning, "_compiles", lambda _: True)
+    monkeypatch.setattr(rivals, "_compiles", lambda _: True)
     monkeypatch.setattr(
-        tuning, "run_heats", lambda _, rivals: races.append(1) or {"direct": 9.0, **dict.fromkeys(rivals, 5.0)}
+        tuned, "run_heats", lambda _, rivals: races.append(1) or {"direct": 9.0, **dict.fromkeys(rivals, 5.0)}
     )
     for more, count in (((), 1), ((), 1), (("--again",), 2), ((), 2)):
         assert command(*LAYER, "--tuning", "measure", *more) == 0
@@ -161,8 +161,8 @@ def test_measuring_again_forgets_the_answer(command: Command, monkeypatch: pytes
 
 def test_measuring_says_so(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
-    monkeypatch.setattr(tuning, "_compiles", lambda _: True)
-    monkeypatch.setattr(tuning, "run_heats", lambda _, rivals: {"direct": 9.0, **dict.fromkeys(rivals, 5.0)})
+    monkeypatch.setattr(rivals, "_compiles", lambda _: True)
+    monkeypatch.setattr(tuned, "run_heats", lambda _, rivals: {"direct": 9.0, **dict.fromkeys(rivals, 5.0)})
     assert command(*LAYER, "--tuning", "measure") == 0
     assert "measured: " in command.out.decode()
     assert command("--network", "c3d", "--layer", "conv2", "--tuning", "measure", "--threads", "2") == 0

@@ -199,7 +199,7 @@ def test_ctrl_c_prints_and_keeps_what_was_found(tmp_path: Path, workers: str) ->
     while process.poll() is None and (not path.exists() or path.stat().st_size < 20_000):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=120)
     assert process.returncode == 1
     assert error.decode("ascii").splitlines()[-1].endswith("error: interrupted, this is what was found until then")
     assert b"Traceback" not in error

@@ -139,10 +139,10 @@ def test_direct_convolution_depends_on_its_order() -> None:
 def test_prediction_is_fast_once_it_is_known() -> None:
     nested = default_nest(4, 3)
     predict_relative_l2(nested, channels=64)
-    begin = time.perf_counter()
+    begin = time.thread_time()  # of the processor: other work on the machine does not count
     for channels in range(1, 21):
         predict_relative_l2(nested, channels=channels)
-    assert time.perf_counter() - begin < 20 * 0.010
+    assert time.thread_time() - begin < 20 * 0.010
 
 
 def test_what_is_outside_the_model_is_refused() -> None:

@@ -105,11 +105,11 @@ def test_lists_with_a_gap_or_another_separator_are_refused(text: str) -> None:
 
 
 def test_absurdly_long_text_is_refused_at_once() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()  # of the processor: other work on the machine does not count
     for text in ("1" * 10**7, "1." + "0" * 10**7, "," * 10**7):
         with pytest.raises(ValueError, match="characters"):
             parse_points(text)
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5
     assert len(parse_points(",".join("1" for _ in range(64)))) == 64
     with pytest.raises(ValueError, match=f"at most {MAX_POINTS_LENGTH}"):
         parse_points(" " * (MAX_POINTS_LENGTH + 1))

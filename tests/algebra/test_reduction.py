@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -269,7 +270,6 @@ def test_numpy_integers_are_sizes() -> None:
     assert reduce_axis(np.int64(3), np.int8(2), np.uint8(1), m=np.array(4)) == reduce_axis(3, 2)  # type: ignore[arg-type]
 
 
-@pytest.mark.timeout(2)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -284,8 +284,10 @@ def test_numpy_integers_are_sizes() -> None:
     ],
 )
 def test_what_is_too_large_is_refused_at_once(arguments: dict[str, Any], message: str) -> None:
+    started = time.thread_time()  # of the processor: other work on the machine does not count
     with pytest.raises(ValueError, match=message):
         reduce_axis(**arguments)
+    assert time.thread_time() - started < 2
 
 
 def test_one_to_three_axes() -> None:

@@ -117,10 +117,10 @@ def test_integers_of_any_kind_are_sizes() -> None:
 
 @pytest.mark.parametrize(("m", "r"), [(1000, 3), (3, 1000), (10**30, 1), (63, 3), (64, 2)])
 def test_tiles_beyond_the_limit_are_refused_at_once(m: int, r: int) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()  # of the processor: other work on the machine does not count
     with pytest.raises(ValueError, match=r"tile of \d+, at most 64"):
         toom_cook(m, r)
-    assert time.perf_counter() - started < 0.1
+    assert time.thread_time() - started < 0.1
 
 
 @given(sizes(max_tile=7), st.data())
@@ -279,7 +279,7 @@ def points_as_moduli(points: str) -> list[object]:
 
 def test_repr_is_short_and_fast() -> None:
     algorithm = toom_cook(8, 7)
-    started = time.perf_counter()
+    started = time.thread_time()  # of the processor: other work on the machine does not count
     assert len(repr(algorithm)) < 160
-    assert time.perf_counter() - started < 0.05
+    assert time.thread_time() - started < 0.05
     assert algorithm._repr_latex_().startswith("$")

@@ -20,7 +20,7 @@ from winograd.conv.arguments import ConvArguments
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.plan.record import Plan
 from winograd.conv.planning.make import make_plan
-from winograd.conv.running.run import pack_for_plan
+from winograd.conv.running.packing import pack_for_plan
 
 WIDE = layer("wide", 64, 64, 8, 32, 32)
 """Large enough that plans take a generated kernel."""

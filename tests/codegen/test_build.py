@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 
 import winograd
-from tests.codegen.tiny_kernels import F23, at_once, entries, forget, kernel, the_entry
+from tests.codegen.tiny_kernels import F23, PATIENCE_S, at_once, entries, forget, kernel, the_entry
 from winograd.codegen.build import BuildError, load
 from winograd.codegen.compiler import Compiler
 from winograd.codegen.kernel import Kernel
-
-pytestmark = pytest.mark.timeout(60)
 
 
 def test_a_kernel_is_built_once_and_kept_privately(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +86,7 @@ def test_eight_threads_load_eight_kernels(cache: Path) -> None:
 
 def test_a_kernel_does_not_wait_for_another(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Each compilation waits for the other to begin: one after the other they would never meet.
-    compile_, meeting = Compiler.compile, threading.Barrier(2, timeout=30)
+    compile_, meeting = Compiler.compile, threading.Barrier(2, timeout=PATIENCE_S)
 
     def meet(self: Compiler, *arguments: object) -> None:
         meeting.wait()

@@ -15,8 +15,6 @@ from winograd.codegen import compiler
 from winograd.codegen.build import BuildError, load
 from winograd.codegen.compiler import Compiler, find_compiler
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def test_a_compiler_that_hangs_is_ended_with_all_it_started(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pids, runs = cache.parent / "pids", cache.parent / "runs"

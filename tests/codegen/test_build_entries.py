@@ -16,8 +16,6 @@ from winograd.codegen.build import load
 from winograd.codegen.cache import locked
 from winograd.codegen.compiler import Compiler
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def no_warnings() -> Iterator[None]:

@@ -18,12 +18,10 @@ from typing import Any
 
 import pytest
 
-from tests.codegen.tiny_kernels import entries, forget, kernel, run_python
+from tests.codegen.tiny_kernels import PATIENCE_S, entries, forget, kernel, run_python
 from winograd.codegen import build
 from winograd.codegen.build import BuildError, load
 from winograd.codegen.cache import cache_directory, locked
-
-pytestmark = pytest.mark.timeout(60)
 
 
 def fails_below(directory: Path, function: Callable[..., Any], code: int) -> Callable[..., Any]:
@@ -156,7 +154,7 @@ def test_on_such_a_file_system_it_runs_uncached_and_warns_once(tmp_path: Path, m
     apart = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
     mounting = f"mount -t tmpfs {options} tmpfs '{tmp_path}/mount'"
     try:
-        subprocess.run([*apart, mounting], check=True, capture_output=True, timeout=20)
+        subprocess.run([*apart, mounting], check=True, capture_output=True, timeout=PATIENCE_S)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"nothing can be mounted here: {error}")
     program = "print(*[load(kernel(value)).tiny() for value in (4, 5)])"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.codegen.tiny_kernels import (
+    PATIENCE_S,
     compiler_script,
     entries,
     forget,
@@ -30,7 +31,7 @@ from winograd.codegen.build import load
 from winograd.codegen.cache import locked
 from winograd.codegen.compiler import Compiler
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
 def _child(directory: str, results: multiprocessing.Queue[int]) -> None:
@@ -44,19 +45,19 @@ def test_many_processes_at_once_all_load_a_whole_entry(cache: Path) -> None:
     children = [context.Process(target=_child, args=(str(cache), results), daemon=True) for _ in range(16)]
     for child in children:
         child.start()
-    assert [results.get(timeout=50) for _ in children] == [9] * 16
+    assert [results.get(timeout=PATIENCE_S) for _ in children] == [9] * 16
     for child in children:
-        child.join(10)
+        child.join(PATIENCE_S)
         assert child.exitcode == 0
     assert len(entries(cache)) == 1
 
 
 def in_child(action: Callable[[], object]) -> int:
-    """Run an action in a forked child and return its exit status, 124 if it takes longer than 20 seconds."""
+    """Run an action in a forked child and return its exit status, 124 if it takes minutes."""
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(20)
+        signal.alarm(PATIENCE_S)
         try:
             action()
         except BaseException:
@@ -71,7 +72,7 @@ def sleeping_child() -> Iterator[None]:
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(60)
+        signal.alarm(2 * PATIENCE_S)
         signal.pause()
     try:
         yield
@@ -86,18 +87,18 @@ def test_a_fork_while_a_thread_builds_leaves_both_sides_free(cache: Path, monkey
 
     def slow(self: Compiler, *arguments: object) -> None:
         started.set()
-        finish.wait(30)
+        finish.wait(PATIENCE_S)
         compile_(self, *arguments)
 
     monkeypatch.setattr(Compiler, "compile", slow)
     thread = threading.Thread(target=load, args=(kernel(10),), daemon=True)
     thread.start()
-    assert started.wait(20)
+    assert started.wait(PATIENCE_S)
     finish_in_child = finish.set  # the child's own copy of the event
     assert in_child(lambda: (finish_in_child(), load(kernel(11)))) == 0
     with sleeping_child():
         finish.set()
-        thread.join(30)
+        thread.join(PATIENCE_S)
         forget(monkeypatch)
         with locked(next(cache.glob("*.lock")), patience_s=0):  # the sleeper has no part in it
             pass
@@ -124,7 +125,7 @@ def test_a_child_that_exits_leaves_the_parents_build_alone(tmp_path: Path) -> No
         compile_, started, go_on = Compiler.compile, threading.Event(), threading.Event()
         def wait_and_compile(*arguments):
             started.set()
-            go_on.wait(20)
+            go_on.wait(PATIENCE_S)
             compile_(*arguments)
         Compiler.compile = wait_and_compile
         thread = threading.Thread(target=lambda: print(load(kernel(14)).tiny()))
@@ -146,14 +147,14 @@ def test_a_child_that_exits_leaves_the_parents_build_alone(tmp_path: Path) -> No
 def building(cache: Path, value: int) -> Iterator[subprocess.Popen[str]]:
     """Start a process whose compiler runs and does not end; the file ``pid`` beside the cache names it."""
     pid = cache.parent / "pid"
-    script = compiler_script(cache.parent / "slow", f"[ -e {pid} ] || {{ echo $$ > {pid}; sleep 100; }}")
+    script = compiler_script(cache.parent / "slow", f"[ -e {pid} ] || {{ echo $$ > {pid}; sleep 1000; }}")
     with start_python(f"load(kernel({value}))", cache, CC=script) as process:
         try:
             assert wait_until(lambda: has_text(pid))
             yield process
         finally:
             process.kill()
-            process.communicate(timeout=30)
+            process.communicate(timeout=PATIENCE_S)
             if is_running(compiler := int(pid.read_text())):
                 os.killpg(compiler, signal.SIGKILL)
 
@@ -161,7 +162,7 @@ def building(cache: Path, value: int) -> Iterator[subprocess.Popen[str]]:
 def test_an_interrupted_build_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with building(cache, 15) as process:
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE_S)
         assert "KeyboardInterrupt" in errors
         assert not entries(cache)
         assert not is_running(int((cache.parent / "pid").read_text()))
@@ -173,7 +174,7 @@ def test_a_killed_build_leaves_nothing_for_long(cache: Path, monkeypatch: pytest
     monkeypatch.setenv("CC", str(cache.parent / "slow"))
     with building(cache, 16) as process:
         process.kill()
-        process.wait(30)
+        process.wait(PATIENCE_S)
         (left,) = entries(cache)
         assert left.name.startswith(".building-")
         assert load(kernel(16)).tiny() == 16  # while the orphaned compiler still runs
@@ -188,12 +189,12 @@ def test_a_killed_build_takes_its_lock_along_whoever_was_forked_meanwhile(cache:
         import signal
         from winograd.codegen.compiler import Compiler
         started = threading.Event()
-        Compiler.compile = lambda *_: (started.set(), time.sleep(100))
+        Compiler.compile = lambda *_: (started.set(), time.sleep(1000))
         threading.Thread(target=load, args=(kernel(17),), daemon=True).start()
         started.wait()
         child = os.fork()
         if child == 0:
-            signal.alarm(60)
+            signal.alarm(2 * PATIENCE_S)
             signal.pause()
         print(child, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -202,10 +203,10 @@ def test_a_killed_build_takes_its_lock_along_whoever_was_forked_meanwhile(cache:
     ) as process:
         assert process.stdout is not None
         child = int(process.stdout.readline())
-        process.wait(30)
+        process.wait(PATIENCE_S)
         try:
             # The child lets go of it as soon as it runs at all, long before its alarm.
-            with locked(next(cache.glob("*.lock")), patience_s=20):
+            with locked(next(cache.glob("*.lock")), patience_s=PATIENCE_S):
                 assert is_running(child)
         finally:
             os.kill(child, signal.SIGKILL)

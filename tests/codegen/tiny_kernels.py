@@ -20,6 +20,8 @@ from winograd.codegen.kernel import Kernel
 
 ROOT = Path(__file__).parents[2]
 F23 = nest(toom_cook(2, 3))
+PATIENCE_S = 120
+"""What hangs is given up after so long; other work on the machine may make anything take a while."""
 
 
 def kernel(value: int, body: str | None = None) -> Kernel:
@@ -67,10 +69,10 @@ def start_python(program: str, cache: Path, *, within: Sequence[str] = (), **env
 
 
 def run_python(program: str, cache: Path, *, within: Sequence[str] = (), **environment: str) -> tuple[str, str]:
-    """Return what a program prints, and its complaints; it must end well, and within half a minute."""
+    """Return what a program prints, and its complaints; it must end well, and within minutes."""
     with start_python(program, cache, within=within, **environment) as process:
         try:
-            output, errors = process.communicate(timeout=30)
+            output, errors = process.communicate(timeout=PATIENCE_S)
         finally:
             process.kill()
     assert process.returncode == 0, errors
@@ -98,14 +100,14 @@ def has_text(path: Path) -> bool:
 
 
 def wait_until(holds: Callable[[], bool]) -> bool:
-    """Wait for a condition, for half a minute at most, and return whether it holds."""
-    deadline = time.monotonic() + 30
+    """Wait for a condition, for some minutes at most, and return whether it holds."""
+    deadline = time.monotonic() + PATIENCE_S
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.01)
     return holds()
 
 
-def at_once(*actions: Callable[[], object], timeout_s: float = 60) -> list[object]:
+def at_once(*actions: Callable[[], object], timeout_s: float = PATIENCE_S) -> list[object]:
     """Return what actions in as many threads return; one that never ends fails, and does not keep us."""
     results: dict[int, object] = {}
     threads = [

@@ -25,7 +25,8 @@ from winograd.conv.native.copying import copies_library
 from winograd.conv.native.kernel import native_convolution
 from winograd.conv.native.schedule import Schedule, ScheduleKind
 from winograd.conv.planning.make import make_plan
-from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.run import run_plan
 from winograd.conv.scratch import release_workspace
 
 

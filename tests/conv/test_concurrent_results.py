@@ -33,7 +33,7 @@ CASES = [
 """Outputs of a tile, input sizes, output channels and a schedule: one for each of eight threads."""
 
 ROUNDS = 6
-PATIENCE_S = 30
+PATIENCE_S = 120
 """After so long a child that still runs is taken to hang."""
 
 

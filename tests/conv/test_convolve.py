@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from winograd import conv1d, conv2d, conv3d, nest, toom_cook
 from winograd.conv.choosing.prediction import default_tolerance
-from winograd.conv.convolve import Array
+from winograd.conv.reference.arrays import Array
 from winograd.conv.reference.convolve import direct_ref
 
 OURS: dict[int, Callable[..., Any]] = {1: conv1d, 2: conv2d, 3: conv3d}

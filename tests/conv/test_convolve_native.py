@@ -19,11 +19,15 @@ from winograd.conv.arguments import ConvArguments
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.direct.convolve import convolve_onednn, is_slow_in_torch
 from winograd.conv.direct.packed import PackedDirect, TorchsOwn
-from winograd.conv.native import kernel as native
+from winograd.conv.native import kernel
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.planning.make import make_plan
-from winograd.conv.running import run as operator
-from winograd.conv.running.run import pack_for_plan, read_shape, run_plan, runnable_plan, tensor_obstacle
+from winograd.conv.running import runnable
+from winograd.conv.running.obstacles import tensor_obstacle
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.reading import read_shape
+from winograd.conv.running.run import run_plan
+from winograd.conv.running.runnable import runnable_plan
 from winograd.conv.tensors.layout import Layout, as_channels_last
 
 OURS: dict[int, Callable[..., Any]] = {1: conv1d, 2: conv2d, 3: conv3d}
@@ -125,7 +129,7 @@ def test_plans_know_the_memory_they_take(sizes: tuple[int, ...]) -> None:
     batch, channels, outputs, *axes = sizes
     shape = ConvArguments(padding=1).shape((batch, channels, *axes), (outputs, channels, 3, 3, 3), dtype="float32")
     plan = make_plan(shape, algorithm=F43_3D, threads=torch.get_num_threads())
-    compiled = native.native_convolution(F43_3D)
+    compiled = kernel.native_convolution(F43_3D)
     tiling = tile_axes(axes, F43_3D.m, F43_3D.r, shape.padding)
     assert compiled.filter_bytes(channels, outputs) <= plan.filter_bytes
     first, last = (
@@ -254,9 +258,9 @@ def test_without_a_compiler_torch_runs_and_one_warning_says_so(monkeypatch: pyte
     def fail(algorithm: NestedAlgorithm, dtype: str) -> None:
         raise BuildError(f"no C compiler for {algorithm.label} in {dtype}")
 
-    monkeypatch.setattr(native, "native_convolution", fail)
-    monkeypatch.setattr(operator, "_warned", [])
-    operator._try_compiling.cache_clear()
+    monkeypatch.setattr(kernel, "native_convolution", fail)
+    monkeypatch.setattr(runnable, "_warned", [])
+    runnable.try_compiling.cache_clear()
     try:
         with pytest.warns(RuntimeWarning, match="no C compiler") as caught:
             outputs = [conv3d(INPUT, WEIGHT, padding=1, algorithm=nested) for nested in (F43_3D, F23_3D, F43_3D)]
@@ -268,7 +272,7 @@ def test_without_a_compiler_torch_runs_and_one_warning_says_so(monkeypatch: pyte
         assert plan.backend is Backend.COMPOSED
         assert "no native kernel: no C compiler for F(4x4x4,3x3x3)" in plan.reason
     finally:
-        operator._try_compiling.cache_clear()
+        runnable.try_compiling.cache_clear()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

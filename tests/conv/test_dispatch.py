@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import winograd
-from winograd.conv.calls import dense as calls
+from winograd.conv.calls import convolution
 from winograd.conv.limits import set_memory_limits
 from winograd.conv.plan.record import Backend, Plan
-from winograd.conv.running import decisions as dispatch
+from winograd.conv.running import decisions as remembered
 from winograd.conv.running.decisions import MOST, OWN, Decisions
 from winograd.conv.switch import set_enabled
 from winograd.nn import Conv3d
@@ -25,7 +25,7 @@ LARGE = torch.randn(1, 64, 12, 32, 32), torch.randn(64, 64, 3, 3, 3)
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    calls._decisions.forget()
+    convolution._decisions.forget()
     with torch.no_grad():
         yield
 
@@ -34,8 +34,8 @@ def forgotten() -> Iterator[None]:
 def planned(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Shapes that are read: what a recognised call does not do."""
     seen: list[object] = []
-    read = calls.read_shape
-    monkeypatch.setattr(calls, "read_shape", lambda *args, **more: seen.append(args) or read(*args, **more))
+    read = convolution.read_shape
+    monkeypatch.setattr(convolution, "read_shape", lambda *args, **more: seen.append(args) or read(*args, **more))
     return seen
 
 
@@ -51,7 +51,7 @@ def test_a_plan_is_recognised_too(planned: list[object]) -> None:
     first = winograd.conv3d(*LARGE, padding=1)
     assert torch.equal(winograd.conv3d(*LARGE, padding=1), first)
     assert len(planned) == 1
-    (plan,) = calls._decisions._made.values()
+    (plan,) = convolution._decisions._made.values()
     assert plan.backend is Backend.NATIVE  # type: ignore[union-attr]
 
 
@@ -191,7 +191,7 @@ def test_a_planned_call_gives_way_to_what_c_cannot_compute() -> None:
 def test_a_forked_child_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     decisions = Decisions()
     decisions.keep(OWN, IMAGE, WEIGHT, None, (1,))
-    monkeypatch.setattr(dispatch, "has_lost_threads", lambda: True)
+    monkeypatch.setattr(remembered, "has_lost_threads", lambda: True)
     assert decisions.find(IMAGE, WEIGHT, None, (1,)) is None
 
 
@@ -279,8 +279,8 @@ def test_a_frozen_layer_recognises_calls_with_a_computed_weight() -> None:
 
 
 def test_a_key_without_the_sizes_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "_call_key", lambda *_: ())
+    monkeypatch.setattr(remembered, "_call_key", lambda *_: ())
     winograd.conv3d(*LARGE, padding=1)
-    found = calls._decisions.find(IMAGE, WEIGHT, None, (1, 1, 1, 1))
+    found = convolution._decisions.find(IMAGE, WEIGHT, None, (1, 1, 1, 1))
     assert isinstance(found, Plan)
     assert found.shape.channels != IMAGE.shape[1]

@@ -13,8 +13,9 @@ from winograd.conv.choosing.selection import Filters
 from winograd.conv.geometry.phases import phases_of
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.planning.make import make_plan
-from winograd.conv.running import run as operator
-from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.running import run as running
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.run import run_plan
 from winograd.conv.tensors.epilogue import finish
 from winograd.conv.tensors.layout import Layout, in_layout
 
@@ -111,12 +112,12 @@ def test_an_epilogue_that_is_forgotten_or_loses_a_nan_is_noticed(monkeypatch: py
     assert direct is not None
     with monkeypatch.context() as patch:
         patch.setattr(
-            operator, "finish", lambda output, _, relu: torch.fmax(output, torch.zeros(())) if relu else output
+            running, "finish", lambda output, _, relu: torch.fmax(output, torch.zeros(())) if relu else output
         )
         assert is_relu_of_the_plain(direct)  # as oneDNN's would be
         assert not is_relu_of_the_plain(direct, first=float("nan"))
-    run: Any = operator._run_native
-    monkeypatch.setattr(operator, "_run_native", lambda *given: run(*given[:-1], False))
+    run: Any = running._run_native
+    monkeypatch.setattr(running, "_run_native", lambda *given: run(*given[:-1], False))
     assert not is_relu_of_the_plain(compiled)
 
 

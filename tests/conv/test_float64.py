@@ -14,11 +14,12 @@ from winograd.conv.choosing.prediction import default_tolerance  # noqa: E402
 from winograd.conv.choosing.selection import Filters  # noqa: E402
 from winograd.conv.convolve import conv3d  # noqa: E402
 from winograd.conv.geometry.shape import ConvShape  # noqa: E402
-from winograd.conv.native import kernel as native  # noqa: E402
+from winograd.conv.native import kernel  # noqa: E402
 from winograd.conv.plan.record import Backend  # noqa: E402
 from winograd.conv.planning.make import make_plan  # noqa: E402
 from winograd.conv.reference.taps import convolve_taps  # noqa: E402
-from winograd.conv.running.run import pack_for_plan, run_plan  # noqa: E402
+from winograd.conv.running.packing import pack_for_plan  # noqa: E402
+from winograd.conv.running.run import run_plan  # noqa: E402
 
 TOLERATED = 1.2
 """By what few channels and tiles exceed predictions; see `winograd.conv.choosing.prediction`."""
@@ -80,7 +81,7 @@ def test_memory_is_stated_for_numbers_of_eight_bytes() -> None:
     scratch.release_workspace()
     packed = pack_for_plan(plan, weight)
     run_plan(plan, input, weight, packed=packed)
-    compiled = native.native_convolution(plan.algorithm, "float64")
+    compiled = kernel.native_convolution(plan.algorithm, "float64")
     assert packed.nbytes == compiled.filter_bytes(20, 70) == plan.filter_bytes
     assert scratch.kept_bytes() == plan.workspace_bytes
 

@@ -15,6 +15,7 @@ from winograd.conv.native.schedule import Schedule, ScheduleKind
 torch = pytest.importorskip("torch")
 
 from winograd.algebra.tiling import tile_axes  # noqa: E402
+from winograd.conv.native.interface import kernel_shape  # noqa: E402
 from winograd.conv.native.kernel import NativeConvolution  # noqa: E402
 from winograd.conv.tensors.layout import Layout  # noqa: E402
 
@@ -38,7 +39,7 @@ def test_the_footprint_is_that_of_the_kernel(algorithm: NestedAlgorithm) -> None
         assert footprint.filter_bytes == kernel.filter_bytes(channels, outputs)
         for first in ("", "x", "y", "xy"):
             layouts = (Layout.CHANNELS_FIRST if axis in first else Layout.CHANNELS_LAST for axis in "xy")
-            shape = kernel._shape(tiling, 2, channels, outputs, schedule, threads, *layouts)
+            shape = kernel_shape(tiling, 2, channels, outputs, schedule, *layouts)
             taken = 4 * kernel._library.winograd_workspace_floats(ctypes.byref(shape), threads)
             assert footprint.workspace_bytes(schedule, threads, first) == taken, (schedule, first)
 

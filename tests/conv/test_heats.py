@@ -16,8 +16,10 @@ from winograd.conv.choosing.task import core_task
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.planning.make import make_plan
-from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.run import run_plan
 from winograd.conv.tuning import heats
+from winograd.conv.tuning import rivals as rivals_module
 from winograd.conv.tuning.heats import DIRECT, heats_within, run_heats
 
 LARGE = ConvShape(1, 512, 512, (4, 14, 14), (3, 3, 3), (1, 1, 1), (1, 1, 1), ((1, 1),) * 3, 1, "float32")
@@ -32,8 +34,8 @@ def rivals(shape: ConvShape, monkeypatch: pytest.MonkeyPatch, **terms: Any) -> t
     planned = make_plan(shape, threads=2, **terms)
     assert planned.terms is not None
     with monkeypatch.context() as patched:
-        patched.setattr(tuning, "_compiles", lambda _: True)
-        found = {plan.label: plan for plan in tuning._rivals(planned, core_task(shape, planned.terms))}
+        patched.setattr(rivals_module, "_compiles", lambda _: True)
+        found = {plan.label: plan for plan in rivals_module.rivals_of(planned, core_task(shape, planned.terms))}
     return planned, found
 
 
@@ -76,7 +78,7 @@ def test_variants_that_no_plan_runs_decide_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any, filters: Filters
 ) -> None:
     monkeypatch.setenv("WINOGRAD_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(tuning, "_compiles", lambda _: True)
+    monkeypatch.setattr(rivals_module, "_compiles", lambda _: True)
     monkeypatch.setattr(heats, "pack_for_plan", lambda *_: None)
     fast = {DIRECT: 9.0, **{f"direct {name}": 0.1 for name in ("onednn_prepacked", "channels_last")}}
     set_clock(monkeypatch, lambda label, _: fast.get(label, 5.0))

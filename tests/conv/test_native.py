@@ -21,7 +21,8 @@ from winograd.accuracy.model import predict_relative_l2  # noqa: E402
 from winograd.algebra.tiling import tile_axes  # noqa: E402
 from winograd.codegen.targets.c import CHANNEL_BLOCK  # noqa: E402
 from winograd.conv import scratch  # noqa: E402
-from winograd.conv.native import kernel as native  # noqa: E402
+from winograd.conv.native import kernel  # noqa: E402
+from winograd.conv.native.interface import kernel_shape  # noqa: E402
 from winograd.conv.native.kernel import NativeConvolution, native_convolution  # noqa: E402
 from winograd.conv.native.schedule import Schedule, ScheduleKind  # noqa: E402
 from winograd.conv.tensors.layout import Layout  # noqa: E402
@@ -187,7 +188,7 @@ def test_copies_of_large_tensors_after_a_fork() -> None:
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(20)  # ends a child that waits for threads which are gone
+            signal.alarm(120)  # ends a child that waits for threads which are gone
             output = convolution.convolve(input, convolution.pack(weight), residual=residual)
             kept = torch.get_num_threads() == 2
             torch.set_num_threads(1)  # for the comparison, which would wait for them as well
@@ -252,7 +253,8 @@ def test_the_default_device_and_dtype_play_no_part() -> None:
 def test_a_kernel_that_may_choose_chooses_as_plans_say_it_does(sizes, batch: int, channels: int, outputs: int) -> None:
     convolution, tiling = native_convolution(F4_3D), tile_axes(sizes, (4, 4, 4), (3, 3, 3), ((1, 1),) * 3)
     last, threads = Layout.CHANNELS_LAST, 2
-    shape = convolution._shape(tiling, batch, channels, outputs, None, threads, last, last)
+    chosen = convolution._schedule(tiling, batch, channels, outputs, threads)
+    shape = kernel_shape(tiling, batch, channels, outputs, chosen, last, last)
     floats = convolution._library.winograd_workspace_floats
     said = floats(ctypes.byref(shape), threads)
     shape.schedule = shape.block = 0
@@ -262,7 +264,7 @@ def test_a_kernel_that_may_choose_chooses_as_plans_say_it_does(sizes, batch: int
 def test_a_later_process_reads_what_the_first_one_emitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WINOGRAD_CACHE_DIR", str(tmp_path / "kernels"))
     NativeConvolution(nest(F2))
-    monkeypatch.setattr(native, "emit", lambda *_, **__: pytest.fail("emitted"))
+    monkeypatch.setattr(kernel, "emit", lambda *_, **__: pytest.fail("emitted"))
     NativeConvolution(nest(F2))
     with pytest.raises(pytest.fail.Exception, match="emitted"):
         NativeConvolution(nest(F2), "float64")

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from tests.conv.native_cases import integers
 from winograd import nest, toom_cook
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.native import kernel as native
+from winograd.conv.native import operands
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.planning.make import make_plan
-from winograd.conv.running import run as operator
-from winograd.conv.running.run import pack_for_plan, read_shape, run_plan, tensor_obstacle
+from winograd.conv.running import run as running
+from winograd.conv.running.obstacles import tensor_obstacle
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.reading import read_shape
+from winograd.conv.running.run import run_plan
 from winograd.conv.tensors.layout import as_channels_last
 
 F2 = toom_cook(2, 3)
@@ -94,9 +97,9 @@ def test_the_native_output_is_made_in_its_format_at_once(monkeypatch: pytest.Mon
     input_, weight = formatted(torch.ones(1, 2, 5, 6, 7), last), torch.ones(3, 2, 3, 3, 3)
     residual = formatted(torch.ones(1, 3, 5, 6, 7), last)
     plan, made = plan_for(Backend.NATIVE, input_, weight), []
-    monkeypatch.setattr(operator, "as_torch_would", None)
-    fresh = native.fresh_memory
-    monkeypatch.setattr(native, "fresh_memory", lambda *sizes: made.append(fresh(*sizes)) or made[-1])
+    monkeypatch.setattr(running, "as_torch_would", None)
+    fresh = operands.fresh_memory
+    monkeypatch.setattr(operands, "fresh_memory", lambda *sizes: made.append(fresh(*sizes)) or made[-1])
     packed = pack_for_plan(plan, weight)
     output = run_plan(plan, input_, weight, packed=packed, residual=residual, relu=True)
     assert output.stride() == residual.stride()

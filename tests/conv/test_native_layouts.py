@@ -14,7 +14,7 @@ from tests.conv.native_cases import cases, direct_f64, integers, lies_in, wide_c
 from winograd import nest, toom_cook  # noqa: E402
 from winograd.algebra.tiling import tile_axes  # noqa: E402
 from winograd.conv import scratch  # noqa: E402
-from winograd.conv.native import kernel as native  # noqa: E402
+from winograd.conv.native import operands  # noqa: E402
 from winograd.conv.native.kernel import DTYPES, NativeConvolution, native_convolution  # noqa: E402
 from winograd.conv.native.schedule import Schedule, ScheduleKind  # noqa: E402
 from winograd.conv.tensors.layout import Layout, in_layout  # noqa: E402
@@ -138,11 +138,11 @@ def test_dense_tensors_are_not_copied(dtype: str) -> None:
     input = torch.zeros(2, 3, 4, 5, 6, dtype=DTYPES[dtype])
     for layout in Layout:
         dense = in_layout(input, layout)
-        assert (native.readable(dense)[0].data_ptr(), native.readable(dense)[1]) == (dense.data_ptr(), layout)
+        assert (operands.readable(dense)[0].data_ptr(), operands.readable(dense)[1]) == (dense.data_ptr(), layout)
     last = in_layout(input, LAST)[..., 1:]
-    assert native.readable(last)[1] is LAST
-    assert native.readable(last)[0].data_ptr() != last.data_ptr()
-    assert native.readable(input[:, :, 1:])[1] is FIRST
+    assert operands.readable(last)[1] is LAST
+    assert operands.readable(last)[0].data_ptr() != last.data_ptr()
+    assert operands.readable(input[:, :, 1:])[1] is FIRST
 
 
 @pytest.mark.parametrize(("true", "false"), [(FIRST, LAST), (LAST, FIRST)])
@@ -151,7 +151,7 @@ def test_a_wrong_layout_is_noticed(monkeypatch: pytest.MonkeyPatch, true: Layout
     convolution = native_convolution(F2_3D)
     packed, expected = convolution.pack(weight), direct_f64(input, weight, None, PADDING)
     assert torch.equal(convolution.convolve(input, packed).double(), expected)
-    monkeypatch.setattr(native, "dense_layout", lambda _: false)
+    monkeypatch.setattr(operands, "dense_layout", lambda _: false)
     assert not torch.equal(convolution.convolve(input, packed).double(), expected)
 
 

@@ -16,8 +16,9 @@ from winograd.conv.choosing.selection import Filters
 from winograd.conv.direct.packed import PackedDirect, TorchsOwn
 from winograd.conv.plan.record import Plan
 from winograd.conv.planning.make import make_plan
-from winograd.conv.running import run as operator
-from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.running import run as running
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.run import run_plan
 from winograd.conv.switch import DIRECT
 from winograd.conv.tensors.layout import as_channels_last
 
@@ -123,7 +124,7 @@ def test_a_residual_and_a_relu_are_not_passed_over() -> None:
 def test_a_forked_child_takes_the_longer_way_that_minds_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     plan, input, weight, bias = prepared("own, tiny")
     packed = pack_for_plan(plan, weight)
-    monkeypatch.setattr(operator, "FORKS", [True])
+    monkeypatch.setattr(running, "FORKS", [True])
     with torch.no_grad():
         assert "_run_plan" in python_calls(lambda: run_plan(plan, input, weight, bias, packed=packed))
 

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from winograd.algebra.nesting import nest  # noqa: E402
 from winograd.algebra.toom_cook import toom_cook  # noqa: E402
 from winograd.codegen.compiler import BuildError  # noqa: E402
-from winograd.conv import scratch, tuning  # noqa: E402
+from winograd.conv import scratch  # noqa: E402
 from winograd.conv.arguments import ConvArguments  # noqa: E402
 from winograd.conv.choosing.selection import Filters  # noqa: E402
 from winograd.conv.convolve import conv2d, conv3d  # noqa: E402
@@ -26,8 +26,9 @@ from winograd.conv.native.phased import core_weights  # noqa: E402
 from winograd.conv.plan.record import Backend  # noqa: E402
 from winograd.conv.planning.make import make_plan  # noqa: E402
 from winograd.conv.reference.phases import join_outputs, split_samples, split_taps  # noqa: E402
-from winograd.conv.running import run as operator  # noqa: E402
-from winograd.conv.running.run import pack_for_plan, run_plan  # noqa: E402
+from winograd.conv.running import runnable  # noqa: E402
+from winograd.conv.running.packing import pack_for_plan  # noqa: E402
+from winograd.conv.running.run import run_plan  # noqa: E402
 from winograd.conv.tensors.layout import Layout, in_layout, is_dense_in, torchs_layout  # noqa: E402
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
@@ -214,14 +215,14 @@ def test_without_compiled_copies_torch_runs_and_one_warning_says_so(monkeypatch:
     shape = ConvArguments(stride=2).shape(input.shape, weight.shape, dtype="float32")
     plan = make_plan(shape, algorithm=forced)
     assert plan.phases is not None
-    assert tuning._compiles(plan)
+    assert runnable.lack_of_code(plan) is None
     monkeypatch.setattr(copying, "copies_library", fail)
-    monkeypatch.setattr(operator, "_warned", [])
+    monkeypatch.setattr(runnable, "_warned", [])
     with pytest.warns(RuntimeWarning, match="no native kernel: no C compiler for copies; torch's own") as caught:
         outputs = [conv2d(input, weight, stride=2, algorithm=forced) for _ in range(2)]
     assert len(caught) == 1
     assert all(torch.equal(output, torch.conv2d(input, weight, stride=2)) for output in outputs)
-    assert not tuning._compiles(plan)
+    assert runnable.lack_of_code(plan) is not None
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])

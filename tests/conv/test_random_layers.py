@@ -27,7 +27,8 @@ from tests.conv.random_layers import (  # noqa: E402
 from winograd.conv.native.kernel import native_convolution  # noqa: E402
 from winograd.conv.native.schedule import Schedule, ScheduleKind  # noqa: E402
 from winograd.conv.plan.record import Backend  # noqa: E402
-from winograd.conv.running.run import pack_for_plan, run_plan  # noqa: E402
+from winograd.conv.running.packing import pack_for_plan  # noqa: E402
+from winograd.conv.running.run import run_plan  # noqa: E402
 from winograd.testing.convolution import Convolution  # noqa: E402
 from winograd.testing.tolerance import independent_tiles  # noqa: E402
 

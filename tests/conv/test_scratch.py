@@ -15,7 +15,7 @@ from winograd.conv.arguments import ConvArguments
 from winograd.conv.geometry.phases import phases_of
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.limits import set_memory_limits
-from winograd.conv.native import kernel as native
+from winograd.conv.native import kernel
 from winograd.conv.planning.make import make_plan
 from winograd.conv.running.run import run_plan
 
@@ -97,7 +97,7 @@ def test_pieces_lie_apart_from_cache_line_to_cache_line() -> None:
 
 
 def test_a_workspace_that_is_too_small_is_an_error_of_ours() -> None:
-    convolution = native.native_convolution(nest(toom_cook(2, 3)))
+    convolution = kernel.native_convolution(nest(toom_cook(2, 3)))
     packed = convolution.pack(torch.ones(1, 1, 3))
     with pytest.raises(RuntimeError, match="internal error: a workspace of 8 bytes, the kernel needs"):
         convolution.convolve(

@@ -14,15 +14,15 @@ import pytest
 import torch
 
 import winograd
-from winograd.conv import convolve
-from winograd.conv.calls import dense as calls
+from winograd.conv.calls import convolution as calls
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.direct import convolve as direct
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.planning.make import make_plan
+from winograd.conv.reference import arrays
 from winograd.conv.reference.plan import plan_reference
-from winograd.conv.running import run as operator
+from winograd.conv.running import run as running
 from winograd.conv.switch import ASKED_FOR, SWITCHED_OFF, is_enabled, set_enabled, switched_off
 from winograd.nn import Conv3d
 
@@ -35,13 +35,13 @@ SHAPE = ConvShape(1, 64, 64, (12, 32, 32), (3, 3, 3), (1, 1, 1), (1, 1, 1), ((1,
 def ran(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> list[Backend]:
     """Return the backends of the plans that a call runs; torch's own convolution runs without a plan."""
     seen: list[Backend] = []
-    run = operator.run_plan
+    run = running.run_plan
 
     def recorded(plan: Plan, *rest: Any, **more: Any) -> torch.Tensor:
         seen.append(plan.backend)
         return run(plan, *rest, **more)
 
-    for module in (operator, calls):
+    for module in (running, calls):
         monkeypatch.setattr(module, "run_plan", recorded)
     call()
     return seen
@@ -86,9 +86,9 @@ def test_one_call_can_be_direct(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_direct_plan_takes_the_fastest_variant(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
-    monkeypatch.setattr(operator, "is_slow_in_torch", lambda *_: True)
+    monkeypatch.setattr(running, "is_slow_in_torch", lambda *_: True)
     monkeypatch.setattr(
-        operator, "convolve_onednn", lambda *given: taken.append("onednn") or direct.convolve_onednn(*given)
+        running, "convolve_onednn", lambda *given: taken.append("onednn") or direct.convolve_onednn(*given)
     )
     image = torch.randn(1, 64, 8, 21, 20)
     with torch.no_grad(), set_enabled(False):
@@ -132,7 +132,7 @@ def test_arrays_follow_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
         plans.append(plan_reference(*given, **more))
         return plans[-1]
 
-    monkeypatch.setattr(convolve, "plan_reference", recorded)
+    monkeypatch.setattr(arrays, "plan_reference", recorded)
     with set_enabled(False):
         assert np.array_equal(winograd.conv1d(image, weight), np.full((1, 2, 4), 6.0))
     assert np.array_equal(winograd.conv1d(image, weight, algorithm="direct"), np.full((1, 2, 4), 6.0))

@@ -15,7 +15,7 @@ from winograd.conv.choosing.selection import Filters  # noqa: E402
 from winograd.conv.geometry.shape import ConvShape  # noqa: E402
 from winograd.conv.plan.record import Backend  # noqa: E402
 from winograd.conv.planning.make import make_plan  # noqa: E402
-from winograd.conv.running.run import pack_for_plan  # noqa: E402
+from winograd.conv.running.packing import pack_for_plan  # noqa: E402
 
 LAYERS = {
     "3 channels": (3, 64, (16, 112, 112)),

@@ -20,6 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import winograd
+from winograd.codegen.compiler import BuildError
 from winograd.conv import tuning
 from winograd.conv.choosing.ranking import ranked
 from winograd.conv.choosing.selection import Filters
@@ -27,10 +28,12 @@ from winograd.conv.choosing.task import core_task
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.measuring import tuning_cache
 from winograd.conv.plan.record import Backend, Plan
+from winograd.conv.plan.verdict import MEASURED_GAIN
 from winograd.conv.planning.make import make_plan
 from winograd.conv.switch import set_enabled
 from winograd.conv.tensors.forked import has_lost_threads
-from winograd.conv.tuning import tuned_plan
+from winograd.conv.tuning import answers, rivals, tuned, tuned_plan
+from winograd.conv.tuning import question as question_module
 
 SHAPE = ConvShape(1, 64, 64, (8, 20, 20), (3, 3, 3), (1, 1, 1), (1, 1, 1), ((1, 1),) * 3, 1, "float32")
 LAYER = (1, 64, 8, 20, 20), (64, 64, 3, 3, 3)
@@ -53,9 +56,9 @@ def races(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         seen.append(list(rivals))
         return {"direct": 9.0, "direct onednn_prepacked": 0.1, **{label: 5.0 - n for n, label in enumerate(rivals)}}
 
-    monkeypatch.setattr(tuning, "ALGORITHMS", 2)
-    monkeypatch.setattr(tuning, "run_heats", race)
-    monkeypatch.setattr(tuning, "_compiles", lambda _: True)
+    monkeypatch.setattr(rivals, "ALGORITHMS", 2)
+    monkeypatch.setattr(tuned, "run_heats", race)
+    monkeypatch.setattr(rivals, "_compiles", lambda _: True)
     return seen
 
 
@@ -75,7 +78,7 @@ def chosen(path: Path) -> dict[str, Any]:
 
 
 def test_a_real_measurement_takes_what_was_fastest(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "ALGORITHMS", 1)
+    monkeypatch.setattr(rivals, "ALGORITHMS", 1)
     sizes = (2, 32, 400), (32, 32, 3)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     plan = winograd.plan_conv(*sizes, padding=1, tuning="measure", threads=1, tolerance=1e-5)
@@ -85,7 +88,7 @@ def test_a_real_measurement_takes_what_was_fastest(cache: Path, monkeypatch: pyt
     assert {"direct", "direct default"} <= set(times)
     assert any(label.startswith("native F(") for label in times)
     fastest = min(ms for label, ms in times.items() if label.startswith("native "))
-    assert (plan.backend is Backend.NATIVE) == (fastest * tuning.MEASURED_GAIN < times["direct"])
+    assert (plan.backend is Backend.NATIVE) == (fastest * MEASURED_GAIN < times["direct"])
     assert plan.measured_ms == (fastest if plan.backend is Backend.NATIVE else times["direct"])
     assert winograd.plan_conv(*sizes, padding=1, tuning="measure", threads=1, tolerance=1e-5) == plan
     assert len(entries(cache)) == 1
@@ -113,7 +116,7 @@ def test_direct_convolution_wins_ties(
     races: list[list[str]], monkeypatch: pytest.MonkeyPatch, filters: Filters
 ) -> None:
     monkeypatch.setattr(
-        tuning, "run_heats", lambda _, rivals: {"direct": 1.02, "direct onednn": 0.2, **dict.fromkeys(rivals, 1.0)}
+        tuned, "run_heats", lambda _, rivals: {"direct": 1.02, "direct onednn": 0.2, **dict.fromkeys(rivals, 1.0)}
     )
     plan = tuned_plan(SHAPE, filters=filters)
     assert (plan.backend, plan.filters, plan.measured_ms) == (Backend.DIRECT, filters, 1.02)
@@ -132,9 +135,9 @@ def test_other_questions_have_other_answers(
     ]  # fmt: skip
     for question in questions:
         tuned_plan(SHAPE, **question)
-    monkeypatch.setattr(tuning, "cpu_features", lambda: "another machine")
+    monkeypatch.setattr(question_module, "cpu_features", lambda: "another machine")
     tuned_plan(SHAPE)
-    monkeypatch.setattr(tuning, "measured_on", lambda: {"winograd": "another version"})
+    monkeypatch.setattr(question_module, "measured_on", lambda: {"winograd": "another version"})
     tuned_plan(SHAPE)
     assert len(races) == len(entries(cache)) == len(questions) + 2
 
@@ -294,9 +297,9 @@ def test_where_there_is_no_choice_nothing_is_measured(cache: Path, races: list[l
 
 def test_without_a_compiler_the_model_decides(races: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     def none() -> object:
-        raise tuning.BuildError("no C compiler was found")
+        raise BuildError("no C compiler was found")
 
-    monkeypatch.setattr(tuning, "find_compiler", none)
+    monkeypatch.setattr(question_module, "find_compiler", none)
     for threads in (1, 3):
         plan = tuned_plan(SHAPE, threads=threads)
         assert plan.measured == ()
@@ -307,7 +310,7 @@ def test_without_a_compiler_the_model_decides(races: list[list[str]], monkeypatc
 
 def test_a_forked_child_does_not_measure(races: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     assert not has_lost_threads()
-    monkeypatch.setattr(tuning, "has_lost_threads", lambda: True)
+    monkeypatch.setattr(tuned, "has_lost_threads", lambda: True)
     for threads in (1, 3):
         plan = tuned_plan(SHAPE, threads=threads)
         assert plan.terms is not None
@@ -407,7 +410,7 @@ def test_an_entry_that_is_believed_is_caught(
     schedule = above.timing.schedule
     wrong = {"m": list(above.candidate.m), "products": list(above.candidate.ranks)}
     change(*entries(cache), chosen={**wrong, "schedule": schedule.kind.name, "block": schedule.block})
-    monkeypatch.setattr(tuning, "tolerated", lambda *_: True)
+    monkeypatch.setattr(answers, "tolerated", lambda *_: True)
     believed = tuned_plan(SHAPE, **terms)  # type: ignore[arg-type]
     assert len(races) == 1
     assert believed.predicted_error is not None

@@ -26,7 +26,8 @@ from winograd.conv.gpu.run import module_of
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.planning.make import make_plan
-from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.run import run_plan
 from winograd.nn.compare import relative_l2
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU of NVIDIA")

@@ -16,9 +16,9 @@ from winograd.codegen.compiler import BuildError
 from winograd.conv.choosing.prediction import default_tolerance
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.library.kept import Stamp
-from winograd.conv.native import kernel as native
+from winograd.conv.native import kernel
 from winograd.conv.plan.record import Backend
-from winograd.conv.running import run as operator
+from winograd.conv.running import obstacles, runnable
 from winograd.nn import convolving, plans_in_use
 from winograd.nn.compare import relative_l2
 from winograd.nn.plans_in_use import MAX_PLANS
@@ -301,9 +301,9 @@ def test_without_a_compiler_torch_computes_and_the_plan_says_so(monkeypatch: pyt
     def no_compiler(_algorithm: NestedAlgorithm, _dtype: str) -> None:
         raise BuildError("no C compiler was found\nmore")
 
-    monkeypatch.setattr(native, "native_convolution", no_compiler)
-    monkeypatch.setattr(operator, "_warned", [])
-    operator._try_compiling.cache_clear()
+    monkeypatch.setattr(kernel, "native_convolution", no_compiler)
+    monkeypatch.setattr(runnable, "_warned", [])
+    runnable.try_compiling.cache_clear()
     plain = nn.Conv3d(64, 64, 3, padding=1)
     layer = copy.deepcopy(plain)
     winograd.convert_(layer)
@@ -312,7 +312,7 @@ def test_without_a_compiler_torch_computes_and_the_plan_says_so(monkeypatch: pyt
         x = torch.randn(1, 64, 8, 32, 32)
         with pytest.warns(RuntimeWarning, match="no native kernel: no C compiler was found; torch's own"):
             assert_close(layer, plain, x)
-    operator._try_compiling.cache_clear()
+    runnable.try_compiling.cache_clear()
     assert layer.plans[0].backend is Backend.DIRECT
     assert layer.plans[0].reason == "no native kernel: no C compiler was found"
 
@@ -549,7 +549,7 @@ def test_obstacles_are_looked_for_once_per_forward(monkeypatch: pytest.MonkeyPat
     seen = []
     look = convolving.operator_obstacle
     monkeypatch.setattr(convolving, "operator_obstacle", lambda *tensors: seen.append(tensors) or look(*tensors))
-    monkeypatch.setattr(operator, "operator_obstacle", convolving.operator_obstacle)
+    monkeypatch.setattr(obstacles, "operator_obstacle", convolving.operator_obstacle)
     with torch.no_grad():
         layer(image())
     assert len(seen) == 1

@@ -230,8 +230,8 @@ def test_another_process_shares_the_weights(method: str, variant: str) -> None:
     answers = context.Queue()
     worker = context.Process(target=work_elsewhere, args=(ours, image, method == "spawn", answers), daemon=True)
     worker.start()
-    output, gradient = answers.get(timeout=60)
-    worker.join(60)
+    output, gradient = answers.get(timeout=120)
+    worker.join(120)
     assert worker.exitcode == 0
     assert_same(torch.from_numpy(output), expected.detach())
     if method == "spawn":

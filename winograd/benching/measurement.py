@@ -30,11 +30,12 @@ from winograd.conv.direct.variants import direct_variants
 from winograd.conv.measuring.timing import fastest, race
 from winograd.conv.plan.record import Plan
 from winograd.conv.planning.make import make_plan
-from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.run import run_plan
 from winograd.conv.tensors.layout import as_channels_last
 
 if TYPE_CHECKING:
-    from winograd.conv.running.run import Packed
+    from winograd.conv.running.packing import Packed
 
 Runs = Mapping[str, Callable[[], Tensor]]
 

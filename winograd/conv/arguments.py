@@ -11,12 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from winograd.algebra.bilinear import BilinearAlgorithm
+from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
+from winograd.conv.switch import Direct
 from winograd.conv.wording import counted
 
 IntOrSequence = int | Sequence[int]
 Padding = str | IntOrSequence
+
+Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
+"""What ``algorithm`` may be, beside None."""
 
 _MOST: Final = 2**63
 """Larger integers are none to torch."""

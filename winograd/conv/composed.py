@@ -18,7 +18,7 @@ from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.emit import emit
-from winograd.conv.running.decisions import autocasts
+from winograd.conv.tensors.facts import autocasts
 
 Tensor = torch.Tensor
 

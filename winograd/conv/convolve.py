@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from winograd.algebra.bilinear import BilinearAlgorithm
-from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.arguments import ConvArguments, IntOrSequence, Padding
-from winograd.conv.reference import convolve_reference
-from winograd.conv.reference.phases import convolve_reference_phases
-from winograd.conv.reference.plan import plan_reference
-from winograd.conv.reference.taps import convolve_taps
-from winograd.conv.switch import Direct
+from winograd.conv.arguments import Algorithm, ConvArguments, IntOrSequence, Padding
+from winograd.conv.reference.arrays import convolve_arrays
 
 if TYPE_CHECKING:
     import torch
@@ -25,9 +19,6 @@ if TYPE_CHECKING:
     Operand = TypeVar("Operand", torch.Tensor, np.ndarray[Any, np.dtype[Any]])
 else:
     Operand = TypeVar("Operand")
-
-Array = np.ndarray[Any, np.dtype[Any]]
-Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 
 
 def conv3d(
@@ -162,42 +153,7 @@ def _convolve(
     algorithm: Algorithm | None,
 ) -> Operand:
     if isinstance(input, np.ndarray):
-        return _convolve_arrays(input, weight, bias, arguments, ndim=ndim, tolerance=tolerance, algorithm=algorithm)
-    from winograd.conv.calls.dense import convolve_torch  # NumPy users need no torch
+        return convolve_arrays(input, weight, bias, arguments, ndim=ndim, tolerance=tolerance, algorithm=algorithm)
+    from winograd.conv.calls.convolution import convolve_torch  # NumPy users need no torch
 
     return convolve_torch(input, weight, bias, arguments, ndim=ndim, tolerance=tolerance, algorithm=algorithm)
-
-
-def _convolve_arrays(
-    input: Array,
-    weight: Array,
-    bias: Array | None,
-    arguments: ConvArguments,
-    *,
-    ndim: int,
-    tolerance: float | None,
-    algorithm: Algorithm | None,
-) -> Array:
-    _check_arrays(input, weight, bias, ndim)
-    shape = arguments.shape(input.shape, weight.shape, dtype=input.dtype.name)
-    plan = plan_reference(shape, tolerance=tolerance, algorithm=algorithm)
-    batched = input if input.ndim == ndim + 2 else input[np.newaxis]
-    if plan.algorithm is None:
-        output = convolve_taps(batched, weight, bias, shape)
-    elif plan.phases is not None:
-        output = convolve_reference_phases(batched, weight, bias, algorithm=plan.algorithm, phases=plan.phases)
-    else:
-        output = convolve_reference(batched, weight, bias, algorithm=plan.algorithm, padding=shape.padding)
-    return output if input.ndim == ndim + 2 else output[0]
-
-
-def _check_arrays(input: Array, weight: Array, bias: Array | None, ndim: int) -> None:
-    for name, array in (("weight", weight), ("bias", bias)):
-        if array is not None and not isinstance(array, np.ndarray):
-            raise TypeError(f"{name} is a {type(array).__name__}, must be a NumPy array as the input is")
-        if array is not None and array.dtype != input.dtype:
-            raise ValueError(f"{name} has dtype {array.dtype}, must be that of the input, {input.dtype}")
-    if weight.ndim != ndim + 2:
-        raise ValueError(f"weight has {weight.ndim} axes, must have {ndim + 2}")
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"bias has shape {bias.shape}, must be {weight.shape[:1]}")

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from winograd.conv.arguments import IntOrSequence
-from winograd.conv.convolve import Algorithm
+from winograd.conv.arguments import Algorithm, IntOrSequence
 from winograd.conv.transposed.arguments import TransposedArguments
 from winograd.conv.transposed.reference import convolve_transposed_arrays
 
@@ -161,6 +160,6 @@ def _convolve(
     options: dict[str, Any] = {"ndim": ndim, "tolerance": tolerance, "algorithm": algorithm}
     if isinstance(input, np.ndarray):
         return convolve_transposed_arrays(input, weight, bias, arguments, **options)
-    from winograd.conv.transposed.run import convolve_transposed_torch  # NumPy users need no torch
+    from winograd.conv.calls.transposed import convolve_transposed_torch  # NumPy users need no torch
 
     return convolve_transposed_torch(input, weight, bias, arguments, **options)

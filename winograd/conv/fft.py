@@ -17,8 +17,9 @@ from winograd.codegen.build import load
 from winograd.codegen.fourier.forms import FftForm
 from winograd.codegen.fourier.tile import FftTile
 from winograd.codegen.targets.c.fourier import DTYPE, emit_fft
-from winograd.conv.native import kernel as native
-from winograd.conv.native.kernel import NativeConvolution, PackedFilter
+from winograd.conv.native.interface import declared
+from winograd.conv.native.kernel import DTYPES, NativeConvolution
+from winograd.conv.native.operands import PackedFilter
 from winograd.conv.native.schedule import Schedule, choose_schedule
 
 __all__ = ["FftConvolution", "FftForm", "FftTile", "convolve_fft", "fft_convolution", "pack_fft"]
@@ -48,9 +49,9 @@ class FftConvolution(NativeConvolution):
 
     def __init__(self, tile: FftTile) -> None:
         self.algorithm = cast(Any, tile)  # which has all that the backend asks an algorithm for
-        self.dtype = self.working = native.DTYPES[DTYPE]
+        self.dtype = self.working = DTYPES[DTYPE]
         self._digest = tile.digest
-        self._library = native._declared(load(emit_fft(tile)))
+        self._library = declared(load(emit_fft(tile)))
         self._panel = int(self._library.winograd_panel())
 
 

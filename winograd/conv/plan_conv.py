@@ -14,9 +14,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any, Final
 
-from winograd.algebra.bilinear import BilinearAlgorithm
-from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.arguments import ConvArguments, IntOrSequence, Padding
+from winograd.conv.arguments import Algorithm, ConvArguments, IntOrSequence, Padding
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
@@ -24,7 +22,6 @@ from winograd.conv.gpu.device import card_asked_for, card_of_tensor
 from winograd.conv.plan.record import Plan
 from winograd.conv.planning.make import make_plan
 from winograd.conv.planning.tuning_mode import Tuning, TuningName, checked_tuning
-from winograd.conv.switch import Direct
 
 MOST_ELEMENTS: Final = 2**62
 """Elements of an input, a weight or an output, at most: more have no address."""
@@ -46,7 +43,7 @@ def plan_conv(
     groups: int = 1,
     dtype: Any = None,
     tolerance: float | None = None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
+    algorithm: Algorithm | None = None,
     tuning: TuningName = "model",
     frozen: bool = True,
     threads: int | None = None,

@@ -13,36 +13,26 @@ import torch
 from torch import Tensor, nn
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.calls.dense import LITTLE_SAVED, call_operator, gradient_plans, is_recordable, is_worth_an_operator
+from winograd.conv.calls.recorded import call_operator, is_recordable
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.direct.convolve import FUNCTIONS
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient.record import Gradient
+from winograd.conv.gradient.wanted import LITTLE_SAVED, gradient_plans, is_worth_an_operator, wanted_gradients
 from winograd.conv.library.execution import Asked
 from winograd.conv.library.written import algorithm_text
 from winograd.conv.limits import memory_limits
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.planning.tuning_mode import Tuning
-from winograd.conv.running.decisions import (
-    OWN,
-    Arguments,
-    are_strided,
-    are_tensors,
-    as_tuples,
-    autocasts,
-    needs_gradient,
-    wanted_gradients,
-)
-from winograd.conv.running.run import (
-    UNREADABLE,
-    operator_obstacle,
-    read_shape,
-    run_plan,
-    runnable_plan,
-    torchs_own_layouts,
-)
+from winograd.conv.running.decisions import OWN, Arguments, as_tuples
+from winograd.conv.running.obstacles import operator_obstacle
+from winograd.conv.running.packing import torchs_own_layouts
+from winograd.conv.running.reading import UNREADABLE, read_shape
+from winograd.conv.running.run import run_plan
+from winograd.conv.running.runnable import runnable_plan
 from winograd.conv.switch import is_direct, is_enabled
 from winograd.conv.tensors.epilogue import finish
+from winograd.conv.tensors.facts import are_strided, are_tensors, autocasts, needs_gradient
 from winograd.conv.tensors.layout import Layout, torchs_layout
 from winograd.conv.tuning import tuned_plan
 from winograd.nn.plans_in_use import PlanInUse

@@ -12,13 +12,14 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
-from winograd.conv.calls.dense import is_recorded
+from winograd.conv.arguments import Algorithm
+from winograd.conv.calls.recorded import is_recorded
 from winograd.conv.choosing.prediction import default_tolerance
 from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.plan.record import Plan
 from winograd.conv.planning.tuning_mode import TuningName
 from winograd.nn.convolving import ConvolutionState
-from winograd.nn.state import Algorithm, Convolution, LayerState
+from winograd.nn.state import Convolution, LayerState
 
 
 class PlannedConvolution(Convolution):

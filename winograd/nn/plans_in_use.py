@@ -17,11 +17,11 @@ from winograd.conv.gpu.streams import may_be_kept
 from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.library.kept import Stamp
 from winograd.conv.plan.record import Plan
-from winograd.conv.running.run import pack_for_plan
+from winograd.conv.running.packing import pack_for_plan
 from winograd.conv.tensors.layout import Layout
 
 if TYPE_CHECKING:
-    from winograd.conv.running.run import Packed
+    from winograd.conv.running.packing import Packed
 
 MAX_PLANS: Final = 32
 """Plans, and with them transformed weights, that one layer keeps."""

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from winograd.algebra.bilinear import BilinearAlgorithm
-from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.arguments import Algorithm
 from winograd.conv.choosing.prediction import checked_tolerance
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.gradient.record import GradientPlan
@@ -23,13 +22,10 @@ from winograd.conv.limits import limits_or_default
 from winograd.conv.plan.record import Plan
 from winograd.conv.planning.tuning_mode import Tuning, TuningName, checked_tuning
 from winograd.conv.running.decisions import Decisions
-from winograd.conv.switch import Direct
 from winograd.nn.plans_in_use import PlanInUse, PlansInUse
 
 if TYPE_CHECKING:
     from winograd.nn.folding.folding import Folding
-
-Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 
 Convolution = _ConvNd
 """What torch's convolutions have in common."""

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from winograd.conv.calls.dense import is_recorded
+from winograd.conv.calls.recorded import is_recorded
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.limits import memory_limits
-from winograd.conv.running.decisions import OWN, are_tensors, as_tuples, needs_gradient
-from winograd.conv.running.run import UNREADABLE, tensor_obstacle
+from winograd.conv.running.decisions import OWN, as_tuples
+from winograd.conv.running.obstacles import tensor_obstacle
+from winograd.conv.running.reading import UNREADABLE
 from winograd.conv.switch import is_enabled
+from winograd.conv.tensors.facts import are_tensors, needs_gradient
 from winograd.conv.transposed.arguments import TransposedArguments
 from winograd.conv.transposed.run import (
     TRANSPOSED_FUNCTIONS,

@@ -225,7 +225,7 @@ def writer(path: Path, start: int, stop: int) -> subprocess.Popen[bytes]:
 def test_two_processes_that_make_the_same_file_lose_nothing(path: Path) -> None:
     processes = [writer(path, start, start + 60) for start in (0, 30)]
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
     assert [process.returncode for process in processes] == [0, 0]
     assert len(Trials(path).get(f"key {number}" for number in range(90))) == 90
 

@@ -27,7 +27,9 @@ from winograd.conv.gpu.explained import form_of
 from winograd.conv.gpu.form import extent_of
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.plan.record import Plan as Record
-from winograd.conv.running.run import lack_of_code, pack_for_plan, run_plan, runnable_plan
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.run import run_plan
+from winograd.conv.running.runnable import lack_of_code, runnable_plan
 
 H100 = card_named("h100")
 F22 = nest(toom_cook(2, 3), toom_cook(2, 3))
@@ -161,7 +163,7 @@ def test_memory_is_what_the_plan_states() -> None:
 def test_without_triton_torch_computes_and_one_warning_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "has_triton", lambda: False)
     loading._gpu_module.cache_clear()
-    monkeypatch.setattr("winograd.conv.running.run._warned", [])
+    monkeypatch.setattr("winograd.conv.running.runnable._warned", [])
     with pretending(H100), pytest.warns(RuntimeWarning, match=r"pip install 'winograd\[triton\]'; torch's own"):
         plan = planned()
     assert plan.backend is Backend.COMPOSED

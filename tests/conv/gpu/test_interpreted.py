@@ -18,7 +18,8 @@ from winograd.conv.gpu.device import pretending
 from winograd.conv.gpu.schedule import GpuSchedule
 from winograd.conv.plan.record import Plan
 from winograd.conv.planning.make import make_plan
-from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.run import run_plan
 
 EXACT = [draw_case(number, (1, 2), ("ieee", "tf32x3", "tf32", "float16")) for number in range(60)]
 ROUNDED = [draw_case(number, (1, 2, 3, 4), ("ieee",)) for number in range(1000, 1040)]

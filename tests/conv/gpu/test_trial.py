@@ -26,7 +26,7 @@ from winograd.conv.gpu.device import pretending
 from winograd.conv.gpu.failures import is_out_of_memory, is_passed_over
 from winograd.conv.gpu.trial import Trial, device_like
 from winograd.conv.plan.record import Plan
-from winograd.conv.running.run import runnable_plan
+from winograd.conv.running.runnable import runnable_plan
 
 pytestmark = pytest.mark.usefixtures("settable_flags")
 

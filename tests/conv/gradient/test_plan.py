@@ -12,7 +12,6 @@ from winograd import best, nest, toom_cook
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.algebra.tiling import tile_axes
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.calls.dense import is_worth_an_operator
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient import run as gradients
 from winograd.conv.gradient.direct import weight_gradient_direct
@@ -21,6 +20,7 @@ from winograd.conv.gradient.plan import plan_gradient
 from winograd.conv.gradient.record import Gradient
 from winograd.conv.gradient.run import runnable_gradient_plan, weight_gradient
 from winograd.conv.gradient.selection import select_gradient, selection_of
+from winograd.conv.gradient.wanted import is_worth_an_operator
 from winograd.conv.gradient.weight_plan import own_error
 from winograd.conv.limits import MemoryLimits
 from winograd.conv.plan.record import Backend

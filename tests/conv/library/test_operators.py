@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import winograd
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
-from winograd.conv.calls import dense as calls
+from winograd.conv.calls import convolution as calls
 from winograd.conv.library import execution, flops
 from winograd.conv.library import operators as library
 from winograd.conv.library.written import algorithm_text

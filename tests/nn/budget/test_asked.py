@@ -10,7 +10,7 @@ from torch import nn
 
 import winograd
 from tests.nn.budget.restless import CLIP, met, net
-from winograd.conv.running.run import runnable_plan
+from winograd.conv.running.runnable import runnable_plan
 from winograd.nn import convolving
 from winograd.nn.modules import PlannedConvolution
 

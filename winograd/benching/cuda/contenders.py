@@ -22,11 +22,12 @@ from winograd.conv.direct.convolve import convolve_direct
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.run import FilterOnCard, try_on_card
 from winograd.conv.plan.record import Backend, Plan
-from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.run import run_plan
 from winograd.conv.tensors.layout import as_channels_last
 
 if TYPE_CHECKING:
-    from winograd.conv.running.run import Packed
+    from winograd.conv.running.packing import Packed
 
 OURS: Final = "ours"
 LIBRARY: Final = "cudnn"

@@ -133,7 +133,7 @@ def cuda_surroundings(device: torch.device) -> dict[str, str]:
 
 
 def _planned(shape: ConvShape, tolerance: float, tuning: TuningName) -> Plan:
-    from winograd.conv.running.run import runnable_plan
+    from winograd.conv.running.runnable import runnable_plan
     from winograd.conv.tuning import tuned_plan
 
     with library_set(tf32=False):  # else a plan leaves a layer to TF32, and float32 is timed as ours

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from winograd.algebra.bilinear import BilinearAlgorithm, checked_size
+from winograd.algebra.bilinear import checked_size
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.arguments import Algorithm
 from winograd.conv.choosing.obstacles import TRANSFORMED_DTYPES, checked_algorithm
 from winograd.conv.choosing.prediction import tolerance_or_default
 from winograd.conv.choosing.selection import Filters
@@ -18,9 +19,9 @@ from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.limits import limits_or_default
 from winograd.conv.plan.record import Backend
-from winograd.conv.switch import Direct, switched_off
+from winograd.conv.switch import switched_off
 
-Forced = BilinearAlgorithm | NestedAlgorithm | Direct | None
+Forced = Algorithm | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from winograd.codegen.build import load
 from winograd.codegen.kernel_shape import GradientShape, Triple
 from winograd.codegen.targets.c.gradient import GRADIENT_DTYPES, emit_gradient
 from winograd.codegen.texts import kept_kernel
-from winograd.conv.native.kernel import readable
+from winograd.conv.native.operands import readable
 from winograd.conv.scratch import Scratch, fresh_memory, scratch
 from winograd.conv.tensors.forked import on_usable_threads
 from winograd.conv.tensors.layout import Layout, read_address

@@ -14,7 +14,7 @@ from winograd.algebra.tiling import tile_axes
 from winograd.conv.geometry.phases import Phases
 from winograd.conv.gradient.native import NativeFilterGradient
 from winograd.conv.native.copying import Copier
-from winograd.conv.native.kernel import readable
+from winograd.conv.native.operands import readable
 from winograd.conv.scratch import carve
 from winograd.conv.tensors.layout import Layout
 

@@ -10,8 +10,8 @@ from functools import partial
 
 import torch
 
-from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
+from winograd.conv.arguments import Algorithm
 from winograd.conv.choosing.prediction import WORKING
 from winograd.conv.composed import widened
 from winograd.conv.geometry.shape import ConvShape
@@ -21,9 +21,8 @@ from winograd.conv.gradient.plan import plan_gradient
 from winograd.conv.gradient.record import Gradient, GradientPlan
 from winograd.conv.gradient.shapes import input_gradient_crops, transposed_shape
 from winograd.conv.plan.record import Backend, Plan
-from winograd.conv.running.run import _try_compiling as try_compiling
-from winograd.conv.running.run import lack_of_code, run_plan
-from winograd.conv.switch import Direct
+from winograd.conv.running.run import run_plan
+from winograd.conv.running.runnable import lack_of_code, try_compiling
 from winograd.conv.tensors.forked import on_usable_threads
 from winograd.conv.tensors.layout import Layout, as_torch_would, torchs_layout
 
@@ -153,7 +152,7 @@ def runnable_gradient_plan(
     shape: ConvShape,
     *,
     tolerance: float | None = None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
+    algorithm: Algorithm | None = None,
     obstacle: str | None = None,
     threads: int | None = None,
     workspace_cap: int | None = None,

@@ -26,20 +26,17 @@ from winograd.conv.library.kept import KeptFilters
 from winograd.conv.library.written import read_algorithm
 from winograd.conv.plan.record import Plan
 from winograd.conv.running.decisions import Decisions
-from winograd.conv.running.run import (
-    UNREADABLE,
-    pack_for_plan,
-    plan_obstacle,
-    run_plan,
-    runnable_plan,
-    torchs_own_layouts,
-)
+from winograd.conv.running.obstacles import plan_obstacle
+from winograd.conv.running.packing import pack_for_plan, torchs_own_layouts
+from winograd.conv.running.reading import UNREADABLE
+from winograd.conv.running.run import run_plan
+from winograd.conv.running.runnable import runnable_plan
 from winograd.conv.tensors.forked import on_usable_threads
 from winograd.conv.tensors.layout import Layout, as_torch_would, torchs_layout
 from winograd.conv.tuning import tuned_plan
 
 if TYPE_CHECKING:
-    from winograd.conv.running.run import Packed
+    from winograd.conv.running.packing import Packed
 
 Tensor = torch.Tensor
 

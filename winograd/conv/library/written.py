@@ -9,12 +9,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.algebra.serialise import from_json, to_json
+from winograd.conv.arguments import Algorithm
 from winograd.conv.switch import DIRECT, Direct
-
-Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
 
 _MOST: Final = 256
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import prod
 from types import MappingProxyType
@@ -22,42 +21,18 @@ from winograd.algebra.nesting import NestedAlgorithm, as_nested
 from winograd.algebra.tiling import Tiling, tile_axes
 from winograd.codegen.build import load
 from winograd.codegen.emit import emit
-from winograd.codegen.kernel_shape import KernelShape, Triple
 from winograd.codegen.texts import kept_kernel
+from winograd.conv.native.interface import declared, kernel_shape
+from winograd.conv.native.operands import PackedFilter, fresh_tensor, readable
 from winograd.conv.native.schedule import Schedule, choose_schedule
 from winograd.conv.scratch import Scratch, fresh_memory, scratch
 from winograd.conv.tensors.forked import on_usable_threads
-from winograd.conv.tensors.layout import Layout, dense_layout, in_layout, is_channels_last, is_dense_in, read_address
+from winograd.conv.tensors.layout import Layout, in_layout, is_dense_in, read_address
 
 DTYPES: Final = MappingProxyType(
     {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
 )
 """What inputs, weights, residuals and outputs may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class PackedFilter:
-    """A transformed filter, packed for one algorithm on this machine, whatever dtype the weight had.
-
-    Parameters
-    ----------
-    values : Tensor
-        float32, float64 for a weight of that; one axis, in the order the kernel reads.
-    channels, outputs : int
-        Of the weight it was made from.
-    algorithm : str
-        Digest of the algorithm.
-    """
-
-    values: torch.Tensor
-    channels: int
-    outputs: int
-    algorithm: str
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the transformed filter."""
-        return self.values.numel() * self.values.element_size()
 
 
 class NativeConvolution:
@@ -95,7 +70,7 @@ class NativeConvolution:
         self.working = torch.float64 if dtype == "float64" else torch.float32
         self._digest = self.algorithm.digest  # made once: it spells every matrix
         emission = partial(emit, self.algorithm, "c", dtype=dtype)
-        self._library = _declared(load(kept_kernel(emission, self.algorithm, "convolution", dtype)))
+        self._library = declared(load(kept_kernel(emission, self.algorithm, "convolution", dtype)))
         self._panel = int(self._library.winograd_panel())
 
     @on_usable_threads
@@ -187,7 +162,8 @@ class NativeConvolution:
         target = self._output((batch, packed.outputs, *tiling.output), target_layout, out)
         added = self._residual(residual, target, target_layout)
         threads = torch.get_num_threads()
-        shape = self._shape(tiling, batch, channels, packed.outputs, schedule, threads, source_layout, target_layout)
+        chosen = schedule or self._schedule(tiling, batch, channels, packed.outputs, threads)
+        shape = kernel_shape(tiling, batch, channels, packed.outputs, chosen, source_layout, target_layout)
         floats = int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads))
         workspace = _checked(memory(self.working.itemsize * floats), self.working.itemsize * floats)
         shift = None if bias is None else bias.detach().contiguous()
@@ -218,7 +194,8 @@ class NativeConvolution:
     ) -> int:
         """Return the bytes of workspace of one call on the threads that torch uses now."""
         threads = torch.get_num_threads()
-        shape = self._shape(tiling, batch, channels, outputs, schedule, threads, input_layout, layout)
+        chosen = schedule or self._schedule(tiling, batch, channels, outputs, threads)
+        shape = kernel_shape(tiling, batch, channels, outputs, chosen, input_layout, layout)
         return self.working.itemsize * int(self._library.winograd_workspace_floats(ctypes.byref(shape), threads))
 
     def filter_bytes(self, channels: int, outputs: int) -> int:
@@ -259,19 +236,8 @@ class NativeConvolution:
             raise ValueError(f"residual has shape {tuple(residual.shape)}, the output has {tuple(target.shape)}")
         return in_layout(residual.detach(), layout)
 
-    def _shape(
-        self,
-        tiling: Tiling,
-        batch: int,
-        channels: int,
-        outputs: int,
-        schedule: Schedule | None,
-        threads: int,
-        input_layout: Layout,
-        layout: Layout,
-    ) -> KernelShape:
-        missing = 3 - self.algorithm.ndim
-        chosen = schedule or choose_schedule(
+    def _schedule(self, tiling: Tiling, batch: int, channels: int, outputs: int, threads: int) -> Schedule:
+        return choose_schedule(
             tiling,
             batch=batch,
             channels=channels,
@@ -281,58 +247,12 @@ class NativeConvolution:
             panel=self._panel,
             number_bytes=self.working.itemsize,
         )
-        return KernelShape(
-            batch,
-            channels,
-            outputs,
-            Triple(*(1,) * missing, *(axis.size for axis in tiling.axes)),
-            Triple(*(0,) * missing, *(axis.low for axis in tiling.axes)),
-            Triple(*(0,) * missing, *(axis.high for axis in tiling.axes)),
-            input_layout is Layout.CHANNELS_FIRST,
-            layout is Layout.CHANNELS_FIRST,
-            chosen.kind,
-            chosen.block,
-        )
 
 
 @lru_cache(maxsize=64)
 def native_convolution(algorithm: NestedAlgorithm, dtype: str = "float32") -> NativeConvolution:
     """Return the compiled convolution by an algorithm, made once per process; raises as `NativeConvolution`."""
     return NativeConvolution(algorithm, dtype)
-
-
-def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
-    size, shape, numbers = ctypes.c_int64, ctypes.POINTER(KernelShape), ctypes.c_void_p
-    for name, result, arguments in (
-        ("winograd_panel", size, ()),
-        ("winograd_filter_floats", size, (size, size)),
-        ("winograd_filter", ctypes.c_char_p, (numbers, size, size, numbers, size)),
-        ("winograd_workspace_floats", size, (shape, size)),
-        (
-            "winograd_convolve",
-            ctypes.c_char_p,
-            (shape, numbers, numbers, numbers, numbers, ctypes.c_int, numbers, numbers, size),
-        ),
-    ):
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
-
-
-def fresh_tensor(sizes: tuple[int, ...], dtype: torch.dtype, layout: Layout) -> torch.Tensor:
-    """Return an uninitialised tensor (N, C, sizes...) on the CPU in a layout."""
-    if layout is Layout.CHANNELS_FIRST:
-        return fresh_memory(sizes, dtype)
-    return fresh_memory((sizes[0], *sizes[2:], sizes[1]), dtype).movedim(-1, 1)
-
-
-def readable(tensor: torch.Tensor) -> tuple[torch.Tensor, Layout]:
-    """Return a tensor as the kernel can read it, copied only if it is not dense, and its layout."""
-    dense = dense_layout(tensor)
-    if dense is not None:
-        return tensor, dense
-    nearest = Layout.CHANNELS_LAST if is_channels_last(tensor) else Layout.CHANNELS_FIRST
-    return in_layout(tensor, nearest), nearest
 
 
 def _checked(workspace: torch.Tensor, size: int) -> torch.Tensor:

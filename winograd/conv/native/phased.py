@@ -15,7 +15,8 @@ from winograd.algebra.tiling import tile_axes
 from winograd.conv.geometry.phases import Phases
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.native.copying import Copier
-from winograd.conv.native.kernel import NativeConvolution, PackedFilter, fresh_tensor, readable
+from winograd.conv.native.kernel import NativeConvolution
+from winograd.conv.native.operands import PackedFilter, fresh_tensor, readable
 from winograd.conv.native.schedule import Schedule
 from winograd.conv.scratch import carve
 from winograd.conv.tensors.layout import Layout

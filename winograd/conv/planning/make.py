@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from winograd.algebra.bilinear import BilinearAlgorithm, checked_size
+from winograd.algebra.bilinear import checked_size
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv import roofline
+from winograd.conv.arguments import Algorithm
 from winograd.conv.choosing.obstacles import (
     NATIVE_DTYPES,
     TRANSFORMED_DTYPES,
@@ -20,37 +21,24 @@ from winograd.conv.choosing.obstacles import (
     shape_obstacle,
     stride_obstacle,
 )
-from winograd.conv.choosing.prediction import DEFAULT_TOLERANCE, predicted_error, tolerance_or_default, unrounded_error
-from winograd.conv.choosing.ranking import error_obstacle
-from winograd.conv.choosing.selection import Filters, Selection, best_timing, is_filter_capped, least_error, select
+from winograd.conv.choosing.prediction import predicted_error, tolerance_or_default
+from winograd.conv.choosing.selection import Filters, best_timing, select
 from winograd.conv.choosing.task import Task, Terms, core_task
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.limits import limits_or_default
 from winograd.conv.native.schedule import Schedule, ScheduleKind
 from winograd.conv.plan.record import Backend, Plan
-from winograd.conv.plan.verdict import GIVEN, REQUIRED_GAIN, predicted_gain
-from winograd.conv.roofline import NOMINAL_THREADS, Algorithm
-from winograd.conv.switch import Direct, switched_off
-from winograd.conv.wording import apart, size_of
-
-__all__ = [
-    "DEFAULT_TOLERANCE",
-    "REQUIRED_GAIN",
-    "Backend",
-    "Filters",
-    "Plan",
-    "checked_algorithm",
-    "make_plan",
-    "shape_obstacle",
-    "stride_obstacle",
-]
+from winograd.conv.plan.verdict import GIVEN, predicted_gain
+from winograd.conv.planning.reasons import above, by_phases, capped, error_in_words, made_anew, nothing_tolerated
+from winograd.conv.roofline import NOMINAL_THREADS
+from winograd.conv.switch import switched_off
 
 
 def make_plan(
     shape: ConvShape,
     *,
     tolerance: float | None = None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
+    algorithm: Algorithm | None = None,
     filters: Filters = Filters.LIVE,
     obstacle: str | None = None,
     threads: int = NOMINAL_THREADS,
@@ -149,14 +137,8 @@ def _forced_plan(shape: ConvShape, algorithm: NestedAlgorithm, obstacle: str | N
         return composed_plan(shape, algorithm, f"{GIVEN}, composed since {lack}")
     plan = _native_plan(task, algorithm, GIVEN)
     compared = f"{GIVEN}: {plan.predicted_ms:.3g} ms predicted, direct {plan.direct_ms:.3g} ms"
-    reason = f"{compared}, {_error(task.core, algorithm)}{_above(task, algorithm)}"
-    return replace(plan, reason=reason + _by_phases(task) + _made_anew(task, algorithm, plan.filters))
-
-
-def _above(task: Task, algorithm: NestedAlgorithm) -> str:
-    """Return that the predicted error of a forced algorithm is above the tolerance, or nothing."""
-    error, tolerance = unrounded_error(task.core, algorithm), task.terms.tolerance
-    return f", above the tolerance {apart(tolerance, error)[0]}" if error > tolerance else ""
+    reason = f"{compared}, {error_in_words(task.core, algorithm)}{above(task, algorithm)}"
+    return replace(plan, reason=reason + by_phases(task) + made_anew(task, algorithm, plan.filters))
 
 
 def composed_plan(
@@ -179,7 +161,7 @@ def _fastest_plan(task: Task) -> Plan:
     direct_ms = roofline.direct_ms(task.shape, terms.threads)
     selected = select(task.core, terms.tolerance, terms.filters, terms.limits, terms.threads)
     if selected is None:
-        return _direct_plan(task, direct_ms, _nothing_tolerated(task))
+        return _direct_plan(task, direct_ms, nothing_tolerated(task))
     milliseconds = task.milliseconds(selected.candidate, selected.timing)
     gain = predicted_gain(task.shape)
     if milliseconds * gain > direct_ms:
@@ -188,18 +170,10 @@ def _fastest_plan(task: Task) -> Plan:
             f"Winograd{way} would take {milliseconds:.3g} ms ({selected.candidate.label}), direct {direct_ms:.3g} ms"
         )
         slow = f"{times}: not faster by a factor of {gain}"
-        return _direct_plan(task, direct_ms, slow + _capped(task, selected))
+        return _direct_plan(task, direct_ms, slow + capped(task, selected))
     algorithm = selected.candidate.algorithm
-    compared = f"{milliseconds:.3g} ms predicted, direct {direct_ms:.3g} ms, {_error(task.core, algorithm)}"
-    return _native_plan(task, algorithm, f"{compared}{_by_phases(task)}{_capped(task, selected)}")
-
-
-def _error(core: ConvShape, algorithm: NestedAlgorithm) -> str:
-    """Return the predicted error in words, and where the output is rounded to 16 bits, that it is the one before."""
-    error, rounded = unrounded_error(core, algorithm), predicted_error(core, algorithm)
-    assert rounded is not None  # dtypes of the native backend have a model
-    after = f" before rounding to {core.dtype}, {rounded:.1e} after" if rounded != error else ""
-    return f"error {error:.1e} predicted{after}"
+    compared = f"{milliseconds:.3g} ms predicted, direct {direct_ms:.3g} ms, {error_in_words(task.core, algorithm)}"
+    return _native_plan(task, algorithm, f"{compared}{by_phases(task)}{capped(task, selected)}")
 
 
 def _native_plan(task: Task, algorithm: NestedAlgorithm, reason: str) -> Plan:
@@ -230,38 +204,3 @@ def _native_plan(task: Task, algorithm: NestedAlgorithm, reason: str) -> Plan:
 def _direct_plan(task: Task, direct_ms: float, reason: str) -> Plan:
     filters = task.terms.filters
     return Plan(task.shape, Backend.DIRECT, None, reason, predicted_ms=direct_ms, direct_ms=direct_ms, filters=filters)
-
-
-def _nothing_tolerated(task: Task) -> str:
-    obstacle = error_obstacle(task, least_error(task.core))
-    if obstacle:
-        return f"Winograd's least {obstacle}{_by_phases(task)}"
-    return f"no candidate within the tolerance {task.terms.tolerance:.2g} has a tile that fits into the workspace"
-
-
-def _by_phases(task: Task) -> str:
-    """Return how stride, dilation and groups are taken, or nothing."""
-    return "" if task.phases is None else f"; {task.phases.label}"
-
-
-def _made_anew(task: Task, algorithm: Algorithm, settled: Filters) -> str:
-    """Return that a transformed filter which was to be kept is too large for that, or nothing."""
-    if settled is task.terms.filters:
-        return ""
-    return f"; U of {_filter_size(task, algorithm)} is above the cap and made anew in every call"
-
-
-def _capped(task: Task, selected: Selection) -> str:
-    """Return what the cap on kept filters has changed, or nothing."""
-    terms = task.terms
-    anew = _made_anew(task, selected.candidate, selected.timing.filters)
-    if terms.filters is Filters.LIVE or not is_filter_capped(task.core, terms.limits):
-        return anew
-    free = select(task.core, terms.tolerance, terms.filters, replace(terms.limits, filters=None), terms.threads)
-    if free is None or free.candidate == selected.candidate:
-        return anew
-    return f"; U of {free.candidate.label}, {_filter_size(task, free.candidate)}, is above the cap{anew}"
-
-
-def _filter_size(task: Task, algorithm: Algorithm) -> str:
-    return size_of(roofline.native_filter_bytes(task.core, algorithm) * task.groups)

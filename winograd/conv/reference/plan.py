@@ -10,24 +10,24 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 
-from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.conv import roofline
+from winograd.conv.arguments import Algorithm
 from winograd.conv.choosing.obstacles import checked_algorithm, stride_obstacle
 from winograd.conv.choosing.prediction import WORKING, predicted_error, rounded_to, tolerance_or_default
 from winograd.conv.geometry.phases import phases_of
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.planning.make import composed_plan
-from winograd.conv.switch import Direct, switched_off
+from winograd.conv.switch import switched_off
 
 
 def plan_reference(
     shape: ConvShape,
     *,
     tolerance: float | None = None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
+    algorithm: Algorithm | None = None,
 ) -> Plan:
     """Return the plan for a convolution of NumPy arrays; what is raised `winograd.conv.planning.make` says."""
     allowed = tolerance_or_default(tolerance, "float32")

@@ -1,4 +1,4 @@
-"""Dispatch: calls whose facts were seen before, recognised before anything is read or planned again.
+"""Decisions: calls whose facts were seen before, recognised before anything is read or planned again.
 
 In: tensors and the arguments of a convolution. Out: what was decided for such a call, if anything was. A decision is
 kept by all facts that it was made from: sizes, dtypes, devices, arguments, threads, limits, switches. Finding one takes
@@ -13,16 +13,18 @@ from typing import Final
 import torch
 
 from winograd.conv.gpu.device import pretended_card
-from winograd.conv.gradient.record import Gradient
 from winograd.conv.limits import memory_limits
 from winograd.conv.plan.record import Plan
 from winograd.conv.switch import is_enabled
+from winograd.conv.tensors.facts import are_tensors, needs_gradient
 from winograd.conv.tensors.forked import has_lost_threads
 
 Tensor = torch.Tensor
 
+
 MOST: Final = 4096
 """Calls that are remembered; then all are forgotten."""
+
 
 Arguments = tuple[Hashable, ...]
 
@@ -39,6 +41,7 @@ class ByOperator:
 
 
 BY_OPERATOR: Final = ByOperator()
+
 
 Decision = Plan | Own | ByOperator
 
@@ -97,16 +100,6 @@ class Decisions:
         self._made.clear()
 
 
-def are_tensors(input: object, weight: object, bias: object) -> bool:
-    """Return whether these are tensors, the bias perhaps None; what torch.fx passes while it traces is none."""
-    return isinstance(input, Tensor) and isinstance(weight, Tensor) and (bias is None or isinstance(bias, Tensor))
-
-
-def are_strided(*tensors: Tensor | None) -> bool:
-    """Return whether tensors lie in memory by strides; sparse ones and those of oneDNN do not."""
-    return all(tensor is None or tensor.layout is torch.strided for tensor in tensors)
-
-
 def as_tuples(arguments: Arguments) -> Arguments:
     """Return arguments with tuples for lists, which torch takes alike and no key can hold.
 
@@ -118,42 +111,6 @@ def as_tuples(arguments: Arguments) -> Arguments:
     if list not in map(type, arguments):
         return arguments
     return tuple(tuple(one) if isinstance(one, list) else one for one in arguments)
-
-
-def autocasts(device_type: str) -> bool:
-    """Return whether autocast is on for such a device; devices that know none, "meta" for one, have it off.
-
-    Examples
-    --------
-    >>> autocasts("cpu"), autocasts("meta")
-    (False, False)
-    """
-    known = device_type == "cpu" or torch.amp.autocast_mode.is_autocast_available(device_type)
-    return known and torch.is_autocast_enabled(device_type)
-
-
-def needs_gradient(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
-    """Return whether the result of these tensors is to be differentiated."""
-    asked = input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
-    return asked and torch.is_grad_enabled()
-
-
-def wanted_gradients(input: Tensor, weight: Tensor) -> tuple[Gradient, ...]:
-    """Return which of the two gradients that have plans will be asked for, if the result is differentiated.
-
-    Examples
-    --------
-    >>> wanted_gradients(torch.zeros(1, 2, 5), torch.zeros(4, 2, 3, requires_grad=True))
-    (<Gradient.WEIGHT: 'weight'>,)
-    """
-    return _WANTED[input.requires_grad, weight.requires_grad]
-
-
-_WANTED: Final = {
-    (of_input, of_weight): (Gradient.INPUT,) * of_input + (Gradient.WEIGHT,) * of_weight
-    for of_input in (False, True)
-    for of_weight in (False, True)
-}
 
 
 def _call_key(
@@ -169,7 +126,7 @@ def _call_key(
         None if bias is None else (bias.shape, bias.dtype, bias.device),
         arguments,
         needs_gradient(input, weight, bias),
-        wanted_gradients(input, weight),
+        (input.requires_grad, weight.requires_grad),
         torch.get_num_threads(),
         torch._C._get_mkldnn_enabled(),
         memory_limits(),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 
-from winograd.conv.running.decisions import are_strided
+from winograd.conv.tensors.facts import are_strided
 
 Tensor = torch.Tensor
 

@@ -11,15 +11,14 @@ from dataclasses import replace
 from math import prod
 from typing import Final
 
-from winograd.algebra.bilinear import BilinearAlgorithm
-from winograd.algebra.nesting import NestedAlgorithm, as_nested
+from winograd.algebra.nesting import as_nested
+from winograd.conv.arguments import Algorithm
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.geometry.phases import ELEMENT_BYTES, phases_of
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.plan.verdict import GIVEN, PHASED_GAIN, REQUIRED_GAIN
 from winograd.conv.roofline import copies_ms
-from winograd.conv.switch import Direct
 from winograd.conv.transposed.shape import TransposedShape
 from winograd.conv.wording import size_of
 
@@ -35,7 +34,7 @@ def plan_transposed(
     planner: Planner,
     *,
     direct_share: float,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None = None,
+    algorithm: Algorithm | None = None,
     workspace: int | None = None,
 ) -> Plan:
     """Return the plan of a transposed convolution.

@@ -10,16 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from winograd.algebra.bilinear import BilinearAlgorithm
-from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.convolve import conv1d, conv2d, conv3d
-from winograd.conv.switch import Direct
+from winograd.conv.arguments import Algorithm, ConvArguments
+from winograd.conv.reference.arrays import check_arrays, convolve_arrays
 from winograd.conv.transposed.arguments import TransposedArguments
 from winograd.conv.transposed.shape import TransposedShape
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-_DENSE = {1: conv1d, 2: conv2d, 3: conv3d}
 
 
 def convolve_transposed_arrays(
@@ -30,20 +26,20 @@ def convolve_transposed_arrays(
     *,
     ndim: int,
     tolerance: float | None,
-    algorithm: BilinearAlgorithm | NestedAlgorithm | Direct | None,
+    algorithm: Algorithm | None,
 ) -> Array:
     """Convolve arrays over ``ndim`` axes; see `winograd.conv.convolve_transposed.conv_transpose3d`."""
-    _check_arrays(input, weight, bias, ndim)
+    check_arrays(input, weight, bias, ndim)
     shape = arguments.shape(input.shape, weight.shape, dtype=input.dtype.name)
     if bias is not None and bias.shape != (shape.outputs,):
         raise ValueError(f"bias has shape {bias.shape}, must be {(shape.outputs,)}")
     core = shape.core
-    dense = _DENSE[ndim](
+    dense = convolve_arrays(
         _edged(input if input.ndim == ndim + 2 else input[np.newaxis], shape),
         core_taps(weight, shape),
         None if bias is None else np.tile(bias.reshape(shape.groups, -1), (1, shape.phases)).ravel(),
-        dilation=core.dilation,
-        groups=core.groups,
+        ConvArguments(dilation=core.dilation, groups=core.groups),
+        ndim=ndim,
         tolerance=tolerance,
         algorithm=algorithm,
     )
@@ -89,13 +85,3 @@ def _joined(dense: Array, shape: TransposedShape) -> Array:
     sizes = [count * stride for count, stride in zip(dense.shape[2:], strides, strict=True)]
     whole = split.transpose(0, 1, 2 + ndim, *places).reshape(len(dense), shape.outputs, *sizes)
     return whole[:, :, *(slice(axis.skipped, axis.skipped + axis.output) for axis in shape.axes)]
-
-
-def _check_arrays(input: Array, weight: Array, bias: Array | None, ndim: int) -> None:
-    for name, array in (("weight", weight), ("bias", bias)):
-        if array is not None and not isinstance(array, np.ndarray):
-            raise TypeError(f"{name} is a {type(array).__name__}, must be a NumPy array as the input is")
-        if array is not None and array.dtype != input.dtype:
-            raise ValueError(f"{name} has dtype {array.dtype}, must be that of the input, {input.dtype}")
-    if weight.ndim != ndim + 2:
-        raise ValueError(f"weight has {weight.ndim} axes, must have {ndim + 2}")

@@ -1,7 +1,7 @@
 """Transposed convolutions of torch tensors: the taps in the order of phases, the run of a plan, outputs put in place.
 
 In: torch tensors and the arguments of torch's transposed convolutions. Out: a `Plan`, packed filters, the output.
-Refused: what torch refuses, in its own words; algorithms that cannot do it.
+Refused: what makes no transposed convolution, which torch refuses in its own words; algorithms that cannot do it.
 """
 
 from __future__ import annotations
@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import torch
-from torch._compile import _disable_dynamo
 
-from winograd.algebra.bilinear import BilinearAlgorithm
-from winograd.algebra.nesting import NestedAlgorithm
-from winograd.conv.calls.dense import is_recorded
+from winograd.conv.arguments import Algorithm
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.direct.convolve import is_slow_in_torch, is_unfolded
 from winograd.conv.limits import limits_or_default
-from winograd.conv.native.kernel import fresh_tensor
+from winograd.conv.native.operands import fresh_tensor
 from winograd.conv.plan.record import Backend, Plan
-from winograd.conv.running.decisions import OWN, Decisions, are_tensors, as_tuples, needs_gradient
-from winograd.conv.running.run import UNREADABLE, pack_for_plan, run_plan, runnable_plan, tensor_obstacle
-from winograd.conv.switch import Direct, is_direct
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.run import run_plan
+from winograd.conv.running.runnable import runnable_plan
+from winograd.conv.tensors.facts import are_tensors
 from winograd.conv.tensors.forked import on_usable_threads
 from winograd.conv.tensors.layout import as_torch_would, torchs_layout
 from winograd.conv.transposed.arguments import TransposedArguments
@@ -33,10 +31,11 @@ from winograd.conv.transposed.shape import TransposedShape
 from winograd.conv.transposed.tensors import core_bias, core_weight, edged, join, joined
 
 if TYPE_CHECKING:
-    from winograd.conv.running.run import Packed
+    from winograd.conv.running.packing import Packed
+
 
 Tensor = torch.Tensor
-Algorithm = BilinearAlgorithm | NestedAlgorithm | Direct
+
 
 TRANSPOSED_FUNCTIONS: Mapping[int, Callable[..., Tensor]] = {
     1: torch.conv_transpose1d,
@@ -44,67 +43,6 @@ TRANSPOSED_FUNCTIONS: Mapping[int, Callable[..., Tensor]] = {
     3: torch.conv_transpose3d,
 }
 """torch's own transposed convolution by number of axes."""
-
-_decisions: Final = Decisions()
-
-
-def convolve_transposed_torch(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    arguments: TransposedArguments,
-    *,
-    ndim: int,
-    tolerance: float | None,
-    algorithm: Algorithm | None,
-) -> Tensor:
-    """Convolve torch tensors; see `winograd.conv.convolve_transposed.conv_transpose3d`.
-
-    Compiled and traced code calls torch's own; a forced algorithm breaks a compiled graph.
-    """
-    own = partial(TRANSPOSED_FUNCTIONS[ndim], input, weight, bias, *arguments.given)
-    rest = (arguments, ndim, tolerance, algorithm)
-    if is_recorded():
-        chosen = algorithm is None or is_direct(algorithm)
-        return own() if chosen else _convolve_apart(own, input, weight, bias, *rest)
-    if algorithm is None or isinstance(algorithm, str):
-        more = (ndim, tolerance, tolerance is True, algorithm)  # True equals 1.0, and is refused
-        if _decisions.find(input, weight, bias, as_tuples(arguments.given), *more) is OWN:
-            return own()
-    return _convolve_planned(own, input, weight, bias, *rest)
-
-
-@on_usable_threads
-def _convolve_planned(
-    own: Callable[[], Tensor],
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    arguments: TransposedArguments,
-    ndim: int,
-    tolerance: float | None,
-    algorithm: Algorithm | None,
-) -> Tensor:
-    try:
-        shape = read_transposed(input, weight, bias, arguments, ndim=ndim)
-    except UNREADABLE:
-        output = own()  # torch's own error, or what only torch can read, such as mixed dtypes under autocast
-        if algorithm is not None and not is_direct(algorithm) and output.numel():
-            raise
-        return output
-    obstacle = tensor_obstacle(input, weight, bias)
-    plan = transposed_plan(shape, tolerance=tolerance, algorithm=algorithm, filters=Filters.LIVE, obstacle=obstacle)
-    if is_torchs_own(plan, shape, weight, obstacle):
-        if algorithm is None or isinstance(algorithm, str):
-            more = (ndim, tolerance, tolerance is True, algorithm)
-            if obstacle is None or needs_gradient(input, weight, bias):
-                _decisions.keep(OWN, input, weight, bias, as_tuples(arguments.given), *more)
-        return own()
-    return run_transposed(plan, shape, input, weight, bias, workspace_cap=None)
-
-
-# The lazy form of torch.compiler.disable, which would import the compiler here.
-_convolve_apart = _disable_dynamo(_convolve_planned)
 
 
 def read_transposed(
@@ -152,7 +90,7 @@ def transposed_plan(
     workspace_cap: int | None = None,
     filter_cap: int | None = None,
 ) -> Plan:
-    """Return the plan for tensors; see `winograd.conv.running.run.runnable_plan` and `plan_transposed` for the rest."""
+    """Return the plan for tensors; see `winograd.conv.running.runnable` and `plan_transposed` for the rest."""
     plan = partial(
         runnable_plan,
         tolerance=tolerance,
@@ -192,7 +130,7 @@ def _is_unfolded(shape: TransposedShape) -> bool:
 
 
 def pack_transposed(plan: Plan, shape: TransposedShape, weight: Tensor) -> Packed | None:
-    """Return the weight as the plan's backend reads it fastest; see `winograd.conv.running.run.pack_for_plan`."""
+    """Return the weight as the plan's backend reads it fastest; see `winograd.conv.running.packing.pack_for_plan`."""
     if plan.backend is not Backend.NATIVE:
         return None
     return pack_for_plan(plan, core_weight(shape, weight.detach().resolve_neg()))

@@ -22,11 +22,12 @@ from winograd.conv.direct.variants import direct_variants
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.measuring.timing import SCREENING_ROUNDS, contenders, interleaved
 from winograd.conv.plan.record import Backend, Plan
-from winograd.conv.running.run import pack_for_plan, run_plan
+from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.run import run_plan
 from winograd.conv.tensors.layout import Layout, as_channels_last
 
 if TYPE_CHECKING:
-    from winograd.conv.running.run import Packed
+    from winograd.conv.running.packing import Packed
 
 DIRECT: Final = Backend.DIRECT.value
 

@@ -103,3 +103,25 @@ def test_a_workspace_that_is_too_small_is_an_error_of_ours() -> None:
         convolution.convolve(
             torch.ones(1, 1, 9), packed, padding=((1, 1),), memory=lambda _: torch.empty(8, dtype=torch.uint8)
         )
+
+
+def test_memory_that_is_just_large_enough_is_kept_up_to_the_very_limit() -> None:
+    first = scratch.scratch(1000, cap=1000).data_ptr()
+    assert scratch.scratch(1000, cap=1000).data_ptr() == first
+    assert scratch.scratch(1, cap=1000).data_ptr() == first
+    assert scratch.kept_bytes() == 1000
+    scratch.scratch(1, cap=999)
+    assert scratch.kept_bytes() == 1
+
+
+def test_too_little_memory_goes_before_there_is_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    make, kept = scratch.fresh_memory, []
+
+    def noting(sizes: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        kept.append(scratch.kept_bytes())
+        return make(sizes, dtype)
+
+    monkeypatch.setattr(scratch, "fresh_memory", noting)
+    for size in (100, 200):
+        scratch.scratch(size)
+    assert kept == [0, 0]

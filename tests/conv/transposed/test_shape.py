@@ -104,3 +104,8 @@ def test_the_label_says_how_it_is_taken() -> None:
         "transposed with stride (2, 2) by 4 phases",
         "transposed with stride (2, 1) by 2 phases, zeros between taps",
     ]
+
+
+def test_one_tap_has_no_dilation() -> None:
+    assert TransposedAxis(1, 1, 3, 9, 0, 0).core_dilation == 1
+    assert TransposedAxis(2, 1, 3, 9, 0, 0).core_dilation == 3

@@ -212,7 +212,7 @@ def test_times_that_cannot_be_are_measured_again(cache: Path, races: list[list[s
     assert len(races) == 2
 
 
-@pytest.mark.parametrize("kind", ["symlink", "directory", "large"])
+@pytest.mark.parametrize("kind", ["symlink", "directory", "pipe", "large"])
 def test_what_is_no_entry_is_not_read(cache: Path, races: list[list[str]], tmp_path: Path, kind: str) -> None:
     tuned_plan(SHAPE)
     (path,) = entries(cache)
@@ -223,6 +223,8 @@ def test_what_is_no_entry_is_not_read(cache: Path, races: list[list[str]], tmp_p
         path.symlink_to(tmp_path / "elsewhere")
     elif kind == "directory":
         path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
     else:
         path.write_text(whole + " " * (1 << 17))
     with warnings.catch_warnings():

@@ -1,7 +1,8 @@
 """Convolutions in graphs of torch.fx: a call of the layer where torch's own layer would be one, a function elsewhere.
 
 In: the proxies that torch.fx traces with. Out: nodes of its graph. What is traced into a graph computes by plan when
-the graph runs: a call of the layer by that layer, with its settings of then; a function by the settings of now.
+the graph runs: a call of the layer by that layer, with its settings of then; a function by the settings of now. Files
+of graphs name `convolution` in this module, where it stays.
 """
 
 from __future__ import annotations

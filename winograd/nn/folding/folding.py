@@ -19,6 +19,7 @@ from winograd.nn.folding.hooks import has_global_hooks, has_hooks
 from winograd.nn.folding.marks import mark, may_be_computed_again
 from winograd.nn.folding.places import Place
 from winograd.nn.folding.weights import Folded, Norm, fold_weights
+from winograd.nn.recipes import blank_from_recipe
 
 
 class _Kept(NamedTuple):
@@ -51,8 +52,8 @@ class Folding:
         self._places = tuple((module, place) for module in self.modules for place in places[module])
         self._kept: _Kept | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_kept": None}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return blank_from_recipe, ("Folding",), {**vars(self), "_kept": None}
 
     @property
     def modules(self) -> tuple[nn.Module, ...]:

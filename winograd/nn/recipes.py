@@ -13,6 +13,8 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final
 
+from winograd.quoting import quote
+
 HOMES: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(["Conv1d", "Conv2d", "Conv3d"], "winograd.nn.modules"),
@@ -64,7 +66,7 @@ def blank_from_recipe(word: str) -> Any:
 def found(word: str) -> Any:
     """Return what a word stands for."""
     if word not in HOMES:
-        raise ValueError(f"recipe {word[:40]!r} is unknown, the file is of another version of winograd")
+        raise ValueError(f"recipe {quote(word)} is unknown, the file is of another version of winograd")
     return attrgetter(word)(importlib.import_module(HOMES[word]))
 
 

@@ -66,11 +66,11 @@ class PlannedConvolution(Convolution):
         return self._winograd.gradient_plans
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
-        self._winograd.let_go()
+        self._winograd.let_go(self)
         return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        self._winograd.let_go()
+        self._winograd.let_go(self)
         super()._load_from_state_dict(*args, **kwargs)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:

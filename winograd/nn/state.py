@@ -19,6 +19,7 @@ from winograd.conv.arguments import Algorithm
 from winograd.conv.choosing.prediction import checked_tolerance
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.gradient.record import GradientPlan
+from winograd.conv.library.execution import kept_filters
 from winograd.conv.library.kept import hides_writes
 from winograd.conv.limits import limits_or_default
 from winograd.conv.plan.record import Plan
@@ -177,9 +178,12 @@ class LayerState:
 
         return put_back
 
-    def let_go(self) -> None:
+    def let_go(self, layer: Convolution) -> None:
         """Drop all that is kept of the weights: torch swaps no tensor that something refers to, be it weakly."""
         self._uses.drop_packed()
+        weight = layer._parameters.get("weight")
+        if weight is not None:
+            kept_filters.drop(weight)
         if self.folding is not None:
             self.folding.let_go()
 

@@ -90,7 +90,8 @@ def convolution(
     stride, padding, dilation, groups
         As torch's convolutions have them.
     tolerance, algorithm, kept, measured, workspace_cap, filter_cap
-        As in `winograd.conv.library.operators.convolution`. Nothing is kept of a weight that is differentiated.
+        As in `winograd.conv.library.operators.convolution`. Nothing is kept of a weight that is differentiated, nor
+        where torch swaps the tensors of modules that it converts.
     """
     given: tuple[Any, ...] = (input, weight, bias)
     proxy = next((one for one in given if isinstance(one, Proxy)), None)
@@ -101,7 +102,8 @@ def convolution(
         return node  # type: ignore[no-any-return]
     arguments, ndim = ConvArguments(stride, padding, dilation, groups), len(stride)
     differentiated = weight.requires_grad and torch.is_grad_enabled()
-    asked = asked._replace(kept=kept and not differentiated)
+    swaps = torch.__future__.get_swap_module_params_on_conversion()  # which torch cannot where something is kept
+    asked = asked._replace(kept=kept and not differentiated and not swaps)
     if is_recorded() or any((asked.kept, measured, workspace_cap, filter_cap)):
         is_forced = algorithm is not None
         if not is_jit_traced() and is_recordable(input, weight, bias, arguments, ndim, forced=is_forced):

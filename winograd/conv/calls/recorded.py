@@ -38,7 +38,7 @@ def is_recorded() -> bool:
 
 
 def is_jit_traced() -> bool:
-    """Return whether torch.jit.trace is at work: it records torch's own, so that what it saves needs nothing of ours."""
+    """Return whether torch.jit.trace is at work: it records torch's own, so that files of it need nothing of ours."""
     return not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
 
 

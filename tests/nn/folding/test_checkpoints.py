@@ -156,6 +156,13 @@ def test_a_norm_that_is_called_on_what_it_gave_computes() -> None:
         assert relative_l2(got, expected) <= DOUBLE
 
 
+def test_a_norm_that_is_called_on_what_it_gave_under_another_name_computes() -> None:
+    ours, plain = folded("norms"), network()
+    with set_enabled(False):
+        got, expected = (model[1](model[1](model[0](clip(differentiated=False))).detach()) for model in (ours, plain))
+    assert relative_l2(got, expected) <= DOUBLE
+
+
 def test_nothing_is_not_taken_for_what_was_passed_on_before() -> None:
     model, empty = folded("norms"), clip(differentiated=False)[:0]
     with torch.no_grad():

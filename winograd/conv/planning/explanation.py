@@ -16,8 +16,6 @@ from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.planning.considered import Considered, considered, had_candidates
 from winograd.conv.wording import size_of
 
-__all__ = ["Considered", "Explanation", "asked_for", "explain_plan", "had_candidates", "headline", "spelled_terms"]
-
 _MEASURED: Final = "measured ms"
 
 _HEADER: Final = (

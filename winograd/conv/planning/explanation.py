@@ -13,7 +13,7 @@ from winograd.conv.choosing.prediction import WORKING
 from winograd.conv.choosing.task import Terms
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.plan.record import Backend, Plan
-from winograd.conv.planning.considered import Considered, considered, had_candidates
+from winograd.conv.planning.considered import Considered, considered
 from winograd.conv.wording import size_of
 
 _MEASURED: Final = "measured ms"

@@ -46,7 +46,7 @@ def test_every_command_on_a_gpu_is_bounded_and_writes_where_it_is_told() -> None
     parts = re.split(r"[;\n]", found.replace("\\\n", " "))
     commands = [line for line in parts if "python3 -m" in line or "gpu_fit.py" in line]
     assert len(commands) >= 8
-    assert all("timeout --signal=INT --kill-after=20 " in line for line in commands)
+    assert all("timeout --foreground --signal=INT --kill-after=20 " in line for line in commands)
     files = [word for line in commands for word in line.split() if word.endswith(".json")]
     assert len(files) >= 6
     assert all(word.startswith("/somewhere/") for word in files)
@@ -55,7 +55,7 @@ def test_every_command_on_a_gpu_is_bounded_and_writes_where_it_is_told() -> None
 @pytest.mark.skipif(shutil.which("timeout") is None, reason="no timeout")
 def test_what_takes_too_long_is_interrupted_and_says_what_it_has() -> None:
     code = "import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('what there is')"
-    words = ["timeout", "--signal=INT", "--kill-after=20", "2", sys.executable, "-c", code]
+    words = ["timeout", "--foreground", "--signal=INT", "--kill-after=20", "2", sys.executable, "-c", code]
     found = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert (found.returncode, found.stdout) == (124, "what there is\n")
 

@@ -220,10 +220,8 @@ def test_where_triton_has_no_such_parts_it_is_asked_every_time(
     call = Calls(module_of(nest(F23, F23), tmp_path), card)
     expected = call()
     call.module._CALLS.clear()
-    places = [(CompiledKernel, "__getitem__")]
-    if part == "arg_names":
-        places = [(kernel, part) for kernel in {kernel for kernel, _ in asked}]
-    for place, part in places:
+    places = {kernel for kernel, _ in asked} if part == "arg_names" else {CompiledKernel}
+    for place in places:
         if other is None:
             monkeypatch.delattr(place, part)
         else:

@@ -123,8 +123,8 @@ def _layer(entry: Mapping[str, Any], dtype: str, card: Card) -> MeasuredLayer:
 
 def _form(given: Mapping[str, Any], shape: ConvShape) -> tuple[Form, Instructions]:
     schedule = GpuSchedule(given["kind"], given["products"])  # which refuses other words
-    sizes = (_sizes(given[name], name, len(shape.taps)) for name in ("m", "r", "ranks"))
-    form = Form(*sizes, schedule.products, schedule.kind, int(_number(given["batch_bytes"], "batch_bytes")))
+    m, r, ranks = (_sizes(given[name], name, len(shape.taps)) for name in ("m", "r", "ranks"))
+    form = Form(m, r, ranks, schedule.products, schedule.kind, int(_number(given["batch_bytes"], "batch_bytes")))
     if form.r != shape.taps or (form.kind == FUSED and form.positions > MOST_POSITIONS):
         raise ValueError(f"form has {form.positions} positions and taps {form.r}, layer has taps {shape.taps}")
     counts = (int(_number(given["instructions"][name], name)) for name in ("data", "inverse"))

@@ -54,7 +54,7 @@ GPU_NEEDS  = $(if $(filter command line environment,$(origin GPU_PYTHON)),,$(STA
 GPU_PYTEST = $(GPU_PYTHON) -m pytest -c /dev/null --rootdir=. --import-mode=importlib -p no:cacheprovider -q \
 	$$($(GPU_PYTHON) -c 'import xdist; print("-n 6")' 2>/dev/null)
 # No command takes longer than GPU_SECONDS: it is interrupted then, prints what it has, and its JSON has every layer until
-# then. In the foreground, or Ctrl-C would end make alone.
+# then. In the foreground, or Ctrl-C would not reach it.
 GPU_OUT     = build
 GPU_SECONDS = 540
 GPU_UNTIL   = PYTHONPATH=. PYTHONUNBUFFERED=1 timeout --foreground --signal=INT --kill-after=20

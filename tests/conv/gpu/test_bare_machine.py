@@ -15,16 +15,15 @@ import pytest
 
 from tests.codegen.tiny_kernels import has_text, wait_until
 
-
 ROOT = Path(__file__).parents[3]
 
 WAITS = """\
 import os, pathlib, time
-pathlib.Path("pid").write_text(str(os.getpid()))
+pathlib.Path("pid").write_text(f"{os.getpid()}\\n")
 try:
     time.sleep(60)
 except KeyboardInterrupt:
-    pathlib.Path("told").write_text("what there is")
+    pathlib.Path("told").write_text("what there is\\n")
 """
 
 MISSING = ("hypothesis", "xdist", "pytest_timeout", "platformdirs", "scipy", "ml_dtypes", "joblib", "matplotlib", "av")

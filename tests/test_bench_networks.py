@@ -78,7 +78,7 @@ def test_what_was_measured_is_printed_and_no_file_written(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--network", "c4d"], "argument --network: 'c4d' is unknown; nearest: c3d"),
+        (["--network", "c4d"], "argument --network: network 'c4d' is unknown; nearest: c3d"),
         (["--network", "c3d", "--suite", "c3d"], "argument --suite: not allowed with argument --network"),
         (["--network", "c3d", "--layer", "conv*"], "argument --layer: is for --suite"),
         (["--network", "c3d", "--dtype", "float64"], "argument --dtype: is for --suite"),

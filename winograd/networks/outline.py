@@ -6,7 +6,8 @@ go through. Refused: what `create` refuses, and sizes that torch cannot count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -37,9 +38,15 @@ def outline(name: str, **options: Any) -> VideoNetwork:
     ValueError
         If a weight has more bytes than torch can count, too.
     """
+    with sizes_counted(), torch.device("meta"):
+        return create(name, **options).eval()
+
+
+@contextmanager
+def sizes_counted() -> Iterator[None]:
+    """Raise a ValueError where torch cannot count the bytes of a tensor that is made within."""
     try:
-        with torch.device("meta"):
-            return create(name, **options).eval()
+        yield
     except (RuntimeError, TypeError) as error:
         if not _is_uncounted(error):
             raise

@@ -40,6 +40,35 @@ def test_multiples_and_negatives_are_the_same_value(rows: FractionRows, before: 
     assert (program.counts.unfused, shared.counts.unfused) == (before, after)
 
 
+def test_of_two_sums_that_differ_in_signs_one_may_be_computed_from_the_other() -> None:
+    """It is computed anew: b + c and (b + c) + a, then (b + c) - a without a sum of its own."""
+    nodes = (
+        Node(Op.ADD, (0, 1)),
+        Node(Op.ADD, (3, 2)),
+        Node(Op.SCALE, (0,), Fraction(2)),
+        Node(Op.SUB, (4, 5)),
+    )
+    program = Program(inputs=3, nodes=nodes, outputs=(4, 6))
+    shared = share(program, SEPARATE)
+    assert matrix_of(shared) == matrix_of(program)
+    assert (program.counts.unfused, shared.counts.unfused) == (4, 3)
+
+
+def test_a_sum_that_is_shared_may_be_the_negative_of_what_both_have_in_common() -> None:
+    """Of 2 c - (a + b) and -2 c - (a + b) that is a + b: no instruction adds two negatives."""
+    nodes = (
+        Node(Op.ADD, (0, 1)),
+        Node(Op.NEG, (3,)),
+        Node(Op.SCALE, (2,), Fraction(2)),
+        Node(Op.ADD, (4, 5)),
+        Node(Op.SUB, (4, 5)),
+    )
+    program = Program(inputs=3, nodes=nodes, outputs=(6, 7))
+    shared = share(program, FUSED)
+    assert matrix_of(shared) == matrix_of(program)
+    assert (program.counts.instructions, shared.counts.instructions) == (5, 3)
+
+
 def test_without_fma_two_more_terms_are_added_at_once() -> None:
     """4 a - 5 c + e, where e - c is there: 4 (a - c) + (e - c)."""
     rows = rows_of((0, 0, -1, 0, 1), (4, 0, -5, 0, 1))

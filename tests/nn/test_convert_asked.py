@@ -16,6 +16,7 @@ from tests.nn.conversion.laws import planned, snapshot
 from winograd.nn import ConversionReport, conversion_report, convert
 from winograd.nn.budget import meet
 from winograd.nn.budget.record import OutputBudget
+from winograd.nn.progress import Progress
 
 
 def network() -> nn.Sequential:
@@ -168,7 +169,7 @@ def test_the_budget_of_an_output_goes_with_the_model_and_fails_as_a_whole(monkey
     asked: list[Any] = []
     chosen = OutputBudget(1e-5, 1.25, 2e-7, 1e-7, 3e-6, (), 1)
 
-    def choose(inner: nn.Module, layers: dict[str, Any], figure: float, example: Tensor) -> OutputBudget:
+    def choose(inner: nn.Module, layers: dict[str, Any], figure: float, example: Tensor, **_: Progress) -> OutputBudget:
         asked.append((inner, list(layers), figure, inner.training, torch.is_grad_enabled()))
         for layer in layers.values():
             layer._winograd.tolerate(3e-6)

@@ -15,6 +15,7 @@ from winograd.codegen.lower import row_by_row
 from winograd.codegen.passes.beginning import begin_positive
 from winograd.codegen.passes.collecting import collect
 from winograd.codegen.passes.products import with_products
+from winograd.codegen.passes.reach import Line, Reach
 from winograd.codegen.passes.sharing import share
 from winograd.codegen.program import Arithmetic, Node, Op, Program
 
@@ -67,6 +68,19 @@ def test_a_sum_that_is_shared_may_be_the_negative_of_what_both_have_in_common() 
     shared = share(program, FUSED)
     assert matrix_of(shared) == matrix_of(program)
     assert (program.counts.instructions, shared.counts.instructions) == (5, 3)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("size", "gentle"), [(1, True), (2, False), (8, False)])
+def test_what_is_shared_is_not_made_of_much_larger_parts(size: int, gentle: bool, sign: int) -> None:
+    """size a + b, without size a, is b up to the multiple of c that both outputs may add; b itself is not at hand."""
+    reach = Reach([(1, 0, 0), (0, 1, 0), (0, 0, 1), (size, 1, 0)], [0, 2, 3])
+    line = Line.of((0, 0, 1))
+    assert line is not None
+    found = reach.instruction_along((0, sign, 0), line)
+    assert (found is not None) is gentle
+    if found is not None:
+        assert tuple(map(abs, reach.vector_of(found)[:2])) == (0, 1)
 
 
 def test_without_fma_two_more_terms_are_added_at_once() -> None:

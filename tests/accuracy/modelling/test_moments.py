@@ -19,7 +19,7 @@ from winograd.accuracy.linear import (
     responses,
     with_rounded_constants,
 )
-from winograd.accuracy.modelling.moments import AxisMoments, axis_moments, roundings
+from winograd.accuracy.modelling.moments import AxisMoments, _changed_tensor, axis_moments, roundings
 from winograd.accuracy.modelling.variance import variances
 from winograd.accuracy.orders import Order, axis_programs
 from winograd.accuracy.protocol import LAYER, STANDARD, FilterRounding, Inputs
@@ -82,6 +82,26 @@ def test_every_value_that_is_rounded_is_there_once_with_all_that_the_outputs_get
             found = roundings(program, contraction)
             expected = passed_on_ref(program, contraction)
             assert found.responses.T @ found.forms == pytest.approx(expected, rel=1e-12, abs=1e-12 * expected.max())
+
+
+@pytest.mark.parametrize("rounding", FilterRounding)
+def test_rounded_constants_change_the_tensor_by_what_their_matrices_differ(rounding: FilterRounding) -> None:
+    fmt, axis = float_format("float16"), toom_cook(4, 3, "0,1,-1,1/3,-3,inf")
+    for order in Order:
+        programs = axis_programs(axis, order)
+        at, g, bt = (as_float(matrix_exact(program)) for program in (programs.inverse, programs.filter, programs.data))
+        rounded = [
+            as_float(matrix_exact(with_rounded_constants(program, fmt)))
+            for program in (programs.inverse, programs.filter, programs.data)
+        ]
+        if rounding is FilterRounding.ONCE:
+            rounded[1] = g
+        change = np.einsum("it,tk,tj->ikj", *rounded) - np.einsum("it,tk,tj->ikj", at, g, bt)
+        overlap, squares = _changed_tensor(axis, programs, fmt, rounding)
+        diagonal = [sum(change[i, k, i + k] for k in range(3)) for i in range(4)]
+        assert squares.max() > 0
+        assert overlap == pytest.approx(diagonal, rel=1e-6, abs=1e-12)
+        assert squares == pytest.approx((change**2).sum(axis=(1, 2)), rel=1e-6)
 
 
 def test_constants_are_rounded_once() -> None:

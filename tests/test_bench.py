@@ -18,6 +18,7 @@ from tests.benching.made_up import layer, measurement
 from tests.commands import Command
 from winograd import bench
 from winograd.benching import measurement as measuring
+from winograd.benching import runs
 from winograd.benching.layers import BenchLayer, Part
 from winograd.benching.random_layers import random_layers
 from winograd.benching.result import LayerMeasurement
@@ -157,7 +158,7 @@ def test_a_failure_keeps_what_was_measured_and_ends_in_one_line(
             raise last
         return last
 
-    monkeypatch.setattr(measuring, "measure_layer", failing)
+    monkeypatch.setattr(runs, "measure_layer", failing)
     assert command(*SMALL, *FILES) == 1
     assert "\nwide " in command.out.decode()
     assert command.error_is_one_line
@@ -176,7 +177,7 @@ def test_an_interruption_prints_what_was_measured_and_writes_no_file(
             raise KeyboardInterrupt
         return found.pop()
 
-    monkeypatch.setattr(measuring, "measure_layer", interrupted)
+    monkeypatch.setattr(runs, "measure_layer", interrupted)
     assert command(*SMALL, *FILES) == 1
     assert ("\nwide " in command.out.decode()) == bool(done)
     assert ("\nstack of 1, " in command.out.decode()) == bool(done)
@@ -230,7 +231,7 @@ def test_wrong_usage_exits_with_2_and_one_line(arguments: list[str], words: str,
 def test_files_are_checked_before_the_work(
     arguments: list[str], words: str, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "measure_layer", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setattr(runs, "measure_layer", lambda *_, **__: pytest.fail("it ran"))
     assert command(*SMALL, *arguments) == 1
     assert command.out == b""
     assert command.error_is_one_line

@@ -12,7 +12,7 @@ import pytest
 from tests.benching.networks.small_networks import times
 from tests.commands import Command
 from winograd import bench
-from winograd.benching.networks import measurement
+from winograd.benching import runs
 from winograd.benching.networks.result import NetworkTimes
 from winograd.benching.verification import AboveToleranceError
 
@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
         calls.append((name, options))
         return times()
 
-    monkeypatch.setattr(measurement, "measure_whole", measured)
+    monkeypatch.setattr(runs, "measure_whole", measured)
     return calls
 
 
@@ -68,7 +68,7 @@ def test_what_was_measured_is_printed_and_no_file_written(
             raise error
         return found.pop()
 
-    monkeypatch.setattr(measurement, "measure_whole", failing)
+    monkeypatch.setattr(runs, "measure_whole", failing)
     assert command(*BOTH, "--json", "a.json") == 1
     assert "eager torch, folded" in command.out.decode()
     assert command.error.endswith("; the table is of what was measured until then\n")
@@ -82,6 +82,7 @@ def test_what_was_measured_is_printed_and_no_file_written(
         (["--network", "c3d", "--suite", "c3d"], "argument --suite: not allowed with argument --network"),
         (["--network", "c3d", "--layer", "conv*"], "argument --layer: is for --suite"),
         (["--network", "c3d", "--dtype", "float64"], "argument --dtype: is for --suite"),
+        (["--network", "c3d", "--batch", "9" * 9], "argument --batch: 999999999 clips of c3d take 2,24"),
         (["--network", "c3d", "--live"], "argument --live: is for --suite"),
         (["--suite", "c3d", "--without-compiled"], "argument --without-compiled: is for --network"),
     ],

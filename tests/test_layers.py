@@ -69,6 +69,8 @@ def test_pictures_and_pages_are_written(command: Command) -> None:
         (["c3d", "--picture", "x.png"], "argument --picture: 'x.png' must end in .svg"),
         (["c3d", "--tiles", "2,33"], "argument --tiles: '2,33' must be"),
         (["c3d", "--batch", "0"], "argument --batch: '0' must be an integer of at least 1"),
+        (["c3d", "--classes", "9" * 18], "c3d: a tensor of these sizes has 2^63 bytes or more"),
+        (["c3d", "--batch", "9" * 15], "c3d: a tensor of these sizes has 2^63 bytes or more"),
         (["r3d_*", "--plot", "x.png"], "argument --plot: is for one network, 'r3d_*' are 3"),
     ],
 )

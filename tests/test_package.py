@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import pickle
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -89,17 +91,32 @@ def test_unknown_name_is_an_attribute_error() -> None:
         _ = winograd.convolve
 
 
-def test_type_checkers_see_the_names_that_run_time_resolves() -> None:
-    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+@pytest.mark.parametrize("package", [winograd, winograd.networks], ids=lambda package: package.__name__)
+def test_type_checkers_see_the_names_that_run_time_resolves(package: ModuleType) -> None:
+    assert package.__file__ is not None
+    tree = ast.parse(Path(package.__file__).read_text())
     guarded = next(node for node in tree.body if isinstance(node, ast.If))
     imported = {
-        alias.asname: statement.module
+        alias.asname or alias.name: statement.module
         for statement in guarded.body
         if isinstance(statement, ast.ImportFrom)
         for alias in statement.names
     }
-    assert set(imported) | {"__version__"} == set(winograd.__all__)
-    assert {name: home for name, home in imported.items() if home != "winograd"} == winograd._HOMES
+    assert {name: home for name, home in imported.items() if home != "winograd"} == package._HOMES
+    assert set(imported) <= set(package.__all__) == set(dir(package))
+    assert all(hasattr(package, name) for name in package.__all__)
+
+
+def test_networks_have_their_names_in_every_way_of_importing_them() -> None:
+    from winograd.networks import C3D, pretrained
+    from winograd.networks.c3d import C3D as at_home
+
+    assert C3D is winograd.networks.C3D is at_home is pickle.loads(pickle.dumps(C3D))
+    assert pickle.loads(pickle.dumps(pretrained)) is pretrained
+    with pytest.raises(AttributeError, match=r"^module 'winograd.networks' has no attribute 'C4D'$"):
+        _ = winograd.networks.C4D
+    with pytest.raises(ImportError, match="cannot import name 'C4D'"):
+        exec("from winograd.networks import C4D")
 
 
 @pytest.mark.parametrize("name", ["nn", "networks.describe", "networks.create('c3d')", "convert_"])

@@ -225,6 +225,7 @@ def test_measuring_says_so(command: Command, monkeypatch: pytest.MonkeyPatch) ->
             "--tuning: there is no NVIDIA L40S here to measure on",
         ),
         (("--network", "c3d", "--device", "h2000"), "nearest: h200"),
+        (("--network", "c3d", "--batch", "9" * 17), "--batch: a tensor of these sizes has 2^63 bytes or more"),
         (("--inp", "1,2,9"), ""),
     ],
 )

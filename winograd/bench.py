@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from winograd.accuracy.showing.plots.canvas import require_matplotlib
@@ -29,21 +30,17 @@ from winograd.arguments import (
 from winograd.artefact import checked_targets, write_atomically
 from winograd.benching.layers import Part
 from winograd.benching.random_layers import RANDOM_LAYERS
+from winograd.benching.settings import BenchSettings
 from winograd.benching.suites import RANDOM, SUITES, make_suite
 from winograd.console import Console
 from winograd.conv.choosing.prediction import DEFAULT_TOLERANCE, default_tolerance
+from winograd.conv.choosing.selection import Filters
 from winograd.extras import require
 
 if TYPE_CHECKING:
-    import torch
-
     from winograd.benching.cuda.result import CudaBenchmark
     from winograd.benching.layers import Suite
-    from winograd.benching.networks.result import NetworksBenchmark, NetworkTimes
-    from winograd.benching.result import Benchmark, LayerMeasurement
-    from winograd.conv.gpu.card import Card
-
-    _Shown = Benchmark | NetworksBenchmark | CudaBenchmark
+    from winograd.benching.runs import Record
 
 _Measured = TypeVar("_Measured")
 
@@ -53,6 +50,8 @@ _DTYPES: Final = ("float32", "float64", "float16", "bfloat16")
 
 _MOST_RANDOM: Final = 10_000
 """Convolutions that are drawn, at most."""
+
+_GIB: Final = 1 << 30
 
 _EPILOG: Final = f"""\
 Every layer is verified against float64 before it is timed. Ours runs in its faster memory format, with filters
@@ -151,14 +150,19 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
         suite = _suite(parser, options)
     import torch
 
+    from winograd.benching import runs
+
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     _CONSOLE.warn_of_load()
+    settings = _settings(options)
     if suite is None:
-        return _measured(options, _networks(options), lambda found: _networks_benchmark(options, found))
+        networks = runs.measure_networks(options.network, settings, _teller(len(options.network)))
+        return _measured(options, networks, lambda found: runs.networks_record(settings, found))
     if options.device == "cuda":
-        return _measured_on_card(options, suite)
-    return _measured(options, _layers(options, suite), lambda found: _benchmark(options, found))
+        return _measured_on_card(options, suite, settings)
+    layers = runs.measure_layers(suite, settings, _teller(len(suite.layers)))
+    return _measured(options, layers, lambda found: runs.layers_record(options.suite, settings, found))
 
 
 def _require_extras(options: argparse.Namespace) -> None:
@@ -181,6 +185,20 @@ def _check_networks(parser: LineParser, options: argparse.Namespace) -> None:
     for option, unset in _OF_LAYERS.items():
         if getattr(options, option) != unset:
             parser.error(f"argument --{option}: is for --suite; --network measures whole networks in float32")
+    _check_clips(parser, options)
+
+
+def _check_clips(parser: LineParser, options: argparse.Namespace) -> None:
+    """End the command where the clips of a network alone take more memory than there is."""
+    from winograd.networks.outline import outline
+
+    for name in options.network:
+        taken, there = 4 * options.batch * prod(outline(name).input_shape), memory_bytes()
+        if taken > there:
+            parser.error(
+                f"argument --batch: {options.batch} clips of {name} take {taken / _GIB:,.1f} GiB, "
+                f"there are {there / _GIB:,.1f}; give fewer"
+            )
 
 
 def _suite(parser: LineParser, options: argparse.Namespace) -> Suite:
@@ -230,13 +248,25 @@ def _checked(parser: LineParser, argument: str, make: Callable[[], Suite]) -> Su
         parser.error(f"argument --{argument}: {error}")
 
 
-def _tolerance(options: argparse.Namespace) -> float:
-    allowed: float | None = options.tolerance
-    return default_tolerance(options.dtype) if allowed is None else allowed
+def _settings(options: argparse.Namespace) -> BenchSettings:
+    return BenchSettings(
+        batch=options.batch,
+        repeats=options.repeats,
+        seed=options.seed,
+        tolerance=default_tolerance(options.dtype) if options.tolerance is None else options.tolerance,
+        dtype=options.dtype,
+        filters=Filters.LIVE if options.live else Filters.FROZEN,
+        compiled=not options.without_compiled,
+        tuning=options.tuning or "measure",
+    )
+
+
+def _teller(of: int) -> Callable[[int, str, str], None]:
+    return lambda number, name, step: _CONSOLE.tell(f"{name} ({number} of {of}): {step}")
 
 
 def _measured(
-    options: argparse.Namespace, measurements: Iterator[_Measured], benchmark: Callable[[Sequence[_Measured]], _Shown]
+    options: argparse.Namespace, measurements: Iterator[_Measured], benchmark: Callable[[Sequence[_Measured]], Record]
 ) -> int:
     """Measure one after the other; what ends that early is said after the table of what was measured before."""
     from winograd.benching.verification import AboveToleranceError
@@ -257,53 +287,11 @@ def _measured(
     return _CONSOLE.failed(why)
 
 
-def _layers(options: argparse.Namespace, suite: Suite) -> Iterator[LayerMeasurement]:
-    from winograd.benching.measurement import measure_layer
-    from winograd.conv.choosing.selection import Filters
-
-    for number, layer in enumerate(suite.layers, start=1):
-        yield measure_layer(
-            layer,
-            tolerance=_tolerance(options),
-            repeats=options.repeats,
-            seed=options.seed,
-            filters=Filters.LIVE if options.live else Filters.FROZEN,
-            progress=_teller(layer.name, number, len(suite.layers)),
-        )
-
-
-def _current_card() -> tuple[torch.device, Card]:
-    """Return the current GPU, as torch and as the cost model know it."""
-    import torch
-
-    from winograd.conv.gpu.device import card_asked_for
-
-    number = torch.cuda.current_device()
-    card = card_asked_for(f"cuda:{number}")
-    assert card is not None
-    return torch.device("cuda", number), card
-
-
-def _measured_on_card(options: argparse.Namespace, suite: Suite) -> int:
+def _measured_on_card(options: argparse.Namespace, suite: Suite, settings: BenchSettings) -> int:
     """Measure layer by layer; the file has after each what is known until then."""
-    from winograd.benching.cuda.clock import clock_of
-    from winograd.benching.cuda.suite import measure_suite
+    from winograd.benching.runs import measure_layers_on_card
 
-    device, card = _current_card()
-    growing = measure_suite(
-        suite,
-        card=card,
-        device=device,
-        clock=clock_of(device),
-        batch=options.batch,
-        dtype=options.dtype,
-        tolerance=_tolerance(options),
-        rounds=options.repeats,
-        seed=options.seed,
-        tuning=options.tuning or "measure",
-        compiled=not options.without_compiled,
-        progress=lambda name, number, step: _teller(name, number, len(suite.layers))(step),
-    )
+    growing = measure_layers_on_card(suite, settings, _teller(len(suite.layers)))
     known: CudaBenchmark | None = None
     try:
         for known in growing:
@@ -326,66 +314,7 @@ def _status_on_card(benchmark: CudaBenchmark) -> int:
     return 0
 
 
-def _networks(options: argparse.Namespace) -> Iterator[NetworkTimes]:
-    from winograd.benching.networks.measurement import measure_whole
-
-    for number, name in enumerate(options.network, start=1):
-        yield measure_whole(
-            name,
-            tolerance=_tolerance(options),
-            repeats=options.repeats,
-            seed=options.seed,
-            batch=options.batch,
-            compiled=not options.without_compiled,
-            progress=_teller(name, number, len(options.network)),
-        )
-
-
-def _teller(name: str, number: int, of: int) -> Callable[[str], None]:
-    return lambda step: _CONSOLE.tell(f"{name} ({number} of {of}): {step}")
-
-
-def _benchmark(options: argparse.Namespace, layers: Sequence[LayerMeasurement]) -> Benchmark:
-    import torch
-
-    from winograd.benching.result import Benchmark
-    from winograd.benching.surroundings import speed_variables
-    from winograd.conv.measuring.timing import measured_on
-
-    return Benchmark(
-        suite=options.suite,
-        layers=tuple(layers),
-        batch=options.batch,
-        repeats=options.repeats,
-        seed=options.seed,
-        threads=torch.get_num_threads(),
-        tolerance=_tolerance(options),
-        dtype=options.dtype,
-        filters="live" if options.live else "frozen",
-        machine=measured_on(),
-        environment=speed_variables(),
-    )
-
-
-def _networks_benchmark(options: argparse.Namespace, networks: Sequence[NetworkTimes]) -> NetworksBenchmark:
-    import torch
-
-    from winograd.benching.networks.result import NetworksBenchmark
-    from winograd.benching.surroundings import speed_variables
-    from winograd.conv.measuring.timing import measured_on
-
-    return NetworksBenchmark(
-        networks=tuple(networks),
-        repeats=options.repeats,
-        seed=options.seed,
-        threads=torch.get_num_threads(),
-        tolerance=_tolerance(options),
-        machine=measured_on(),
-        environment=speed_variables(),
-    )
-
-
-def _deliver(options: argparse.Namespace, benchmark: _Shown) -> int:
+def _deliver(options: argparse.Namespace, benchmark: Record) -> int:
     from winograd.benching.plot import benchmark_png
     from winograd.benching.result import Benchmark
 
@@ -400,24 +329,16 @@ def _deliver(options: argparse.Namespace, benchmark: _Shown) -> int:
             write_atomically(options.plot, benchmark_png(benchmark))
 
 
-def _write_json(options: argparse.Namespace, benchmark: _Shown) -> None:
+def _write_json(options: argparse.Namespace, benchmark: Record) -> None:
     if options.json is not None:
         text = json.dumps(benchmark.as_dict(), indent=2, allow_nan=False) + "\n"
         write_atomically(options.json, text.encode("ascii"))
 
 
-def _print(benchmark: _Shown, wide: bool) -> int:
-    from winograd.benching.cuda.result import CudaBenchmark
-    from winograd.benching.cuda.showing import cuda_text
-    from winograd.benching.networks.showing import networks_text
-    from winograd.benching.result import Benchmark
-    from winograd.benching.showing import benchmark_text
+def _print(benchmark: Record, wide: bool) -> int:
+    from winograd.benching.runs import record_text
 
-    if isinstance(benchmark, CudaBenchmark):
-        text = cuda_text(benchmark, wide=wide)
-    else:
-        text = benchmark_text(benchmark, wide=wide) if isinstance(benchmark, Benchmark) else networks_text(benchmark)
-    return _CONSOLE.print(f"{text}\n".encode("ascii", "backslashreplace"))
+    return _CONSOLE.print(f"{record_text(benchmark, wide=wide)}\n".encode("ascii", "backslashreplace"))
 
 
 if __name__ == "__main__":

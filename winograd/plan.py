@@ -202,7 +202,10 @@ def _list(parser: LineParser, options: argparse.Namespace, machine: Machine, car
 def _convolutions(parser: LineParser, options: argparse.Namespace) -> list[NetworkConvolution]:
     from winograd.networks.convolutions import convolutions
 
-    found = convolutions(options.network, options.batch or 1)
+    try:
+        found = convolutions(options.network, options.batch or 1)
+    except ValueError as error:
+        parser.error(f"argument --batch: {error}")
     wanted: list[str] = options.layer or ["*"]
     for pattern in wanted:
         if not any(fnmatchcase(one.name, pattern) for one in found):

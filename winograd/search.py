@@ -19,6 +19,7 @@ from winograd.accuracy.search import MAX_HEIGHT, search_points
 from winograd.accuracy.searching.json_report import as_json
 from winograd.accuracy.searching.objective import Cost, Norm, Objective
 from winograd.accuracy.searching.result import SearchResult
+from winograd.accuracy.searching.workers import MOST_WORKERS
 from winograd.accuracy.showing.table import text_table
 from winograd.arguments import LineParser, cores, integer, parse_words
 from winograd.artefact import checked_targets, write_atomically
@@ -28,8 +29,7 @@ from winograd.extras import require
 _CONSOLE: Final = Console("python -m winograd.search")
 _COST: Final = "cost"
 _WORKERS_PER_CORE: Final = 4
-_MOST_WORKERS: Final = 4096
-"""Of a dask cluster; on this machine each is a process that loads everything, and few of them fit."""
+"""On this machine, where each is a process that loads everything; a cluster has more."""
 
 _BUDGET: Final = 100_000
 _DEFAULTS: Final = {"standard": (Order.HUFFMAN, Norm.MEAN_ABS), "layer": (Order.LOWERED, Norm.RELATIVE_L2)}
@@ -115,7 +115,7 @@ def _add_work(parser: LineParser) -> None:
     parser.add_argument("--budget", type=integer(0), help="evaluations of kappa (default: 100000)")
     parser.add_argument("--seed", type=integer(0), default=0, help="of the search and the measurements (default: 0)")
     parser.add_argument("--storage", metavar="FILE", help="SQLite file to resume from and to keep results in")
-    parser.add_argument("--workers", type=integer(1, _MOST_WORKERS), default=1, help="processes (default: 1)")
+    parser.add_argument("--workers", type=integer(1, MOST_WORKERS), default=1, help="processes (default: 1)")
     parser.add_argument("--backend", choices=("loky", "threading", "dask"), help="of joblib")
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="of a dask cluster (default: a local one of so many workers)"

@@ -407,6 +407,11 @@ def test_bounds_of_other_sizes_are_those_of_inputs_of_that_size() -> None:
             expected = bound.componentwise(inputs, taps).max()
             assert bound.up_to(data, weights) == pytest.approx(expected, rel=1e-12)
         assert bound.up_to(np.inf, 0) == bound.up_to(1, np.inf) == bound.up_to(1e200, 1e200) == np.inf
+    bound = error_bound(nested)
+    assert bound.up_to(10**400, 1) == np.inf
     for sizes, name in (((-1, 1), "data is -1"), ((1, float("nan")), "weights is nan")):
         with pytest.raises(ValueError, match=rf"^{name}, must not be negative$"):
-            error_bound(nested).up_to(*sizes)
+            bound.up_to(*sizes)
+    for wrong in ("5", None, True, np.ones(2)):
+        with pytest.raises(TypeError, match=r"^weights is .*, must be a number$"):
+            bound.up_to(1, wrong)  # type: ignore[arg-type]

@@ -383,6 +383,7 @@ def test_small_sizes(m: int, r: int) -> None:
         ({"max_height": 4000}, ValueError, "max_height is 4000, must be 1 to 256"),
         ({"backend": "multiprocessing"}, ValueError, "backend is 'multiprocessing'"),
         ({"workers": 0}, ValueError, "workers is 0, must be at least 1"),
+        ({"workers": 4097}, ValueError, "workers is 4097, must be at most 4096"),
         ({"backend": 3}, TypeError, "backend is 3, must be the name"),
         ({"progress": 1}, TypeError, "progress is 1, must be True or False"),
         ({"storage": 3}, TypeError, "storage is 3, must be the path of a file, or None"),

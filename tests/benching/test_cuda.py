@@ -20,6 +20,7 @@ if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
     pytest.skip("triton has wheels for Linux on x86-64 and 64-bit Arm alone", allow_module_level=True)
 
 from winograd import bench
+from winograd.benching import runs
 from winograd.benching.cuda import contenders, measurement, stages, suite
 from winograd.benching.cuda.clock import EventClock, ProcessClock, clock_of, take_turns
 from winograd.benching.cuda.contenders import buffers_of, bytes_of_input, library_set
@@ -366,11 +367,11 @@ def words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]
     shape = ConvArguments(padding=1).shape((1, 8, 2, 3), (8, 8, 3, 3), dtype="float32")
     layers = tuple(BenchLayer(name, shape, False) for name in ("conv1", "conv2"))
     monkeypatch.setattr(bench, "make_suite", lambda *_, **__: Suite("tiny", layers))
-    monkeypatch.setattr(bench, "_current_card", lambda: (CPU, H100))
+    monkeypatch.setattr(runs, "current_card", lambda: (CPU, H100))
     monkeypatch.setattr(measurement, "_planned", planned)
     monkeypatch.setattr(contenders, "MOST_BUFFERS", 2)
     monkeypatch.setattr(stages, "CALLS", 1)
-    monkeypatch.setattr("winograd.benching.cuda.clock.clock_of", lambda _: SteadyClock())
+    monkeypatch.setattr(runs, "clock_of", lambda _: SteadyClock())
     monkeypatch.setattr("winograd.benching.cuda.clock.MOST_CALLS", 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     start = ["--suite", "tiny", "--device", "cuda", "--without-compiled", "--repeats", "1", "--wide", "--json"]

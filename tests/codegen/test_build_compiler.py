@@ -42,6 +42,37 @@ def test_a_compiler_that_hangs_at_once_is_no_compiler(cache: Path, monkeypatch: 
     assert list(compiler._hung) == [str(script)]
 
 
+def test_ctrl_c_while_a_compiler_starts_ends_it(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", compiler_script(cache.parent / "slow", "sleep 1000"))
+    find_compiler()
+    start, started = subprocess.Popen._execute_child, []  # type: ignore[attr-defined]
+
+    def start_and_interrupt(process: subprocess.Popen[str], *arguments: object) -> None:
+        start(process, *arguments)
+        started.append(process.pid)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess.Popen, "_execute_child", start_and_interrupt)
+    usual = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        load(kernel(1))
+    assert signal.getsignal(signal.SIGINT) is usual
+    (pid,) = started
+    if is_running(pid):
+        os.killpg(pid, signal.SIGKILL)
+        pytest.fail("it was left running")
+    assert not entries(cache)
+
+
+def test_ctrl_c_that_is_ignored_does_not_end_a_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert load(kernel(1)).tiny() == 1
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
 def test_a_compiler_that_waits_for_input_gets_none(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", compiler_script(cache.parent / "reads", "cat"))
     assert load(kernel(2)).tiny() == 2

@@ -15,6 +15,7 @@ from winograd.codegen.lower import row_by_row
 from winograd.codegen.passes.beginning import begin_positive
 from winograd.codegen.passes.collecting import collect
 from winograd.codegen.passes.products import with_products
+from winograd.codegen.passes.reach import Line, Reach
 from winograd.codegen.passes.sharing import share
 from winograd.codegen.program import Arithmetic, Node, Op, Program
 
@@ -38,6 +39,48 @@ def test_multiples_and_negatives_are_the_same_value(rows: FractionRows, before: 
     shared = share(program, SEPARATE)
     assert matrix_of(shared) == rows
     assert (program.counts.unfused, shared.counts.unfused) == (before, after)
+
+
+def test_of_two_sums_that_differ_in_signs_one_may_be_computed_from_the_other() -> None:
+    """It is computed anew: b + c and (b + c) + a, then (b + c) - a without a sum of its own."""
+    nodes = (
+        Node(Op.ADD, (0, 1)),
+        Node(Op.ADD, (3, 2)),
+        Node(Op.SCALE, (0,), Fraction(2)),
+        Node(Op.SUB, (4, 5)),
+    )
+    program = Program(inputs=3, nodes=nodes, outputs=(4, 6))
+    shared = share(program, SEPARATE)
+    assert matrix_of(shared) == matrix_of(program)
+    assert (program.counts.unfused, shared.counts.unfused) == (4, 3)
+
+
+def test_a_sum_that_is_shared_may_be_the_negative_of_what_both_have_in_common() -> None:
+    """Of 2 c - (a + b) and -2 c - (a + b) that is a + b: no instruction adds two negatives."""
+    nodes = (
+        Node(Op.ADD, (0, 1)),
+        Node(Op.NEG, (3,)),
+        Node(Op.SCALE, (2,), Fraction(2)),
+        Node(Op.ADD, (4, 5)),
+        Node(Op.SUB, (4, 5)),
+    )
+    program = Program(inputs=3, nodes=nodes, outputs=(6, 7))
+    shared = share(program, FUSED)
+    assert matrix_of(shared) == matrix_of(program)
+    assert (program.counts.instructions, shared.counts.instructions) == (5, 3)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("size", "gentle"), [(1, True), (2, False), (8, False)])
+def test_what_is_shared_is_not_made_of_much_larger_parts(size: int, gentle: bool, sign: int) -> None:
+    """size a + b, without size a, is b up to the multiple of c that both outputs may add; b itself is not at hand."""
+    reach = Reach([(1, 0, 0), (0, 1, 0), (0, 0, 1), (size, 1, 0)], [0, 2, 3])
+    line = Line.of((0, 0, 1))
+    assert line is not None
+    found = reach.instruction_along((0, sign, 0), line)
+    assert (found is not None) is gentle
+    if found is not None:
+        assert tuple(map(abs, reach.vector_of(found)[:2])) == (0, 1)
 
 
 def test_without_fma_two_more_terms_are_added_at_once() -> None:

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from winograd.accuracy.arguments import checked_number
 from winograd.accuracy.bounding.axis_transforms import follow_axis
 from winograd.accuracy.bounding.largest_errors import (
     OWN_ROUNDING,
@@ -130,6 +131,8 @@ class ErrorBound:
 
         Raises
         ------
+        TypeError
+            If one is no real number.
         ValueError
             If one is negative or nan.
 
@@ -140,15 +143,16 @@ class ErrorBound:
         >>> bound.up_to(1, 1) == bound.max_abs, round(bound.up_to(3, 0.5) / bound.max_abs, 6)
         (True, 1.5)
         """
-        for name, size in (("data", data), ("weights", weights)):
+        sizes = checked_number("data", data), checked_number("weights", weights)
+        for name, size in zip(("data", "weights"), sizes, strict=True):
             if not size >= 0:
-                raise ValueError(f"{name} is {size}, must not be negative")
-        if math.isinf(data) or math.isinf(weights):
+                raise ValueError(f"{name} is {size:g}, must not be negative")
+        if math.inf in sizes:
             return math.inf
         stages = self._stages
         axes = _axis_bounds(self.algorithm, as_order(self.order), stages)
         with np.errstate(over="ignore", invalid="ignore"):
-            found = largest_error(self.algorithm, axes, stages, data, weights)
+            found = largest_error(self.algorithm, axes, stages, *sizes)
         return found if math.isfinite(found) else math.inf
 
     def _checked(self, data: object, filters: object) -> tuple[Matrix, Matrix]:

@@ -87,7 +87,7 @@ def search_points(
     max_height : int
         Largest numerator or denominator, 1 to 256.
     workers : int
-        Processes.
+        Processes, 1 to 4096.
     backend : str, optional
         Of joblib; "dask" for the cluster of the current `dask.distributed.Client`.
     progress : bool

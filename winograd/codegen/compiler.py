@@ -11,11 +11,13 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import FrameType
 
 FLAGS = ("-std=c11", "-O3", "-march=native", "-ffp-contract=off", "-fopenmp", "-fPIC", "-shared")
 """Flags of a shared library for this machine. No fast-math: it would void the error figures and the rules for NaN."""
@@ -87,27 +89,45 @@ def _run(command: Sequence[str], timeout_s: float, environment: Mapping[str, str
     if command[0] in _hung:
         raise BuildError(_hung[command[0]])
     try:
-        with subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            env=environment,
-            process_group=0,
-        ) as process:
-            try:
-                stdout, stderr = process.communicate(timeout=timeout_s)
-            except BaseException:
-                _kill_group(process)
-                raise
+        with ExitStack() as running:
+            with _interrupts_wait():
+                process = running.enter_context(
+                    subprocess.Popen(
+                        command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE,
+                        encoding="utf-8",
+                        errors="replace",
+                        env=environment,
+                        process_group=0,
+                    )
+                )
+                running.push(lambda error, *_: None if error is None else _kill_group(process))
+            stdout, stderr = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired as error:
         _hung[command[0]] = f"{command[0]} did not finish within {timeout_s:g} seconds"
         raise BuildError(_hung[command[0]]) from error
     except (OSError, RuntimeError) as error:  # RuntimeError: Python starts no process any more, while it ends
         raise BuildError(f"{command[0]} did not run: {error}") from error
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C wait until the end: between the fork and its return, an exception loses what was started."""
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield  # only the main thread is interrupted, and nothing is raised where no function handles it
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda *given: came.append(given))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if came:
+            usual(*came[-1])
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

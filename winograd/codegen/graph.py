@@ -48,14 +48,6 @@ class Graph:
                     unread[argument] -= 1
         return frozenset(number for number in found if number in targets or unread[number] == 0)
 
-    def depends(self, number: int, on: int) -> bool:
-        """Say whether a value is computed from another one, however indirectly."""
-        reached = {on}
-        for later, node in self.nodes.items():
-            if not reached.isdisjoint(node.args):
-                reached.add(later)
-        return number in reached
-
     def available(self, own: frozenset[int]) -> list[int]:
         """Return the values that neither belong to a set nor depend on it."""
         blocked = set(own)

@@ -2,7 +2,7 @@
 
 In: a name of the registry and a batch size. Out: one `NetworkConvolution` per call, in the order of execution.
 Zeros that the network itself puts around the input of a convolution count as the padding of that convolution.
-Refused: unknown names, batches below 1.
+Refused: unknown names, batches below 1 or beyond what torch counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.geometry.shape import ConvShape
-from winograd.networks.registry import create
+from winograd.networks.outline import outline, sizes_counted
 from winograd.networks.video_network import VideoNetwork
 
 _DTYPE: Final = "float32"
@@ -61,7 +61,7 @@ def convolutions(name: str, batch: int = 1) -> tuple[NetworkConvolution, ...]:
     UnknownNetworkError
         If the name is unknown.
     ValueError
-        If the batch is below 1.
+        If the batch is below 1, or so large that torch cannot count the bytes of a tensor.
 
     Examples
     --------
@@ -73,9 +73,7 @@ def convolutions(name: str, batch: int = 1) -> tuple[NetworkConvolution, ...]:
     """
     if batch < 1:
         raise ValueError(f"batch is {batch}, must be at least 1")
-    with torch.device("meta"):  # sizes only
-        model = create(name).eval()
-    return convolutions_of(model, batch)
+    return convolutions_of(outline(name), batch)
 
 
 def convolutions_of(
@@ -102,6 +100,7 @@ def convolutions_of(
         cleanup.enter_context(torch.no_grad())
         cleanup.enter_context(zeros)
         sizes = cast("VideoNetwork", model).input_shape if input_shape is None else input_shape
+        cleanup.enter_context(sizes_counted())
         model(torch.empty(batch, *sizes, device="meta"))
     return tuple(seen)
 

@@ -1,12 +1,13 @@
 """Networks without memory for weights: sizes only, and whether clips of a shape go through.
 
 In: a name of the registry, or a network, and shapes. Out: a network on the meta device; the reason why a shape does not
-go through. Refused: what `create` refuses.
+go through. Refused: what `create` refuses, and sizes that torch cannot count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -16,6 +17,8 @@ from torch.func import functional_call
 
 from winograd.networks.registry import create
 from winograd.networks.video_network import VideoNetwork
+
+_UNCOUNTED = "a tensor of these sizes has 2^63 bytes or more, which torch cannot count"
 
 _Call = tuple[str, nn.Module, tuple[int, ...]]
 """Name of a layer that is run, the layer, and the shape that it is given; () where that is no tensor."""
@@ -29,9 +32,25 @@ def outline(name: str, **options: Any) -> VideoNetwork:
     """Return the network of that name on the meta device, where it has sizes only, in evaluation mode.
 
     Parameters and errors are those of `create`.
+
+    Raises
+    ------
+    ValueError
+        If a weight has more bytes than torch can count, too.
     """
-    with torch.device("meta"):
+    with sizes_counted(), torch.device("meta"):
         return create(name, **options).eval()
+
+
+@contextmanager
+def sizes_counted() -> Iterator[None]:
+    """Raise a ValueError where torch cannot count the bytes of a tensor that is made within."""
+    try:
+        yield
+    except (RuntimeError, TypeError) as error:
+        if not _is_uncounted(error):
+            raise
+        raise ValueError(_UNCOUNTED) from None
 
 
 def check_shape(network: VideoNetwork, name: str, shape: Sequence[int]) -> None:
@@ -76,6 +95,8 @@ def refusal(network: nn.Module, input: Sequence[int]) -> str | None:
         with torch.no_grad():
             functional_call(network, sizes, (torch.empty(*input, device="meta"),))
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        if _is_uncounted(error):
+            return _UNCOUNTED
         at_layer = _at_layer(*reached[0]) if reached else None
         return at_layer or str(error).strip().partition("\n")[0]
     finally:
@@ -92,15 +113,30 @@ def _reach(reached: list[_Call], name: str) -> Callable[[nn.Module, tuple[Any, .
     return hook
 
 
+def _is_uncounted(error: Exception) -> bool:
+    return "overflow" in str(error).lower()
+
+
 def _at_layer(name: str, layer: nn.Module, given: tuple[int, ...]) -> str | None:
-    """Return what is wrong with what a layer is given, or None where that is for torch to say."""
-    if isinstance(layer, nn.Linear) and given:
+    """Return what is wrong with the shape that a layer is given, or None where torch has another reason."""
+    if isinstance(layer, nn.Linear) and given and given[-1] != layer.in_features:
         return f"{name} takes {layer.in_features} values of a clip, these give {given[-1]}"
     taps = getattr(layer, "kernel_size", None)
-    if taps is None or len(given) < 3 or given[1] != getattr(layer, "in_channels", given[1]):
+    if taps is None or len(given) < 3 or not _is_too_small(given[2:], layer):
         return None
     window = f"{taps} on every axis" if isinstance(taps, int) else spelled(taps)
     return f"{name}, with a window of {window}, gets only {spelled(given[2:])}"
+
+
+def _is_too_small(sizes: tuple[int, ...], layer: Any) -> bool:
+    """Whether the window of a layer is larger than what it slides over, with its padding."""
+    padding = getattr(layer, "padding", 0)
+    if padding == "same":
+        return False
+    given = (layer.kernel_size, 0 if padding == "valid" else padding, getattr(layer, "dilation", 1))
+    taps, paddings, dilations = ((value,) * len(sizes) if isinstance(value, int) else value for value in given)
+    axes = zip(sizes, taps, paddings, dilations, strict=True)
+    return any(dilated * (k - 1) >= size + 2 * pad for size, k, pad, dilated in axes)
 
 
 def spelled(shape: Sequence[int]) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from winograd.accuracy.formats import float_format
 from winograd.accuracy.modelling import accumulation as module
-from winograd.accuracy.modelling.accumulation import accumulation, addition, rounded_products
+from winograd.accuracy.modelling.accumulation import (
+    accumulation,
+    addition,
+    rounded_products,
+    squared_partial_sums,
+)
 from winograd.accuracy.protocol import ChannelSum, Experiment
 from winograd.codegen.interpret import Contraction
 
@@ -43,6 +49,20 @@ def test_closed_forms_are_the_sums_of_all_roundings(channel_sum: ChannelSum, con
             drawn = Experiment("sums", channels, block, contraction, channel_sum=channel_sum)
             # What is left of a running sum beyond 4096 terms is an integral: off by less than 1 / 4096^2.
             assert accumulation(drawn, FLOAT32) == pytest.approx(accumulation_ref(drawn), rel=2.0**-24)
+
+
+@pytest.mark.parametrize("contraction", Contraction)
+@pytest.mark.parametrize("channel_sum", ChannelSum)
+@pytest.mark.parametrize("storage", [None, "float16"])
+def test_squares_of_random_products_are_on_average_the_figure(
+    channel_sum: ChannelSum, contraction: Contraction, storage: str | None
+) -> None:
+    for channels in (1, 2, 3, 20, 33):
+        for block in (None, 1, 7):
+            drawn = Experiment("sums", channels, block, contraction, channel_sum=channel_sum, storage=storage)
+            # The mean of a sum of squares of sums of independent numbers is that over products of which one is 1.
+            alone = squared_partial_sums(np.eye(channels), drawn, FLOAT32)
+            assert alone.sum() == pytest.approx(channels * accumulation(drawn, FLOAT32), rel=1e-12)
 
 
 def excess(count: int) -> float:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,8 +11,15 @@ from hypothesis import strategies as st
 
 from tests.strategies import algorithms
 from winograd.accuracy.formats import float_format
-from winograd.accuracy.linear import as_float, forms_exact, matrix_exact, responses, with_rounded_constants
-from winograd.accuracy.modelling.moments import AxisMoments, axis_moments, roundings
+from winograd.accuracy.linear import (
+    as_float,
+    forms_exact,
+    is_power_of_two,
+    matrix_exact,
+    responses,
+    with_rounded_constants,
+)
+from winograd.accuracy.modelling.moments import AxisMoments, _changed_tensor, axis_moments, roundings
 from winograd.accuracy.modelling.variance import variances
 from winograd.accuracy.orders import Order, axis_programs
 from winograd.accuracy.protocol import LAYER, STANDARD, FilterRounding, Inputs
@@ -20,6 +28,7 @@ from winograd.algebra.growth import kappa
 from winograd.algebra.nesting import nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.codegen.interpret import Contraction
+from winograd.codegen.lower import AxisPrograms
 from winograd.codegen.program import Node, Op, Program
 
 F32 = float_format("float32")
@@ -44,6 +53,55 @@ def test_a_wrong_response_is_noticed() -> None:
     wrong = replace(program, nodes=(Node(Op.FMS, (0, 1), Fraction(3)),))
     assert responses(program)[:2].T.tolist() == as_float(matrix_exact(program)).tolist()
     assert responses(wrong)[:2].T.tolist() != as_float(matrix_exact(program)).tolist()
+
+
+def all_of(programs: AxisPrograms) -> tuple[Program, ...]:
+    return programs.data, programs.filter, programs.inverse
+
+
+def passed_on_ref(program: Program, contraction: Contraction) -> np.ndarray:
+    """Return the sum over all that is rounded of its form times what the outputs get of it, value by value."""
+    forms, response = as_float(forms_exact(program)), responses(program)
+    total = np.zeros((len(program.outputs), program.inputs))
+    for number, node in enumerate(program.nodes, start=program.inputs):
+        constant = Fraction(1) if node.constant is None else node.constant
+        multiplies = not is_power_of_two(constant)
+        if multiplies and (node.op is Op.SCALE or contraction is Contraction.SEPARATE):
+            total += np.outer(response[number], float(constant) * forms[node.args[0]])
+        if len(node.args) == 2:
+            total += np.outer(response[number], forms[number])
+    return total
+
+
+@pytest.mark.parametrize("contraction", Contraction)
+def test_every_value_that_is_rounded_is_there_once_with_all_that_the_outputs_get_of_it(
+    contraction: Contraction,
+) -> None:
+    for m, order in product((2, 4, 6), Order):
+        for program in all_of(axis_programs(toom_cook(m, 3), order)):
+            found = roundings(program, contraction)
+            expected = passed_on_ref(program, contraction)
+            assert found.responses.T @ found.forms == pytest.approx(expected, rel=1e-12, abs=1e-12 * expected.max())
+
+
+@pytest.mark.parametrize("rounding", FilterRounding)
+def test_rounded_constants_change_the_tensor_by_what_their_matrices_differ(rounding: FilterRounding) -> None:
+    fmt, axis = float_format("float16"), toom_cook(4, 3, "0,1,-1,1/3,-3,inf")
+    for order in Order:
+        programs = axis_programs(axis, order)
+        at, g, bt = (as_float(matrix_exact(program)) for program in (programs.inverse, programs.filter, programs.data))
+        rounded = [
+            as_float(matrix_exact(with_rounded_constants(program, fmt)))
+            for program in (programs.inverse, programs.filter, programs.data)
+        ]
+        if rounding is FilterRounding.ONCE:
+            rounded[1] = g
+        change = np.einsum("it,tk,tj->ikj", *rounded) - np.einsum("it,tk,tj->ikj", at, g, bt)
+        overlap, squares = _changed_tensor(axis, programs, fmt, rounding)
+        diagonal = [sum(change[i, k, i + k] for k in range(3)) for i in range(4)]
+        assert squares.max() > 0
+        assert overlap == pytest.approx(diagonal, rel=1e-6, abs=1e-12)
+        assert squares == pytest.approx((change**2).sum(axis=(1, 2)), rel=1e-6)
 
 
 def test_constants_are_rounded_once() -> None:

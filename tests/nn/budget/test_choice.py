@@ -51,6 +51,14 @@ def test_a_choice_that_rounds_weights_down_is_noticed(monkeypatch: pytest.Monkey
         check(layers, 50)
 
 
+def test_limits_other_than_one_are_limits_too() -> None:
+    for limit in (0.25, 1.0, 4.0):
+        light, even, heavy = (0.0, 9.0), (limit, 1.0), (1.01 * limit, 0.0)
+        assert choose([[light, even, heavy]], limit) == (1,)
+        assert choose([[light, heavy], [light, (limit / 2, 1.0)]], limit) == (0, 1)
+        assert choose([[even], [even]], limit) is None
+
+
 def test_nothing_to_choose_from() -> None:
     assert choose([], 1.0) == ()
     assert choose([[(1.5, 1.0)], [(0.0, 1.0)]], 1.0) is None

@@ -35,6 +35,17 @@ def test_options_are_what_their_tolerances_give_and_direct_is_the_last(dtype: st
     assert (options[-1].label, options[-1].error, options[-1].tolerance) == ("direct", 0.0, None)
 
 
+def test_limits_belong_to_the_front_and_calls_count() -> None:
+    called = calls()
+    options = front(called, LOW, HIGH)
+    first, last = options[0], options[-2]
+    assert front(called, last.error, first.error) == options
+    assert front(called, first.error, HIGH) == (first, called.direct)
+    assert front(called, LOW, last.error * (1 - 1e-9))[0].error < last.error
+    thrice = replace(called, count=3)
+    assert thrice.direct.milliseconds == pytest.approx(3 * called.direct.milliseconds)
+
+
 def test_a_front_with_a_wrong_tolerance_is_noticed() -> None:
     called = calls()
     options = front(called, LOW, HIGH)

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from winograd.accuracy.bounding.axis_transforms import AxisTransforms, follow_axis
+from winograd.accuracy.bounding.largest_errors import OWN_ROUNDING
 from winograd.accuracy.bounding.rounding_stages import RoundingStages, product_bound, stored_bound
 from winograd.accuracy.bounding.transform_bounds import Bounded, TransformBound, transform_bound, transformed_along
 from winograd.accuracy.formats import FloatFormat
@@ -21,9 +22,6 @@ from winograd.accuracy.modelling.variance import outer
 from winograd.accuracy.orders import Order, axis_programs
 from winograd.algebra.bilinear import BilinearAlgorithm, fraction_rows
 from winograd.codegen.program import Op, Program, ProgramBuilder
-
-_OWN_ROUNDING = 1 + 2.0**-28
-"""Covers the rounding of the figures themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +157,7 @@ def limits_of(none: Values, some: Values) -> tuple[float, float]:
     exact, rounded = math.inf, math.inf
     for (fmt, at_zero), (_, at_one) in zip(none, some, strict=True):
         lost = at_zero[0] + at_zero[1]
-        gain = (at_one[0] + at_one[1] - lost) * _OWN_ROUNDING
+        gain = (at_one[0] + at_one[1] - lost) * OWN_ROUNDING
         exact = min(exact, fmt.largest / float(at_one[0].max()))
         with np.errstate(divide="ignore", over="ignore"):
             rounded = min(rounded, float(((fmt.largest - lost) / gain).min()))

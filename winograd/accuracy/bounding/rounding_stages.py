@@ -124,6 +124,8 @@ def product_bound(u: Bounded, v: Bounded, stages: RoundingStages, *, underflow: 
 
     No sum of n products is further from the exact one than n u times the sum of their sizes, in any order and for any
     n, where every rounding is to nearest; with few roundings on the way of each, (1 + u)^depth - 1 is less.
+    The proof for products that are rounded by themselves carries over to those that fused multiply-adds add exactly:
+    a + b is rounded to something no further away than a, so that a sum is off by at most |b|, what b is like or not.
 
     References
     ----------

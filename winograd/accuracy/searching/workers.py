@@ -17,6 +17,8 @@ from winograd.accuracy.arguments import checked_integer
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
+MOST_WORKERS: Final = 4096
+
 _AHEAD: Final = 2
 """Items that a cluster has for each of its processes, so that none waits for the next."""
 
@@ -43,7 +45,8 @@ class Workers:
     Raises
     ------
     TypeError, ValueError
-        If count is no integer or below 1, or backend is no text or one that cannot return results as they are finished.
+        If count is no integer, below 1 or above 4096, or backend is no text or one that cannot return results as they
+        are finished.
 
     Examples
     --------
@@ -55,7 +58,7 @@ class Workers:
     backend: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "count", checked_integer("workers", self.count, 1))
+        object.__setattr__(self, "count", checked_integer("workers", self.count, 1, MOST_WORKERS))
         if self.backend is not None and not isinstance(self.backend, str):
             raise TypeError(f"backend is {self.backend!r}, must be the name of a joblib backend, or None")
         if self.backend in _UNFIT:

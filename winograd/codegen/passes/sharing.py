@@ -83,7 +83,7 @@ def _mirrored(vectors: Sequence[Vector], targets: Sequence[int]) -> Iterator[tup
 def _together(graph: Graph, vectors: Sequence[Vector], pair: tuple[int, int], arithmetic: Arithmetic) -> _Found | None:
     """Look for z = s e + c o in one instruction, and both outputs in one from z and a multiple of o; or e for o."""
     own = graph.own(pair)
-    if len(own) < 4 or graph.depends(pair[0], pair[1]) or graph.depends(pair[1], pair[0]):
+    if len(own) < 4:
         return None
     return _cheapest(_through_a_middle(graph, vectors, pair, own), graph, own, arithmetic)
 

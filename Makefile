@@ -53,10 +53,11 @@ GPU_NEEDS  = $(if $(filter command line environment,$(origin GPU_PYTHON)),,$(STA
 # Neither plugins nor the options of pyproject.toml, which name them; processes side by side where xdist is there.
 GPU_PYTEST = $(GPU_PYTHON) -m pytest -c /dev/null --rootdir=. --import-mode=importlib -p no:cacheprovider -q \
 	$$($(GPU_PYTHON) -c 'import xdist; print("-n 6")' 2>/dev/null)
-# No command takes longer than GPU_SECONDS: it is interrupted then, prints what it has, and its JSON has every layer until then.
+# No command takes longer than GPU_SECONDS: it is interrupted then, prints what it has, and its JSON has every layer until
+# then. In the foreground, or Ctrl-C would not reach it.
 GPU_OUT     = build
 GPU_SECONDS = 540
-GPU_UNTIL   = PYTHONPATH=. PYTHONUNBUFFERED=1 timeout --signal=INT --kill-after=20
+GPU_UNTIL   = PYTHONPATH=. PYTHONUNBUFFERED=1 timeout --foreground --signal=INT --kill-after=20
 GPU_BENCH   = $(GPU_PYTHON) -m winograd.bench --device cuda --batch 32 --tolerance 5e-6
 GPU_SUITES  = c3d_stack lan2017 r3d_18
 GPU_QUICK   = (errors and conv3b and tf32x3) or (guards and F444) or equal_bit or memory_is or (errors and few)

@@ -13,24 +13,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from math import fsum, inf, log, sqrt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from winograd.accuracy.showing.table import text_table
 from winograd.artefact import write_atomically
-from winograd.conv.arguments import ConvArguments
-from winograd.conv.geometry.shape import ConvShape
-from winograd.conv.gpu.card import Card
-from winograd.conv.gpu.form import Form, extent_of
-from winograd.conv.gpu.roofline import Instructions, gpu_stages, library_ms
-from winograd.conv.gpu.schedule import FUSED
+from winograd.benching.cuda.reading import MeasuredLayer, read_layers
+from winograd.conv.gpu.roofline import library_ms
 from winograd.conv.gpu.stage import ATTAINED, Attained, GpuStage
 
 FITTED = ("memory", "cache", "plain", "tensor", "transforms", "library_float32", "library_tensor")
@@ -55,40 +50,6 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A layer that was measured, and all that the model predicts it from."""
-
-    name: str
-    shape: ConvShape
-    form: Form | None
-    instructions: Instructions
-    stages: Mapping[str, float]
-    host_ms: float | None
-    ours_ms: float | None
-    float32_ms: float | None
-    tf32_ms: float | None
-
-    def predicted(self, attained: Attained) -> dict[str, GpuStage]:
-        """Return the stages by name, the filter's among them; without launches, which events do not see."""
-        assert self.form is not None
-        without = replace(attained, launch_us=0.0)
-        stages = gpu_stages(self.shape, self.form, self.instructions, live=True, attained=without)
-        return {stage.name: stage for stage in stages}
-
-    def call_ms(self, attained: Attained) -> float:
-        """Return the predicted time of a call, as plans have it: with launches, the filter transformed beforehand."""
-        assert self.form is not None
-        stages = gpu_stages(self.shape, self.form, self.instructions, live=False, attained=attained)
-        return fsum(stage.milliseconds for stage in stages)
-
-    @property
-    def launches(self) -> int:
-        """Of a call."""
-        assert self.form is not None
-        return 1 if self.form.kind == FUSED else 3 * extent_of(self.shape, self.form).batches(self.form.batch_bytes)
-
-
-@dataclass(frozen=True)
 class Time:
     """A measured time: its name, what it is predicted to be the largest of, and which share decides."""
 
@@ -104,9 +65,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="what was fitted")
     options = parser.parse_args()
     try:
-        layers = read_layers(json.loads(path.read_text(encoding="utf-8")) for path in options.files)
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        sys.exit(f"{', '.join(map(str, options.files))}: no times of a GPU's stages: {error}")
+        layers = read_layers({str(path): path.read_bytes() for path in options.files})
+    except (ValueError, OSError) as error:
+        sys.exit(f"{parser.prog}: error: {error}")
     times = times_of(layers)
     fitted = fit(layers)
     print("\n".join([shares_text(times, fitted), "", spelled(fitted), "", layers_text(layers, fitted)]))
@@ -116,43 +77,7 @@ def main() -> int:
     return 0
 
 
-def read_layers(files: Any) -> list[Layer]:
-    """Return the layers of what the benchmark wrote.
-
-    Raises
-    ------
-    KeyError, ValueError
-        If there is none whose stages were measured, or the cards differ.
-    """
-    found, cards = [], set()
-    for file in files:
-        given = file["card"]
-        card = Card(**{**given, "capability": tuple(given["capability"])})
-        cards.add(card)
-        found += [_layer(entry, file["dtype"], card) for entry in file["layers"]]
-    if len(cards) > 1:
-        raise ValueError(f"they are of {' and '.join(sorted(card.name for card in cards))}")
-    if not any(layer.stages for layer in found):
-        raise ValueError("no stage of any layer was timed")
-    return found
-
-
-def _layer(entry: Mapping[str, Any], dtype: str, card: Card) -> Layer:
-    padding = tuple(tuple(pair) for pair in entry["padding"])
-    unpadded = ConvArguments(padding=tuple(low for low, _ in padding))
-    shape = unpadded.shape(tuple(entry["input"]), tuple(entry["weight"]), dtype=dtype, card=card)
-    spelled_form = entry["form"]
-    form, instructions = None, Instructions(0, 0)
-    if spelled_form is not None:
-        sizes = (tuple(spelled_form[name]) for name in ("m", "r", "ranks"))
-        form = Form(*sizes, *(spelled_form[name] for name in ("products", "kind", "batch_bytes")))
-        instructions = Instructions(**spelled_form["instructions"])
-    rest = {name: entry[name] for name in ("host_ms", "ours_ms", "float32_ms", "tf32_ms")}
-    shape = replace(shape, padding=padding)
-    return Layer(entry["layer"], shape, form, instructions, dict(entry["measured_stages"]), **rest)
-
-
-def times_of(layers: Sequence[Layer]) -> list[Time]:
+def times_of(layers: Sequence[MeasuredLayer]) -> list[Time]:
     """Return all times that shares are fitted to: stages on the card, and the library's.
 
     Not the filter's: what torch does around its kernels is no part of the model.
@@ -165,7 +90,7 @@ def times_of(layers: Sequence[Layer]) -> list[Time]:
     return found
 
 
-def _stage_time(layer: Layer, name: str, milliseconds: float) -> Time:
+def _stage_time(layer: MeasuredLayer, name: str, milliseconds: float) -> Time:
     def stage(attained: Attained) -> GpuStage:
         return layer.predicted(attained)[name]
 
@@ -176,7 +101,7 @@ def _stage_time(layer: Layer, name: str, milliseconds: float) -> Time:
     return Time(f"{layer.name} {name}", milliseconds, parts, lambda attained: _deciding(layer, stage(attained)))
 
 
-def _library_time(layer: Layer, share: str, tf32: bool, milliseconds: float) -> Time:
+def _library_time(layer: MeasuredLayer, share: str, tf32: bool, milliseconds: float) -> Time:
     """Return a time of the library, whose operations and traffic the model tells apart by shares alone."""
 
     def parts(attained: Attained) -> tuple[float, ...]:
@@ -195,7 +120,7 @@ def _library_time(layer: Layer, share: str, tf32: bool, milliseconds: float) -> 
     return Time(f"{layer.name} {share}", milliseconds, parts, decides)
 
 
-def _deciding(layer: Layer, stage: GpuStage) -> str:
+def _deciding(layer: MeasuredLayer, stage: GpuStage) -> str:
     """Return the share that decides the time of a stage."""
     if stage.limit != "arithmetic":
         return stage.limit
@@ -210,7 +135,7 @@ def residual(time: Time, attained: Attained) -> float:
     return log(max(*time.parts(attained), 1e-12) / time.milliseconds)
 
 
-def fit(layers: Sequence[Layer], start: Attained = ATTAINED) -> Attained:
+def fit(layers: Sequence[MeasuredLayer], start: Attained = ATTAINED) -> Attained:
     """Return the shares that fit the times best."""
     times = times_of(layers)
     measured = np.array([time.milliseconds for time in times])
@@ -264,7 +189,7 @@ def _descended(parts: Array, measured: Array, before: Array, shares: Array) -> t
     return shares, least
 
 
-def _launch_us(layers: Sequence[Layer], start: Attained) -> float:
+def _launch_us(layers: Sequence[MeasuredLayer], start: Attained) -> float:
     """Return what calls took to return, per launch, all together: what each call takes beside counts little so."""
     timed = [layer for layer in layers if layer.form and layer.host_ms]
     if not timed:
@@ -289,7 +214,7 @@ def spelled(attained: Attained) -> str:
     return f"Attained({', '.join(f'{name}={value:.3g}' for name, value in asdict(attained).items())})"
 
 
-def layers_text(layers: Sequence[Layer], fitted: Attained) -> str:
+def layers_text(layers: Sequence[MeasuredLayer], fitted: Attained) -> str:
     """Return a line for each stage of each layer, and one for the call."""
     rows = []
     for layer in layers:

@@ -45,6 +45,8 @@ LAYERS = {
 }
 """Shape of the input and outputs."""
 
+PRECISIONS = ("ieee", "tf32x3", "tf32", "float16", "bfloat16")
+
 CLASSES = {
     "tensor": ("HGMMA",),
     "float": ("FFMA", "FADD", "FMUL"),
@@ -93,7 +95,7 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--layer", nargs="+", choices=LAYERS, default=list(LAYERS), metavar="NAME")
-    parser.add_argument("--precision", default="tf32x3", help="of products (default: tf32x3)")
+    parser.add_argument("--precision", default="tf32x3", choices=PRECISIONS, help="of products (default: tf32x3)")
     parser.add_argument("--products", action="store_true", help="without the transforms, which take longer to compile")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the table as JSON")
     options = parser.parse_args(arguments)

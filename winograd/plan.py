@@ -16,7 +16,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from winograd.arguments import LineParser, argument, integer, parse_words, positive, refuse_unknown_network
@@ -24,25 +23,19 @@ from winograd.artefact import checked_targets, write_atomically
 from winograd.console import Console
 from winograd.conv.choosing.prediction import DEFAULT_TOLERANCE
 from winograd.conv.choosing.selection import Filters
-from winograd.conv.gpu.card import CARDS
-from winograd.conv.gpu.device import card_asked_for, is_here
-from winograd.conv.gpu.explained import card_stages_text, stages_of
-from winograd.conv.machine import NOMINAL, Machine
 from winograd.conv.plan_conv import DTYPES, plan_conv
-from winograd.conv.planning.tables import LayerPlan, layers_text, plan_stages, stages_text
+from winograd.conv.planning.tables import LayerPlan, layers_text
 from winograd.extras import require
+from winograd.hardware import add_hardware, card_of, machine_note, machine_of, staged, wants_stages
 
 if TYPE_CHECKING:
     from winograd.conv.geometry.shape import ConvShape
     from winograd.conv.gpu.card import Card
+    from winograd.conv.machine import Machine
     from winograd.conv.plan.record import Plan
     from winograd.networks.convolutions import NetworkConvolution
 
 _CONSOLE: Final = Console("python -m winograd.plan")
-
-_MOST_THREADS: Final = 1024
-
-_MOST_MACHINE_BYTES: Final = 1 << 16
 
 _EPILOG: Final = f"""\
 Sizes are (N, C, sizes...) and (K, C / groups, taps...), of one to three axes. Examples:
@@ -100,23 +93,7 @@ def _parser() -> LineParser:
         help="with --tuning measure: forget what was measured for this, and measure anew",
     )
     parser.add_argument("--live", action="store_true", help="the weight may change: transform it in every call")
-    parser.add_argument(
-        "--device",
-        metavar="NAME",
-        help=f"cpu (default), a GPU that is here: cuda, cuda:1, or one that need not be: {', '.join(CARDS)}",
-    )
-    parser.add_argument(
-        "--threads", type=integer(1, _MOST_THREADS), metavar="N", help="default: the cores that may be used"
-    )
-    parser.add_argument(
-        "--workspace-cap",
-        type=integer(1),
-        metavar="BYTES",
-        help="of a call (default: 64 MiB; on a GPU a sixty-fourth of its memory)",
-    )
-    parser.add_argument("--filter-cap", type=integer(1), metavar="BYTES", help="of a kept filter (default: 512 MiB)")
-    parser.add_argument("--stages", action="store_true", help="what each stage takes: operations, bytes, bounds")
-    parser.add_argument("--machine", metavar="FILE", help="JSON of the machine that --stages is for (implies it)")
+    add_hardware(parser)
     parser.add_argument("--json", metavar="FILE", help="all of it as JSON")
     return parser
 
@@ -156,40 +133,10 @@ def _run(parser: LineParser, options: argparse.Namespace) -> int:
         refuse_unknown_network(parser, "--network", options.network)
     if options.tuning == "measure" or options.network is not None:
         require("torch")
-    card = _card(parser, options)
-    machine = NOMINAL if options.machine is None else _machine(options.machine)
+    card, machine = card_of(parser, options), machine_of(options)
     if options.network is None:
         return _explain(parser, options, machine, card)
     return _list(parser, options, machine, card)
-
-
-def _card(parser: LineParser, options: argparse.Namespace) -> Card | None:
-    """Return the card to plan for, or end the command where there is none or an option is for the CPU."""
-    if str(options.device).lower().partition(":")[0] == "cuda":
-        require("torch")
-    try:
-        card = card_asked_for(options.device)
-    except ValueError as error:
-        parser.error(f"argument --device: {error}")
-    if card is None:
-        return None
-    for name in ("threads", "machine"):
-        if getattr(options, name) is not None:
-            parser.error(f"argument --{name}: is for --device cpu")
-    if options.tuning == "measure" and not is_here(card):
-        parser.error(f"argument --tuning: there is no {card.name} here to measure on; leave it out to go by the model")
-    return card
-
-
-def _machine(path: str) -> Machine:
-    with Path(path).open("rb") as file:
-        text = file.read(_MOST_MACHINE_BYTES + 1)
-    if len(text) > _MOST_MACHINE_BYTES:
-        raise ValueError(f"{path}: more than {_MOST_MACHINE_BYTES} bytes, which no machine takes")
-    try:
-        return Machine.from_json(text)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
 
 
 def _terms(options: argparse.Namespace) -> dict[str, Any]:
@@ -215,27 +162,11 @@ def _explain(parser: LineParser, options: argparse.Namespace, machine: Machine, 
     plan = plan_conv(options.input, **given, **_terms(options), device=card)
     explanation = plan.explain()
     text, figures = explanation.text(), explanation.as_dict()
-    if options.stages or options.machine is not None:
-        table, entries = _staged(plan, machine)
-        text += f"\n\n{_machine_note(options)}{table}"
+    if wants_stages(options):
+        table, entries = staged(plan, machine)
+        text += f"\n\n{machine_note(options)}{table}"
         figures |= {"stages": entries} | ({"machine": asdict(machine)} if card is None else {})
     return _deliver(options, text, figures)
-
-
-def _staged(plan: Plan, machine: Machine) -> tuple[str, list[dict[str, Any]]]:
-    """Return the stages of a plan, on its card or on the machine, as a table and ready for JSON."""
-    if plan.shape.card is not None:
-        parts = stages_of(plan)
-        return card_stages_text(parts), [{**asdict(one), "milliseconds": one.milliseconds} for one in parts]
-    stages = plan_stages(plan, machine)
-    return stages_text(stages), [asdict(stage) for stage in stages]
-
-
-def _machine_note(options: argparse.Namespace) -> str:
-    """Return for which machine the choice is and for which the stages, where these are not the same."""
-    if options.machine is None:
-        return ""
-    return f"The plan is for the machine that plans assume, the stages are for that of {options.machine}.\n"
 
 
 def _prepare_measuring(options: argparse.Namespace, shapes: Sequence[ConvShape]) -> None:
@@ -259,10 +190,10 @@ def _list(parser: LineParser, options: argparse.Namespace, machine: Machine, car
     layers = [LayerPlan(layer.name, plan) for layer, plan in _planned(options, found)]
     text = layers_text(f"{options.network}, batch {options.batch or 1}", layers)
     figures: dict[str, Any] = {"network": options.network, "layers": [layer.as_dict() for layer in layers]}
-    if options.stages or options.machine is not None:
-        text += f"\n\n{_machine_note(options)}".rstrip()
+    if wants_stages(options):
+        text += f"\n\n{machine_note(options)}".rstrip()
         for layer, entry in zip(layers, figures["layers"], strict=True):
-            table, entry["stages"] = _staged(layer.plan, machine)
+            table, entry["stages"] = staged(layer.plan, machine)
             text += f"\n\n{layer.name}: {layer.plan.label}\n{table}"
         figures |= {"machine": asdict(machine)} if card is None else {}
     return _deliver(options, text, figures)

@@ -27,6 +27,7 @@ from winograd.benching.cuda.contenders import buffers_of, bytes_of_input, librar
 from winograd.benching.cuda.graphs import Graphed
 from winograd.benching.cuda.measurement import cuda_surroundings, measure_on_card
 from winograd.benching.cuda.published import LAN_2017
+from winograd.benching.cuda.reading import read_layers
 from winograd.benching.cuda.result import CudaBenchmark, CudaLayer
 from winograd.benching.cuda.showing import cuda_text
 from winograd.benching.layers import BenchLayer, Suite
@@ -109,6 +110,14 @@ def test_text_and_json_have_all_figures(measured: CudaLayer) -> None:
     assert read["layers"][0]["ours_ms"] == measured.ours.median_ms
     assert read["published"]["conv4"] == {"library_tflops": 2.4, "winograd_tflops": 4.72}
     assert read["surroundings"]["torch"] == torch.__version__
+
+
+def test_what_is_written_can_be_read_again(measured: CudaLayer) -> None:
+    text = json.dumps(benchmark_of(measured).as_dict())
+    (layer,) = read_layers({"a.json": text.encode()})
+    assert tuple(layer.stages.items()) == measured.measured_stages
+    assert (layer.host_ms, layer.ours_ms) == (measured.host_ms, measured.ours.median_ms)
+    assert (layer.shape.card, layer.shape.padding, layer.form.kind) == (H100, ((1, 1), (1, 1)), "fused")
 
 
 def test_stages_are_timed_by_themselves(measured: CudaLayer, monkeypatch: pytest.MonkeyPatch) -> None:

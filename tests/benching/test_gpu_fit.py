@@ -7,12 +7,14 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from math import isfinite
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from winograd.benching.cuda.reading import MeasuredLayer, read_layers
 from winograd.benching.layers import BenchLayer
 from winograd.benching.suites import make_suite
 from winograd.conv.choosing.selection import Filters
@@ -72,8 +74,12 @@ def written(attained: Attained, *suites: str, card: Card = H200) -> dict[str, An
     return json.loads(json.dumps({"card": asdict(card), "dtype": "float32", "layers": entries}))
 
 
+def read(*files: dict[str, Any]) -> list[MeasuredLayer]:
+    return read_layers({f"{number}.json": json.dumps(file).encode() for number, file in enumerate(files)})
+
+
 def test_the_shares_of_made_up_times_are_found(gpu_fit: ModuleType) -> None:
-    layers = gpu_fit.read_layers([written(SHARES, "c3d_stack")])
+    layers = read(written(SHARES, "c3d_stack"))
     found = gpu_fit.fit(layers)
     times = gpu_fit.times_of(layers)
     assert all(abs(gpu_fit.residual(time, found)) < 0.01 for time in times)
@@ -91,7 +97,7 @@ def test_times_that_no_shares_explain_are_off(gpu_fit: ModuleType) -> None:
     file = written(SHARES, "c3d_stack")
     stages = file["layers"][0]["measured_stages"]
     stages[1][1] *= 3
-    layers = gpu_fit.read_layers([file])
+    layers = read(file)
     times = gpu_fit.times_of(layers)
     found = gpu_fit.fit(layers)
     assert max(abs(gpu_fit.residual(time, found)) for time in times) > 0.3
@@ -111,11 +117,70 @@ def test_the_command_prints_shares_and_layers(
     assert max(map(abs, fitted["residuals"].values())) < 0.01
 
 
-def test_what_is_no_measurement_of_one_card_is_refused(gpu_fit: ModuleType, tmp_path: Path) -> None:
+def test_what_is_no_measurement_of_one_card_is_refused() -> None:
     one, other = (written(ATTAINED, "lan2017", card=card_named(name)) for name in ("h100", "h200"))
-    with pytest.raises(ValueError, match="of NVIDIA H100 80GB HBM3 and NVIDIA H200"):
-        gpu_fit.read_layers([one, other])
+    with pytest.raises(ValueError, match="of NVIDIA H100 80GB HBM3 and NVIDIA H200, must be of one"):
+        read(one, other)
     for layer in one["layers"]:
         layer["measured_stages"] = []
-    with pytest.raises(ValueError, match="no stage of any layer was timed"):
-        gpu_fit.read_layers([one])
+    with pytest.raises(ValueError, match=r"0\.json: no stage of any layer was timed"):
+        read(one)
+
+
+def changed(value: Any) -> Iterator[Any]:
+    """Yield copies of what is in a file with one thing in it gone, or another in its place."""
+    places = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in places:
+        rest = value.copy()
+        del rest[key]
+        yield rest
+        for other in (*changed(one), None, "x", [], [[]], {}, -1, 0, True, 1.5, 3, float("nan"), 1e300, 10**400):
+            rest = value.copy()
+            rest[key] = other
+            yield rest
+
+
+def told(file: dict[str, Any]) -> str:
+    """Return the line that refuses a file, empty where it is read."""
+    try:
+        read(file)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def test_a_file_with_one_thing_wrong_is_refused_in_one_line_or_fitted(gpu_fit: ModuleType) -> None:
+    file = written(ATTAINED, "c3d_stack")
+    del file["layers"][1:]
+    files = list(changed(file))
+    lines = [told(other) for other in files]
+    assert all(line.startswith("0.json: ") and "\n" not in line for line in lines if line)
+    taken = [other for other, line in zip(files, lines, strict=True) if not line]
+    assert len(files) > 2 * len(taken) > 0
+    for other in taken:
+        layers = read(other)
+        assert all(isfinite(gpu_fit.residual(time, ATTAINED)) for time in gpu_fit.times_of(layers))
+        assert gpu_fit.layers_text(layers, ATTAINED)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "a.json: not as the benchmark of a GPU wrote it: Expecting property name"),
+        ("[]", "a.json: not as the benchmark of a GPU wrote it: list indices must be"),
+        ('{"layers": []}', "a.json: 'card' is missing, must be as the benchmark"),
+        ("[" * 100_000, "a.json: not as"),
+        ("\N{SNOWMAN}", "a.json: not as"),
+        (None, "No such file"),
+    ],
+)
+def test_the_command_refuses_in_one_line(
+    gpu_fit: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, message: str
+) -> None:
+    if text is not None:
+        (tmp_path / "a.json").write_text(text, encoding="utf-16" if text == "\N{SNOWMAN}" else "utf-8")
+    monkeypatch.setattr(sys, "argv", ["gpu_fit.py", str(tmp_path / "a.json")])
+    with pytest.raises(SystemExit) as ended:
+        gpu_fit.main()
+    assert message in str(ended.value)
+    assert str(ended.value).count("\n") == 0

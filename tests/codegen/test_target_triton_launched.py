@@ -18,6 +18,7 @@ if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
     pytest.skip("triton has wheels for Linux on x86-64 and 64-bit Arm alone", allow_module_level=True)
 
 import torch
+from triton.compiler import CompiledKernel
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
 
@@ -70,9 +71,9 @@ def launches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     driver._active = before
 
 
-def module_of(nested: object, folder: Path) -> ModuleType:
+def module_of(nested: object, folder: Path, schedule: str = "staged") -> ModuleType:
     """Return the module of an algorithm; it takes tensors of the CPU, and has a GPU."""
-    module = compilable(emit(nested, "triton").source, folder)
+    module = compilable(emit(nested, "triton", schedule=schedule).source, folder)
     module._check_tensor = lambda *_: None
     return module
 
@@ -126,34 +127,109 @@ def test_other_sizes_and_further_steps_compile_nothing_again(launches: list, tmp
     assert [compilations(kernel) for kernel in kernels] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("nested", [nest(F13, F23), nest(F23, F23)], ids=str)
-def test_equal_calls_launch_the_same_without_asking_triton(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nested
-) -> None:
+@pytest.fixture
+def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hopper:
+    """Return a GPU that notes what is launched."""
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(driver, "_active", card := Hopper())
-    module = module_of(nested, tmp_path)
-    u = module.transform_filter(torch.zeros(17, 16, *nested.r), "tf32x3")
-    x, bias = last(torch.zeros(2, 16, 9, 8)), torch.zeros(17)
-    y = module.run(x, u, bias, 1, precision="tf32x3")
-    workspace = torch.empty(module.workspace_bytes(x.shape, 17, 1, precision="tf32x3")[1] // 2 + 512)
+    monkeypatch.setattr(driver, "_active", found := Hopper())
+    return found
 
-    def launched() -> list[tuple[object, ...]]:
-        card.launched.clear()
-        module.run(x, u, bias, 1, precision="tf32x3", out=y, workspace=workspace.view(torch.uint8)[: len(workspace)])
-        # Behind grid, stream, function and its metadata stands what profilers are told, a new object every time.
-        return [(*map(place_of, one[:6]), *map(place_of, one[7:])) for one in card.launched]
 
-    first = launched()
-    assert len(first) > 3  # further steps
-    asked: list[object] = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return the kernels that Triton is asked to launch, and what was compiled for them."""
+    found: list[object] = []
     run = JITFunction.run
-    monkeypatch.setattr(JITFunction, "run", lambda self, *a, **k: (asked.append(self), run(self, *a, **k))[1])
-    assert launched() == launched() == first
+
+    def noted(self: JITFunction, *arguments: object, **options: object) -> object:
+        compiled = run(self, *arguments, **options)
+        found.append((self, compiled))
+        return compiled
+
+    monkeypatch.setattr(JITFunction, "run", noted)
+    return found
+
+
+class Calls:
+    """Calls of one emitted file that are equal, and what each of them launches."""
+
+    def __init__(self, module: ModuleType, card: Hopper) -> None:
+        self.module, self.card = module, card
+        self.u = module.transform_filter(torch.zeros(17, 16, *module.R), "tf32x3")
+        self.x, self.bias = last(torch.zeros(2, 16, 9, 8)), torch.zeros(17)
+        self.y = module.run(self.x, self.u, self.bias, 1, precision="tf32x3")
+        taken = module.workspace_bytes(self.x.shape, 17, 1, precision="tf32x3")[1] // 2 + 512
+        self.workspace = torch.empty(taken, dtype=torch.uint8)  # for a part of the tiles
+
+    def __call__(self) -> list[tuple[object, ...]]:
+        self.card.launched.clear()
+        more = {"out": self.y, "workspace": self.workspace}
+        self.module.run(self.x, self.u, self.bias, 1, precision="tf32x3", **more)
+        # Behind grid, stream, function and its metadata stands what profilers are told, a new object every time.
+        return [(*map(place_of, one[:6]), *map(place_of, one[7:])) for one in self.card.launched]
+
+
+@pytest.mark.parametrize(
+    ("nested", "schedule", "launches"),
+    [(nest(F13, F23), "staged", 6), (nest(F23, F23), "staged", 6), (nest(F23, F23), "fused", 1)],
+    ids=str,
+)
+def test_equal_calls_launch_the_same_without_asking_triton(
+    tmp_path: Path, card: Hopper, asked: list, nested, schedule: str, launches: int
+) -> None:
+    call = Calls(module_of(nested, tmp_path, schedule), card)
+    first = call()
+    assert len(first) == launches  # two of each kernel where tiles are taken in two batches
+    asked.clear()
+    assert call() == call() == first
     assert not asked
-    module._CALLS.clear()
-    assert launched() == first
-    assert len(asked) == len(first)
+    call.module._CALLS.clear()
+    assert call() == first
+    assert len(asked) == launches
+
+
+def test_a_call_at_other_places_is_compiled_for_them(tmp_path: Path, card: Hopper, asked: list) -> None:
+    """Kernels that were compiled for multiples of 16 bytes must not get other places, however equal all else is."""
+    call = Calls(module_of(nest(F23, F23), tmp_path), card)
+    call()
+    before = {kernel: compiled for kernel, compiled in asked if kernel.__name__.endswith("data_kernel")}
+    asked.clear()
+    call.x = torch.zeros(call.x.numel() + 1)[1:].as_strided(call.x.shape, call.x.stride(), 1)
+    call()
+    ((kernel, compiled),) = {one for one in asked if one[0].__name__.endswith("data_kernel")}
+    assert compiled is not before[kernel]
+
+
+def refuse(*_: object, **__: object) -> object:
+    raise TypeError("function takes exactly 20 arguments (25 given)")
+
+
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        ("__getitem__", None),
+        ("__getitem__", lambda *_: refuse),
+        ("arg_names", None),
+        ("arg_names", ("u", "v") * 40),
+    ],
+    ids=["no launcher", "another launcher", "no names", "other names"],
+)
+def test_where_triton_has_no_such_parts_it_is_asked_every_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, card: Hopper, asked: list, part: str, other: object
+) -> None:
+    call = Calls(module_of(nest(F23, F23), tmp_path), card)
+    expected = call()
+    call.module._CALLS.clear()
+    places = {kernel for kernel, _ in asked} if part == "arg_names" else {CompiledKernel}
+    for place in places:
+        if other is None:
+            monkeypatch.delattr(place, part)
+        else:
+            monkeypatch.setattr(place, part, other)
+    for _ in range(3):
+        asked.clear()
+        assert call() == expected
+        assert len(asked) == len(expected)
 
 
 def test_a_kernel_that_does_not_compile_is_noticed(launches: list, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_each_layer_gets_its_tolerance(asked: Any, given: list[float | None]) ->
         ({"0": 0}, ValueError, "layer '0': tolerance is 0, must be above 0"),
         ({"0": "small"}, TypeError, "layer '0': tolerance is 'small', must be a number"),
         ({"1.0": 1e-4, "2.0": 1e-5}, ValueError, "that of the same layer as '1.0' is 0.0001"),
-        (lambda *_: True, TypeError, "layer '0': tolerance is 'True'"),
+        (lambda *_: True, TypeError, "layer '0': tolerance is True"),
         (lambda *_: 1 / 0, ZeroDivisionError, "division"),
         ("1e-5", TypeError, "must be a number"),
     ],

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from winograd.quoting import quote
+
 
 def checked_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
     """Return the value as an int, or raise the error that names what is wrong with it.
@@ -37,11 +39,11 @@ def checked_integer(name: str, value: Any, least: int, most: int | None = None) 
     except TypeError:
         number = None
     if number is None:
-        raise TypeError(f"{name} is {value!r}, must be an integer of at least {least}")
+        raise TypeError(f"{name} is {quote(value)}, must be an integer of at least {least}")
     if number < least:
-        raise ValueError(f"{name} is {number}, must be at least {least}")
+        raise ValueError(f"{name} is {quote(number)}, must be at least {least}")
     if most is not None and number > most:
-        raise ValueError(f"{name} is {number}, must be at most {most}")
+        raise ValueError(f"{name} is {quote(number)}, must be at most {most}")
     return number
 
 
@@ -61,7 +63,7 @@ def checked_number(name: str, value: object) -> float:
     TypeError: share is '0.9', must be a number
     """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} is {value!r}, must be a number")
+        raise TypeError(f"{name} is {quote(value)}, must be a number")
     try:
         return float(value)
     except OverflowError:
@@ -78,5 +80,5 @@ def checked_size(name: str, value: object) -> float:
     """
     size = checked_number(name, value)
     if not 0 < size < math.inf:
-        raise ValueError(f"{name} is {size!r}, must be positive and finite")
+        raise ValueError(f"{name} is {quote(size)}, must be positive and finite")
     return size

@@ -21,6 +21,7 @@ from sympy.polys.domains import QQ
 
 from winograd.algebra.moduli import Modulus
 from winograd.algebra.points import INFINITY, Point, as_point
+from winograd.quoting import quote
 
 MAX_TILE = 64
 """Largest tile m + r - 1 on one axis."""
@@ -161,13 +162,13 @@ def checked_sizes(m: object, r: object) -> tuple[int, int]:
 def checked_size(name: str, value: object) -> int:
     """Return the value as an int of at least 1, or raise a TypeError or ValueError that names it."""
     if isinstance(value, bool) or type(value).__name__ == "bool_":
-        raise TypeError(f"{name} is {value!r}, must be an integer of at least 1")
+        raise TypeError(f"{name} is {quote(value)}, must be an integer of at least 1")
     try:
         size = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} is {value!r}, must be an integer of at least 1") from None
+        raise TypeError(f"{name} is {quote(value)}, must be an integer of at least 1") from None
     if size < 1:
-        raise ValueError(f"{name} is {size}, must be at least 1")
+        raise ValueError(f"{name} is {quote(size)}, must be at least 1")
     return size
 
 

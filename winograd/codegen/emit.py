@@ -21,6 +21,7 @@ from winograd.codegen.lower import DEFAULT_LOWERING, Lowering
 from winograd.codegen.names import checked_name
 from winograd.codegen.targets import c, json, latex, numpy, torch, triton
 from winograd.codegen.targets.contract import Request, Stage, Target
+from winograd.quoting import quote
 
 TARGETS: Final = MappingProxyType[str, Target](
     {
@@ -129,7 +130,7 @@ def find_target(name: str) -> Target:
         If there is none.
     """
     if not isinstance(name, str) or name not in TARGETS:
-        raise ValueError(f"target {name!r:.80} is unknown; {', '.join(TARGETS)} are allowed")
+        raise ValueError(f"target {quote(name)} is unknown; {', '.join(TARGETS)} are allowed")
     return TARGETS[name]
 
 
@@ -153,7 +154,7 @@ def checked_stage(target: str, stage: str | None, lowering: Lowering = DEFAULT_L
     stages = find_target(target).stages
     chosen = stages[0] if stage is None else stage
     if chosen not in stages:
-        raise ValueError(f"stage {chosen!r:.80} is not for target {target}; allowed: {', '.join(stages)}")
+        raise ValueError(f"stage {quote(chosen)} is not for target {target}; allowed: {', '.join(stages)}")
     if lowering.transposed and chosen == Stage.CONV:
         others = ", ".join(one for one in stages if one is not Stage.CONV) or "none"
         raise ValueError(f"stage 'conv' is not for transposed matrices, only transforms are; allowed: {others}")
@@ -199,7 +200,7 @@ def checked_schedule(target: str, schedule: str | None, stage: str = Stage.CONV)
     """
     checked = _checked("schedule", schedule, find_target(target).schedules, target)
     if schedule is not None and stage != Stage.CONV:
-        raise ValueError(f"schedule {schedule!r:.80} is for stage 'conv', not for {str(stage)!r}")
+        raise ValueError(f"schedule {quote(schedule)} is for stage 'conv', not for {str(stage)!r}")
     return checked
 
 
@@ -208,7 +209,7 @@ def _checked(what: str, given: str | None, allowed: Sequence[str], target: str) 
     if given is None:
         return allowed[0] if allowed else ""
     if not allowed:
-        raise ValueError(f"{what} {given!r:.80} is not for target {target}, whose code has none")
+        raise ValueError(f"{what} {quote(given)} is not for target {target}, whose code has none")
     if given not in allowed:
-        raise ValueError(f"{what} {given!r:.80} is not for target {target}; allowed: {', '.join(allowed)}")
+        raise ValueError(f"{what} {quote(given)} is not for target {target}; allowed: {', '.join(allowed)}")
     return given

@@ -20,6 +20,7 @@ from winograd.codegen.command import Recipe, command_line, find_recipe, generato
 from winograd.codegen.lower import DEFAULT_LOWERING, Lowering
 from winograd.codegen.nested import count_passes, lower_nested
 from winograd.codegen.targets.contract import TRANSFORMS, Stage
+from winograd.quoting import quote
 
 MAX_NOTE_LENGTH: Final = 200
 """Longest line of a note, in characters."""
@@ -106,7 +107,7 @@ def checked_notes(notes: Sequence[str]) -> tuple[str, ...]:
 def _checked_line(what: str, line: str, longest: int = MAX_NOTE_LENGTH) -> str:
     """Return a line that a comment of any target can carry."""
     if not isinstance(line, str):
-        raise TypeError(f"{what} {line!r:.40} is a {type(line).__name__}, must be text")
+        raise TypeError(f"{what} {quote(line)} is a {type(line).__name__}, must be text")
     if not (line.isascii() and line.isprintable()) or len(line) > longest or _COMMENT_BREAKING.search(line):
         raise ValueError(
             f"{what} {line[:40]!a} must be one line of printable ASCII, at most {longest} characters, "

@@ -18,6 +18,7 @@ from winograd.codegen.pipeline import PASSES, Gain, gain_between, passes_for, ru
 from winograd.codegen.program import Arithmetic, Program
 from winograd.codegen.sums import Sums, cost_under, program_of
 from winograd.codegen.transposition import transpose_program
+from winograd.quoting import quote
 
 __all__ = [
     "DEFAULT_LOWERING",
@@ -69,11 +70,11 @@ class Lowering:
 
     def __post_init__(self) -> None:
         if self.order not in list(SumOrder):
-            raise ValueError(f"order is {self.order!r:.80}, must be one of {', '.join(SumOrder)}")
+            raise ValueError(f"order is {quote(self.order)}, must be one of {', '.join(SumOrder)}")
         object.__setattr__(self, "order", SumOrder(self.order))
         for name in ("fma", "transposed"):
             if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} is {getattr(self, name)!r:.80}, must be True or False")
+                raise TypeError(f"{name} is {quote(getattr(self, name))}, must be True or False")
 
     @property
     def arithmetic(self) -> Arithmetic:

@@ -17,6 +17,7 @@ from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.card import Card
 from winograd.conv.switch import Direct
 from winograd.conv.wording import counted
+from winograd.quoting import quote
 
 IntOrSequence = int | Sequence[int]
 Padding = str | IntOrSequence
@@ -128,11 +129,11 @@ def per_axis(name: str, value: IntOrSequence, ndim: int) -> tuple[int, ...]:
     try:
         values = tuple(map(operator.index, value)) if isinstance(value, Sequence) else (operator.index(value),)
     except TypeError:
-        raise TypeError(f"{name} is {value!r:.60}, must be one integer or {ndim}") from None
+        raise TypeError(f"{name} is {quote(value)}, must be one integer or {ndim}") from None
     if len(values) not in (1, ndim):
-        raise ValueError(f"{name} is {value}, must be one integer or {ndim}")
+        raise ValueError(f"{name} is {quote(value)}, must be one integer or {ndim}")
     if max(map(abs, values)) >= _MOST:
-        raise ValueError(f"{name} is {value}, must be below 2**63")
+        raise ValueError(f"{name} is {quote(value)}, must be below 2**63")
     return values * ndim if len(values) == 1 else values
 
 
@@ -151,7 +152,7 @@ def read_padding(
     if padding == "valid":
         return ((0, 0),) * len(taps)
     if padding != "same":
-        raise ValueError(f"padding is {padding!r}, must be 'same', 'valid' or integers")
+        raise ValueError(f"padding is {quote(padding)}, must be 'same', 'valid' or integers")
     if any(step != 1 for step in stride):
         raise ValueError(f"padding 'same' with stride {tuple(stride)}, stride must be 1")
     totals = [gap * (count - 1) for gap, count in zip(dilation, taps, strict=True)]

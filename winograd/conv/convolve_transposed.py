@@ -57,8 +57,9 @@ def conv_transpose3d(
     Returns
     -------
     Tensor or array of shape (N, K, D', H', W') or (K, D', H', W')
-        Of the dtype of the input, in the memory format of torch's own. D' is
-        (D - 1) stride - 2 padding + dilation (d - 1) + output_padding + 1.
+        Of the dtype of the input. D' is (D - 1) stride - 2 padding + dilation (d - 1) + output_padding + 1. A tensor
+        by Winograd lies channels last where input or weight do, and contiguous otherwise and with one axis. That is
+        the memory format of torch's own, but for a single small image in 3D and for one axis, where that may be either.
 
     Raises
     ------

@@ -22,6 +22,7 @@ from winograd.conv.gpu.device import card_asked_for, card_of_tensor
 from winograd.conv.plan.record import Plan
 from winograd.conv.planning.make import make_plan
 from winograd.conv.planning.tuning_mode import Tuning, TuningName, checked_tuning
+from winograd.quoting import quote
 
 MOST_ELEMENTS: Final = 2**62
 """Elements of an input, a weight or an output, at most: more have no address."""
@@ -163,11 +164,11 @@ def _sizes(name: str, given: Any) -> tuple[int, ...]:
     try:
         return tuple(map(operator.index, sizes))
     except TypeError:
-        raise TypeError(f"{name} has sizes {tuple(sizes)!r:.60}, must be integers") from None
+        raise TypeError(f"{name} has sizes {quote(tuple(sizes))}, must be integers") from None
 
 
 def _dtype_name(dtype: Any) -> str:
     name = getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
     if name not in DTYPES:
-        raise ValueError(f"dtype is {name[:40]!r}, must be one of {', '.join(DTYPES)}")
+        raise ValueError(f"dtype is {quote(name)}, must be one of {', '.join(DTYPES)}")
     return str(name)

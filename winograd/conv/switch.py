@@ -11,6 +11,8 @@ import os
 from types import TracebackType
 from typing import Final, Literal
 
+from winograd.quoting import quote
+
 Direct = Literal["direct"]
 
 DIRECT: Final = "direct"
@@ -83,7 +85,7 @@ def set_enabled(enabled: bool) -> _Switching:
     <Plan direct: Winograd is switched off>
     """
     if not isinstance(enabled, bool):
-        raise TypeError(f"enabled is {enabled!r}, must be True or False")
+        raise TypeError(f"enabled is {quote(enabled)}, must be True or False")
     former = is_enabled()
     _current[0] = enabled
     return _Switching(former)
@@ -124,6 +126,6 @@ def is_direct(algorithm: object) -> bool:
         return False
     if algorithm != DIRECT:
         raise TypeError(
-            f"algorithm is the text {algorithm[:40]!r}, must be a BilinearAlgorithm, a NestedAlgorithm or 'direct'"
+            f"algorithm is the text {quote(algorithm)}, must be a BilinearAlgorithm, a NestedAlgorithm or 'direct'"
         )
     return True

@@ -16,6 +16,7 @@ from torch import nn
 from winograd.networks.builder import Builder, Conv
 from winograd.networks.kinds import DENSE, DEPTHWISE, POINTWISE_THEN_DEPTHWISE, ConvKind
 from winograd.networks.residual import STEM_CHANNELS, VideoResNet, bottleneck
+from winograd.quoting import quote
 
 _DEPTHS: Final[Mapping[int, tuple[int, int, int, int]]] = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
@@ -60,7 +61,7 @@ def bottleneck_network(
     if depth not in _DEPTHS:
         raise ValueError(f"depth is {depth}, must be one of {', '.join(map(str, _DEPTHS))}")
     if separation not in _KINDS:
-        raise ValueError(f"separation is {separation!r}, must be one of {', '.join(_KINDS)}")
+        raise ValueError(f"separation is {quote(separation)}, must be one of {', '.join(_KINDS)}")
     builder = Builder(conv, norm_eps=norm_eps)
     stem = nn.Sequential(
         *builder.activated(3, STEM_CHANNELS, (3, 7, 7), stride=(1, 2, 2)),

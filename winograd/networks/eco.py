@@ -22,6 +22,7 @@ from winograd.networks.flat_structures import OVER_FOUR_AXES
 from winograd.networks.residual import ResidualBlock
 from winograd.networks.structures import OVER_FIVE_AXES, Builders, Structure
 from winograd.networks.video_network import VideoNetwork
+from winograd.quoting import quote
 
 _FRAME_FEATURES: Final = 96
 
@@ -154,12 +155,12 @@ class ECOLite(VideoNetwork):
     ) -> None:
         super().__init__()
         if tensors not in STRUCTURES:
-            raise ValueError(f"tensors is {tensors!r}, must be one of {', '.join(STRUCTURES)}")
+            raise ValueError(f"tensors is {quote(tensors)}, must be one of {', '.join(STRUCTURES)}")
         structures = STRUCTURES[tensors]
         if structure not in structures:
-            raise ValueError(f"structure is {structure!r}, must be one of {', '.join(structures)}")
+            raise ValueError(f"structure is {quote(structure)}, must be one of {', '.join(structures)}")
         if sampling not in _SAMPLINGS:
-            raise ValueError(f"sampling is {sampling!r}, must be one of {', '.join(_SAMPLINGS)}")
+            raise ValueError(f"sampling is {quote(sampling)}, must be one of {', '.join(_SAMPLINGS)}")
         self.net2d = _frame_network(Builder(conv2d, axes=2, norm_eps=_FRAME_EPS))
         builders = Builders(Builder(conv), Builder(conv2d, axes=2), Builder(conv1d, axes=1), sampling)
         self.net3d = nn.Sequential()

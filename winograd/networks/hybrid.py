@@ -16,6 +16,7 @@ from winograd.algebra.nesting import NestedAlgorithm, nest
 from winograd.algebra.toom_cook import toom_cook
 from winograd.networks.builder import Conv, Sizes
 from winograd.nn.modules import Conv3d
+from winograd.quoting import quote
 
 
 def hybrid_algorithm(taps: tuple[int, int, int], tile: int = 2) -> NestedAlgorithm:
@@ -49,7 +50,7 @@ def hybrid(tile: int = 2) -> Conv:
     ((6, 1, 1), (1, 6, 6))
     """
     if isinstance(tile, bool) or not isinstance(tile, int):
-        raise TypeError(f"tile is {tile!r}, must be an integer of at least 1")
+        raise TypeError(f"tile is {quote(tile)}, must be an integer of at least 1")
     if tile < 1:
         raise ValueError(f"tile is {tile}, must be at least 1")
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from winograd.networks.builder import Builder, Conv
 from winograd.networks.p3d_blocks import WIRINGS, Block, PictureBlock
 from winograd.networks.video_network import VideoNetwork
+from winograd.quoting import quote
 
 _DEPTHS: Final[Mapping[int, tuple[int, int, int, int]]] = {63: (3, 4, 6, 3), 131: (3, 4, 23, 3), 199: (3, 8, 36, 3)}
 
@@ -76,9 +77,9 @@ class P3D(VideoNetwork):
         if depth not in _DEPTHS:
             raise ValueError(f"depth is {depth}, must be one of {', '.join(map(str, _DEPTHS))}")
         if form not in WIRINGS:
-            raise ValueError(f"form is {form!r}, must be one of {', '.join(WIRINGS)}")
+            raise ValueError(f"form is {quote(form)}, must be one of {', '.join(WIRINGS)}")
         if not wirings or set(wirings) - set("ABC"):
-            raise ValueError(f"wirings is {wirings!r}, must be of the letters A, B and C")
+            raise ValueError(f"wirings is {quote(wirings)}, must be of the letters A, B and C")
         builder = Builder(conv)
         self.conv1_custom = builder.convolution(3, 64, (1, 7, 7), stride=(1, 2, 2))
         self.bn1 = builder.norm(64)

@@ -13,6 +13,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 from winograd.extras import load
+from winograd.quoting import quote
 
 if TYPE_CHECKING:
     from winograd.networks.video_network import VideoNetwork
@@ -108,12 +109,14 @@ def create(name: str, *, num_classes: int = 400, **options: Any) -> VideoNetwork
     """
     build = _builder(name)
     if isinstance(num_classes, bool) or not isinstance(num_classes, int):
-        raise TypeError(f"num_classes is {num_classes!r}, must be an integer of at least 1")
+        raise TypeError(f"num_classes is {quote(num_classes)}, must be an integer of at least 1")
     if num_classes < 1:
         raise ValueError(f"num_classes is {num_classes}, must be at least 1")
     unknown = sorted(options.keys() - network_options(name))
     if unknown:
-        raise TypeError(f"option {unknown[0]!r} is unknown, {name} takes {', '.join(network_options(name)) or 'none'}")
+        raise TypeError(
+            f"option {quote(unknown[0])} is unknown, {name} takes {', '.join(network_options(name)) or 'none'}"
+        )
     return build(num_classes=num_classes, **options)
 
 
@@ -150,5 +153,5 @@ def _builder(name: str) -> Callable[..., VideoNetwork]:
     if name not in _BUILDERS:
         nearest = get_close_matches(str(name), _BUILDERS, n=3, cutoff=0.4)
         near = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(list_networks())}"
-        raise UnknownNetworkError(f"network {str(name)[:40]!r} is unknown; {near}")
+        raise UnknownNetworkError(f"network {quote(str(name))} is unknown; {near}")
     return _BUILDERS[name]

@@ -17,6 +17,7 @@ from winograd.networks.builder import Builder, Conv
 from winograd.networks.kinds import DENSE, SPACE_THEN_TIME, SPACE_THEN_TIME_BY_BLOCK, SPATIAL, ConvKind
 from winograd.networks.r2plus1d_mmaction2 import r2plus1d_mmaction2
 from winograd.networks.residual import STEM_CHANNELS, VideoResNet, basic_block
+from winograd.quoting import quote
 
 _DEPTHS: Final[Mapping[int, tuple[int, int, int, int]]] = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 
@@ -116,7 +117,7 @@ def r2plus1d(
         eps = 1e-3 if norm_eps is None else norm_eps
         return r2plus1d_mmaction2(_blocks(depth), num_classes, conv=conv, norm_eps=eps)
     if mid_channels not in _RULES:
-        raise ValueError(f"mid_channels is {mid_channels!r}, must be one of {', '.join(_RULES)}, mmaction2")
+        raise ValueError(f"mid_channels is {quote(mid_channels)}, must be one of {', '.join(_RULES)}, mmaction2")
     kind, usual_eps = _RULES[mid_channels]
     builder = Builder(conv, norm_eps=usual_eps if norm_eps is None else norm_eps)
     stem = nn.Sequential(

@@ -2,10 +2,10 @@
 
 What is where. Layers: `modules`, `transposed`, `lazy`; what each has beyond torch's is `state`, what it does in a call
 `convolving`, in a graph of torch.fx `traced`, the plans that it keeps `plans_in_use`. Conversion: `converting`, its
-parts in `conversion`; the classes it makes are `planned`, around which torch may have `wrapped` others. Beside it:
-`freezing` with `folding`, the whole-network mode `budget`, `formats`. Reports: `report` with `reporting`, told on the
-way by `progress`. Studies of a network: `compare` makes a `comparison`, by `depth` and `speed`; `comparison_text` and
-`plot` show it.
+parts in `conversion`; the classes it makes are `planned`, around which torch may have `wrapped` others; what files of
+them name is `recipes`. Beside it: `freezing` with `folding`, the whole-network mode `budget`, `formats`. Reports:
+`report` with `reporting`, told on the way by `progress`. Studies of a network: `compare` makes a `comparison`, by
+`depth` and `speed`; `comparison_text` and `plot` show it.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.fx import Proxy
 
 from winograd.conv.arguments import ConvArguments
-from winograd.conv.calls.recorded import call_operator, is_recordable
+from winograd.conv.calls.recorded import call_operator, is_jit_traced, is_recordable
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.direct.convolve import FUNCTIONS
 from winograd.conv.geometry.shape import ConvShape
@@ -133,8 +133,7 @@ class ConvolutionState(LayerState):
     def record(self, layer: Convolution, input: Tensor, weight: Tensor, bias: Tensor | None, padding: Any) -> Tensor:
         """Convolve where a program is recorded: by the operator, by torch's own where Winograd cannot be worth it."""
         arguments, forced = _arguments(layer, padding), self.algorithm is not None
-        traced = not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
-        if is_direct(self.algorithm) or traced:
+        if is_direct(self.algorithm) or is_jit_traced():
             return _torch_own(layer, input, weight, bias, padding)
         if not is_recordable(input, weight, bias, arguments, len(layer.kernel_size), forced=forced):
             return _torch_own(layer, input, weight, bias, padding)

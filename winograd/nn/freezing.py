@@ -58,8 +58,8 @@ def freeze(model: _Model, *, fold: FoldName | None = None, example: Any = None) 
         alone takes what a convolution gives, as torch.fx finds out. The report of the conversion names what a layer
         folds, or says why it is nothing. Weights are folded in float64 and rounded once, anew when parameters change,
         and kept beside the others. Norms and ReLUs stay where they are and pass on what was computed for them; in
-        training mode, where weights are differentiated, where hooks look on, and in compiled and exported programs they
-        compute themselves. None folds nothing.
+        training mode, where weights are differentiated, where hooks look on, in checkpoints, and in compiled and
+        exported programs they compute themselves. None folds nothing.
     example : Tensor, tuple, list or dict, optional
         Arguments of the model, as in `winograd.convert_`, for one forward that shows who takes what whom gave: for
         models that torch.fx cannot trace, because their forward reads sizes, for example. It leaves the model as it

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import Signature, signature
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, SupportsIndex
 
 from torch import Tensor, nn
 
@@ -20,6 +20,7 @@ from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.plan.record import Plan
 from winograd.conv.planning.tuning_mode import TuningName
 from winograd.nn.convolving import ConvolutionState
+from winograd.nn.recipes import blank_from_recipe, word_of
 from winograd.nn.state import Convolution, LayerState
 from winograd.nn.traced import traced_call
 
@@ -65,12 +66,16 @@ class PlannedConvolution(Convolution):
         return self._winograd.gradient_plans
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
-        self._winograd.let_go()
+        self._winograd.let_go(self)
         return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        self._winograd.let_go()
+        self._winograd.let_go(self)
         super()._load_from_state_dict(*args, **kwargs)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        recipe, word = super().__reduce_ex__(protocol), word_of(type(self))
+        return recipe if word is None else (blank_from_recipe, (word,), *recipe[2:])
 
     def __prepare_scriptable__(self) -> Convolution:
         """Refuse `torch.jit.script`, which would put what is returned here into the model in place of the layer.

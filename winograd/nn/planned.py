@@ -16,6 +16,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from winograd.nn import lazy, modules, transposed
 from winograd.nn.modules import PlannedConvolution
+from winograd.nn.recipes import from_recipe
 from winograd.nn.state import Convolution, LayerState
 from winograd.nn.wrapped import inside, wrap_alike
 
@@ -115,12 +116,12 @@ class Converted(PlannedConvolution):
         made_class: Any = inside(type(self))
         original = made_class._plain_class
         if original.__reduce__ is object.__reduce__ and original.__reduce_ex__ is object.__reduce_ex__:
-            return _blank, (original,), object.__reduce_ex__(self, 2)[2]
-        made = original.__reduce_ex__(self, protocol)
-        if isinstance(made, str):
-            return made
-        make, arguments, *state = (_plain(original, part) for part in made)
-        return _convert_again, (self._winograd, make, arguments), *state
+            return from_recipe, ("blank_planned", original), object.__reduce_ex__(self, 2)[2]
+        recipe = original.__reduce_ex__(self, protocol)
+        if isinstance(recipe, str):
+            return recipe
+        make, arguments, *state = (_plain(original, part) for part in recipe)
+        return from_recipe, ("convert_again", self._winograd, make, arguments), *state
 
 
 def _plain(original: type[Convolution], part: Any) -> Any:
@@ -130,7 +131,7 @@ def _plain(original: type[Convolution], part: Any) -> Any:
     return original if part is planned_class(original) else part
 
 
-def _convert_again(state: LayerState, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def convert_again(state: LayerState, make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """Make a layer by the recipe of its own class, and convert it."""
     layer = make(*arguments)
     if type(layer) is state.original:
@@ -155,7 +156,7 @@ def _make_planned(base: type[Convolution]) -> type[PlannedConvolution]:
     return made
 
 
-def _blank(original: type[Convolution]) -> PlannedConvolution:
+def blank_planned(original: type[Convolution]) -> PlannedConvolution:
     """Make an uninitialised module of the planned class, which its state will fill."""
     cls = planned_class(original)
     return cls.__new__(cls)

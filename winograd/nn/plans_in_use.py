@@ -17,7 +17,7 @@ from winograd.conv.gpu.streams import may_be_kept
 from winograd.conv.gradient.record import GradientPlan
 from winograd.conv.library.kept import Stamp
 from winograd.conv.plan.record import Plan
-from winograd.conv.running.packing import pack_for_plan
+from winograd.conv.running.packing import is_settled, pack_for_plan
 from winograd.conv.tensors.layout import Layout
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ class PlansInUse:
         """Return the weight transformed for a plan, now unless that was done, for it or for one that reads it too.
 
         What is returned was made of this weight, whatever other threads keep or drop meanwhile. What a CUDA graph that
-        is captured makes is computed when the graph is run, and not kept.
+        is captured makes is computed when the graph is run, and not kept; nor is that a card has too little
+        memory now.
         """
         kept = use.kept
         if kept is None or not kept.stamp.is_of(weight):
@@ -118,7 +119,9 @@ class PlansInUse:
             kept = self._kept_for(use, weight)
             if kept is None and not may_be_kept(weight):
                 return transform(weight)
-            use.kept = kept = kept or _Kept(transform(weight), stamp)
+            kept = kept or _Kept(transform(weight), stamp)
+            if is_settled(use.plan, kept.packed):
+                use.kept = kept
         return kept.packed
 
     def _kept_for(self, use: PlanInUse, weight: Tensor) -> _Kept | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from winograd.quoting import quote
+
 Progress = Callable[[str], None]
 """Called with a line of text before each step; `print` for one."""
 
@@ -22,5 +24,5 @@ def checked_progress(progress: Progress) -> Progress:
     <built-in function print>
     """
     if not callable(progress):
-        raise TypeError(f"progress is {progress!r}, must be a function of a line of text, such as print")
+        raise TypeError(f"progress is {quote(progress)}, must be a function of a line of text, such as print")
     return progress

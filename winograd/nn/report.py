@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from winograd.conv.choosing.selection import Filters
+from winograd.nn.recipes import from_recipe
 from winograd.nn.reporting.measurement import Measurement
 from winograd.nn.reporting.rows import CONVERTED, REVERTED, SKIPPED, LayerEntry, Place, ReportRow
 
@@ -68,7 +69,7 @@ class ConversionReport:
         self._model = None if model is None else weakref.ref(model, lambda _: _release(layers))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ConversionReport.from_json, (self.to_json(),)
+        return from_recipe, ("ConversionReport.from_json", self.to_json())
 
     @property
     def converted(self) -> int:

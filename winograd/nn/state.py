@@ -6,23 +6,27 @@ and transformed weights never enter state_dict, copies or pickles.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from winograd.algebra.serialise import from_json, to_json
 from winograd.conv.arguments import Algorithm
 from winograd.conv.choosing.prediction import checked_tolerance
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.gradient.record import GradientPlan
+from winograd.conv.library.execution import kept_filters
 from winograd.conv.library.kept import hides_writes
 from winograd.conv.limits import limits_or_default
 from winograd.conv.plan.record import Plan
 from winograd.conv.planning.tuning_mode import Tuning, TuningName, checked_tuning
 from winograd.conv.running.decisions import Decisions
 from winograd.nn.plans_in_use import PlanInUse, PlansInUse
+from winograd.nn.recipes import found, from_recipe
 
 if TYPE_CHECKING:
     from winograd.nn.folding.folding import Folding
@@ -36,6 +40,9 @@ class SharedBudget(NamedTuple):
 
     budget: Any
     holders: int
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return from_recipe, ("SharedBudget", *self)
 
 
 class LayerState:
@@ -54,7 +61,7 @@ class LayerState:
         Forces this one.
     original : type, optional
         The class before conversion; None for a layer that was built as a planned one.
-    filters : Filters
+    filters : Filters or str
         FROZEN keeps transformed weights.
     workspace_cap, filter_cap : int, optional
         Limits on memory in bytes, see `winograd.conv.limits`; None takes those of the process.
@@ -67,7 +74,7 @@ class LayerState:
         tolerance: float | None = None,
         algorithm: Algorithm | None = None,
         original: type[Convolution] | None = None,
-        filters: Filters = Filters.LIVE,
+        filters: Filters | str = Filters.LIVE,
         workspace_cap: int | None = None,
         filter_cap: int | None = None,
         tuning: Tuning | TuningName = Tuning.MODEL,
@@ -76,7 +83,7 @@ class LayerState:
         self.tolerance = checked_tolerance(tolerance)
         self.algorithm = algorithm
         self.original = original
-        self.filters = filters
+        self.filters = Filters(filters)
         limits_or_default(workspace_cap, filter_cap)  # refuses what are no limits
         self.workspace_cap = workspace_cap
         self.filter_cap = filter_cap
@@ -89,10 +96,18 @@ class LayerState:
         self._own = Decisions()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        settings = (self.tolerance, self.algorithm, self.original, self.filters)
-        more = (self.workspace_cap, self.filter_cap, self.tuning)
+        settings = {
+            "tolerance": self.tolerance,
+            "original": self.original,
+            "filters": self.filters.value,
+            "workspace_cap": self.workspace_cap,
+            "filter_cap": self.filter_cap,
+            "tuning": self.tuning.value,
+            **_written(self.algorithm),
+        }
         # The modules of a folding refer to it in turn, so that it is filled in when all of them are there.
-        return type(self), (*settings, *more), {"folding": self.folding, "folds": self.folds, "budget": self.budget}
+        filled_in = {"folding": self.folding, "folds": self.folds, "budget": self.budget}
+        return from_recipe, ("restored_state", type(self).__name__, settings), filled_in
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -163,9 +178,12 @@ class LayerState:
 
         return put_back
 
-    def let_go(self) -> None:
+    def let_go(self, layer: Convolution) -> None:
         """Drop all that is kept of the weights: torch swaps no tensor that something refers to, be it weakly."""
         self._uses.drop_packed()
+        weight = layer._parameters.get("weight")
+        if weight is not None:
+            kept_filters.drop(weight)
         if self.folding is not None:
             self.folding.let_go()
 
@@ -180,6 +198,27 @@ class LayerState:
 
     def _forget(self) -> None:
         self._uses, self._own = PlansInUse(), Decisions()
+
+
+def restored_state(kind: str, settings: Mapping[str, Any]) -> LayerState:
+    """Return the state of a kind that a file has these settings of."""
+    algorithm = {"algorithm": _read(settings["algorithm_json"])} if "algorithm_json" in settings else {}
+    given = {name: value for name, value in settings.items() if name != "algorithm_json"}
+    state: LayerState = found(kind)(**given, **algorithm)
+    return state
+
+
+def _written(algorithm: Algorithm | None) -> dict[str, Any]:
+    """Return a forced algorithm as a setting: as JSON text, or as it is where it has none."""
+    if algorithm is None or isinstance(algorithm, str):
+        return {"algorithm": algorithm}
+    try:
+        return {"algorithm_json": to_json(algorithm)}
+    except (NotImplementedError, TypeError):  # it cannot run either, which the first forward says
+        return {"algorithm": algorithm}
+
+
+_read: Final = lru_cache(maxsize=64)(from_json)
 
 
 def is_watched(layer: Convolution, weight: Tensor) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from winograd.quoting import quote
+
 DTYPES: Final = ("float32", "float64", "float16", "bfloat16")
 """Names of the dtypes in which a network runs."""
 
@@ -72,7 +74,7 @@ class RunSettings:
             if value is not None and value < least:
                 raise ValueError(f"{name} is {value}, must be at least {least}")
         if self.dtype not in DTYPES:
-            raise ValueError(f"dtype is {self.dtype!r}, must be one of {', '.join(DTYPES)}")
+            raise ValueError(f"dtype is {quote(self.dtype)}, must be one of {', '.join(DTYPES)}")
         if self.undamped and self.weights is not None:
             raise ValueError("undamped is for initial values, weights are from a file")
         if self.other_clip is not None and self.batch > 2:

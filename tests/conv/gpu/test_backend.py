@@ -25,11 +25,13 @@ from winograd.conv.gpu.card import card_named
 from winograd.conv.gpu.device import pretending
 from winograd.conv.gpu.explained import form_of
 from winograd.conv.gpu.form import extent_of
+from winograd.conv.library.kept import KeptFilters
 from winograd.conv.plan.record import Backend, Plan
 from winograd.conv.plan.record import Plan as Record
 from winograd.conv.running.packing import pack_for_plan
 from winograd.conv.running.run import run_plan
 from winograd.conv.running.runnable import lack_of_code, runnable_plan
+from winograd.nn.plans_in_use import PlanInUse, PlansInUse
 
 H100 = card_named("h100")
 F22 = nest(toom_cook(2, 3), toom_cook(2, 3))
@@ -217,6 +219,19 @@ def test_torch_computes_where_filters_cannot_be_transformed(
         warnings.simplefilter("ignore")
         assert torch.equal(run_plan(plan, x, w), torch.conv2d(x, w, padding=1))
     assert len(seen) == tries  # memory may suffice another time
+
+
+def test_a_filter_is_kept_as_soon_as_memory_suffices() -> None:
+    """That it did not once must not make every later call transform the filter."""
+    plan, weight = planned(), integers(9, 8, 3, 3)
+    use, uses, kept = PlanInUse(plan, ()), PlansInUse(), KeptFilters()
+    made, others = iter([None, "filter", "again"]), iter([None, "filter", "again"])
+    assert [uses.pack(use, weight, lambda _: next(made)) for _ in range(3)] == [None, "filter", "filter"]
+    assert [kept.find(plan, weight, lambda: next(others)) for _ in range(3)] == [None, "filter", "filter"]
+    direct = replace(plan, backend=Backend.DIRECT, algorithm=None, gpu=None)
+    once = iter([None])
+    use = PlanInUse(direct, ())
+    assert [uses.pack(use, weight, lambda _: next(once)) for _ in range(2)] == [None, None]  # there is nothing to make
 
 
 def test_what_breaks_a_card_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,9 +78,9 @@ def test_what_leaves_a_card_as_it_was_is_passed_over(
 
     monkeypatch.setattr(trial, "try_pack_on_card", fail)
     tried = Trial(small(), 1e-5, lambda _: 1.0, *[torch.zeros(1)] * 3)
-    if passed:
+    if passed and not is_out_of_memory(error):
         assert tried.plan_ms(small_plan()) == float("inf")
-    else:
+    else:  # memory may suffice another time
         with pytest.raises(type(error)):
             tried.plan_ms(small_plan())
 

@@ -17,13 +17,18 @@ if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
 from triton.runtime.errors import OutOfResources
 
 import winograd
+from winograd import nest, toom_cook
+from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.conv.arguments import ConvArguments
 from winograd.conv.choosing.selection import Filters
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu import measuring, trial, tuning
 from winograd.conv.gpu.card import card_named
 from winograd.conv.gpu.device import pretending
+from winograd.conv.gpu.form import Form
+from winograd.conv.gpu.loading import gpu_module
 from winograd.conv.gpu.run import module_of
+from winograd.conv.gpu.schedule import Products
 from winograd.conv.gpu.tuning import tuned_on_card
 from winograd.conv.measuring import tuning_cache
 from winograd.conv.plan.record import Backend, Plan
@@ -34,6 +39,7 @@ from winograd.conv.tuning import forget, tuned_plan
 pytestmark = pytest.mark.usefixtures("settable_flags")
 
 H100 = card_named("h100")
+F2 = toom_cook(2, 3)
 
 
 def conv4(dtype: str = "float32") -> ConvShape:
@@ -198,6 +204,8 @@ def test_the_model_decides_where_memory_does_not_suffice(calls: list[Plan], monk
     with pytest.warns(RuntimeWarning, match="too little memory on NVIDIA H100.* Tried; the model decides$"):
         assert tuned_on_card(planned()) == planned()
     monkeypatch.setattr(trial, "drawn", lambda *_: (torch.zeros(0), torch.zeros(0)))
+    with pytest.warns(RuntimeWarning, match="the model decides"):
+        assert tuned_on_card(planned(), clock(refuse, 5.0)) == planned()  # not: direct convolution is fastest, for ever
     assert tuned_on_card(planned(), clock(lambda _: 1.0, 5.0)).measured  # another time
 
 
@@ -245,3 +253,38 @@ def test_only_settings_that_kernels_read_are_timed(calls: list[Plan]) -> None:
     assert "block_t" not in seen[64]
     assert {"block_t", "stages"} <= seen[256]
     assert not any(name.startswith("few_") for name in seen[256])
+
+
+@pytest.mark.parametrize(
+    ("axes", "padding", "channels", "products", "block_c", "keeps"),
+    [
+        ((F2, F2), (1, 1), 64, "tf32x3", 32, True),
+        ((F2, F2), (1, 1), 65, "tf32x3", 32, False),
+        ((F2, F2), (1, 1), 33, "tf32", 16, False),
+        ((F2, F2), (1, 1), 32, "float16", 16, True),
+        ((F2, F2), (1, 1), 8, "ieee", 32, False),
+        ((toom_cook(1, 1), F2), (0, 1), 8, "tf32x3", 32, True),
+        ((toom_cook(1, 1), F2), (1, 1), 8, "tf32x3", 32, False),  # rows of V are fewer than those of M
+        ((toom_cook(1, 3), F2), (1, 1), 8, "tf32x3", 32, False),
+    ],
+    ids=str,
+)
+def test_kernels_keep_filters_where_the_model_says_so(
+    axes: tuple[BilinearAlgorithm, ...],
+    padding: tuple[int, ...],
+    channels: int,
+    products: Products,
+    block_c: int,
+    keeps: bool,
+) -> None:
+    nested = nest(*axes)
+    shape = ConvArguments(padding=padding).shape(
+        (1, channels, 3, 4), (2, channels, *nested.r), dtype="float32", card=H100
+    )
+    assert Form.of(nested, products).keeps_filters(shape, block_c) is keeps
+    module = gpu_module(nested, "staged", interpreted=True)
+    module._CALLS.clear()
+    u = module.transform_filter(torch.ones(2, channels, *nested.r), products)
+    module.run(torch.ones(1, channels, 3, 4), u, padding=padding, precision=products, config={"block_c": block_c})
+    ((_, product, _),) = next(iter(module._CALLS.values())).steps
+    assert (product.kernel is module.winograd_few_kernel) is keeps

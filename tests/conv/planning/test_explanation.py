@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 import winograd
+from winograd.conv.choosing import ranking
 from winograd.conv.choosing.ranking import kinds_of_schedule, ranked
 from winograd.conv.choosing.task import core_task
 from winograd.conv.plan.record import Backend, Plan, label_of
@@ -129,3 +130,13 @@ def test_phases_that_are_one_are_not_named(more: dict[str, object], label: str) 
     plan = winograd.plan_conv((1, 64, 28, 28), (64, 64, 3, 3), padding=1, threads=2, **more)  # type: ignore[arg-type]
     assert label in plan.reason
     assert plan.backend is not Backend.DIRECT or plan.reason.startswith(f"Winograd with {label} would take")
+
+
+def test_errors_are_predicted_of_rows_only_where_not_one_tile_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = winograd.plan_conv((1, 10**6, 4, 8), (10**6, 10**6, 3, 3), padding=1, threads=2)
+    asked = []
+    predict = ranking.float32_error
+    monkeypatch.setattr(ranking, "float32_error", lambda *given: asked.append(given) or predict(*given))
+    found = ranked(core_task(plan.shape, plan.terms), allowed=4, rejected=5)
+    assert len(found) == len(asked) == 5
+    assert all(one.timing is None and one.obstacle for one in found)

@@ -159,6 +159,24 @@ def test_a_forced_algorithm_stays_within_the_predicted_error(name: str, channels
     assert (output - exact).norm() <= 2 * plan.predicted_error * exact.norm()
 
 
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("input_last", [False, True])
+@pytest.mark.parametrize("weight_last", [False, True])
+def test_an_output_lies_channels_last_where_input_or_weight_do(
+    ndim: int, batch: int, input_last: bool, weight_last: bool
+) -> None:
+    lasts = {2: torch.channels_last, 3: torch.channels_last_3d}
+    tensors = [torch.ones(batch, 4, *[6] * ndim), torch.ones(4, 4, *[3] * ndim)]
+    for at, last in enumerate((input_last, weight_last)):
+        tensors[at] = tensors[at].contiguous(memory_format=lasts[ndim]) if last and ndim > 1 else tensors[at]
+    output = OURS[ndim](*tensors, algorithm=forced((3,) * ndim))
+    is_last = ndim > 1 and (input_last or weight_last)
+    assert output.is_contiguous(memory_format=lasts[ndim] if is_last else torch.contiguous_format)
+    if ndim == 2 or batch > 1:
+        assert output.stride() == TRANSPOSED_FUNCTIONS[ndim](*tensors).stride()
+
+
 def test_a_phase_in_the_wrong_place_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transposed, "core_weight", lambda shape, weight: wrong(shape, weight).roll(24, 0))
     wrong = transposed_weight

@@ -186,3 +186,48 @@ def test_what_winograd_cannot_help_is_torchs_function() -> None:
     model[1].kernel_size = (1, 1, 1)
     graph = fx.symbolic_trace(model)
     assert not any(node.target is traced.convolution for node in graph.graph.nodes)
+
+
+RECORDED: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "compiled": lambda graph: torch.compile(graph, backend="eager", fullgraph=True),
+    "exported": lambda graph: torch.export.export(graph, (clip(),)).module(),
+}
+
+
+@pytest.mark.parametrize("way", RECORDED)
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_graph_with_forced_algorithms_is_recorded_as_a_whole(way: str, frozen: bool) -> None:
+    model = nn.Sequential(Conv3DSimple(C, C), nn.ReLU(), conv()).double().eval()
+    plain = copy.deepcopy(model)
+    converted(model)
+    graph = fx.symbolic_trace(winograd.freeze(model) if frozen else model)
+    assert_runs_winograd(RECORDED[way](graph), graph, plain)
+    torch.compiler.reset()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("forced", [False, True])
+def test_what_jit_saves_of_a_graph_needs_nothing_of_ours(forced: bool) -> None:
+    model = nn.Sequential(Conv3DSimple(C, C), nn.ReLU(), conv()).double().eval()
+    plain = copy.deepcopy(model)
+    winograd.convert_(model)
+    if forced:
+        force(model)
+    graph = fx.symbolic_trace(winograd.freeze(model))
+    with torch.no_grad():
+        traced_by_jit = torch.jit.trace(graph, (clip(),))
+    operations = [node.kind() for node in traced_by_jit.inlined_graph.nodes() if "prim::" not in node.kind()]
+    assert operations == ["aten::_convolution", "aten::relu", "aten::_convolution"]
+    assert_close(traced_by_jit(clip()), plain(clip()))
+
+
+def test_hooks_of_all_modules_are_traced_once() -> None:
+    model = nn.Sequential(conv(), nn.ReLU()).double().eval()
+    converted(model)
+    doubles = lambda layer, _, output: 2 * output if isinstance(layer, nn.Conv3d) else None  # noqa: E731
+    hook = nn.modules.module.register_module_forward_hook(doubles)
+    try:
+        expected, graph = model(clip()), fx.symbolic_trace(model)
+        assert_equal(graph(clip()), expected)
+    finally:
+        hook.remove()

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
 import winograd
 from winograd.conv.switch import set_enabled
 from winograd.nn.compare import relative_l2
-from winograd.nn.folding import marks, passing
+from winograd.nn.folding import folding, marks, passing
 
 DOUBLE = 2.0**-37
 """Relative L2 error: 2^16 roundings in float64; sums have 108 products at most, in the forward and the backward."""
@@ -65,7 +66,23 @@ def last_again_in_the_old_way(parts: Parts, input: Tensor) -> Tensor:
     return again
 
 
-WAYS = {way.__name__: way for way in (each_again, last_again, last_again_in_the_old_way)}
+def one_in_the_other(parts: Parts, input: Tensor) -> Tensor:
+    """Compute all parts anew, and those behind the first once more in that."""
+    first, *others = parts
+    whole = lambda tensor: each_again([lambda tensor: each_again(others, tensor)], first(tensor))  # noqa: E731
+    return each_again([whole], input)
+
+
+def last_again_of_copies(parts: Parts, input: Tensor) -> Tensor:
+    """Compute all parts but the first anew, from copies, as where a device has no room for what is saved."""
+    with saved_tensors_hooks(torch.clone, lambda copied: copied):
+        return last_again(parts, input)
+
+
+WAYS = {
+    way.__name__: way
+    for way in (each_again, last_again, last_again_in_the_old_way, one_in_the_other, last_again_of_copies)
+}
 
 
 def gradients(model: nn.Sequential, way: str, cuts: tuple[int, ...], *, differentiated: bool) -> list[Tensor]:
@@ -115,6 +132,14 @@ def test_a_norm_that_is_computed_twice_in_the_old_way_is_noticed(monkeypatch: py
         assert_alike(gradients(folded("norms"), way, (1,), differentiated=False), expected)
 
 
+@pytest.mark.parametrize("way", ["one_in_the_other", "last_again_of_copies"])
+def test_folding_where_something_looks_at_what_is_saved_is_noticed(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "may_be_computed_again", lambda: False)
+    expected = gradients(network(), way, (1,), differentiated=True)
+    with pytest.raises(RuntimeError, match="different metadata"):
+        assert_alike(gradients(folded("norms"), way, (1,), differentiated=True), expected)
+
+
 def test_what_was_written_over_since_is_not_computed_anew() -> None:
     model, asks = folded("norms"), torch.zeros((), dtype=torch.float64, requires_grad=True)
     halved = lambda tensor, zero: model[3](model[1](tensor).mul_(0.5)) + zero  # noqa: E731
@@ -129,6 +154,13 @@ def test_a_norm_that_is_called_on_what_it_gave_computes() -> None:
         with context(), set_enabled(False):
             got, expected = (model[1](model[1](model[0](clip(differentiated=False)))) for model in (ours, plain))
         assert relative_l2(got, expected) <= DOUBLE
+
+
+def test_a_norm_that_is_called_on_what_it_gave_under_another_name_computes() -> None:
+    ours, plain = folded("norms"), network()
+    with set_enabled(False):
+        got, expected = (model[1](model[1](model[0](clip(differentiated=False))).detach()) for model in (ours, plain))
+    assert relative_l2(got, expected) <= DOUBLE
 
 
 def test_nothing_is_not_taken_for_what_was_passed_on_before() -> None:

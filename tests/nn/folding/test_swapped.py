@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 
 import winograd
 from tests.nn.conversion.citizens import C, clip, conv
 from tests.nn.conversion.laws import assert_close, force
+from tests.nn.conversion.subclasses import Conv3DSimple
+from winograd.nn import state
 from winograd.nn.state import LayerState
 
 
@@ -51,6 +53,32 @@ def test_a_frozen_model_is_moved_and_loaded(fold: str | None, norm_first: bool) 
 
 def test_a_weight_that_is_kept_on_is_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     model, _ = models(None)
-    monkeypatch.setattr(LayerState, "let_go", lambda _: None)
+    monkeypatch.setattr(LayerState, "let_go", lambda *_: None)
+    with pytest.raises(RuntimeError, match="Couldn't swap"):
+        model.float()
+
+
+@pytest.mark.parametrize("way", ["differentiated", "compiled", "traced"])
+def test_what_other_ways_to_run_it_keep_is_let_go(way: str) -> None:
+    plain = nn.Sequential(Conv3DSimple(C, C)).double().eval().requires_grad_(False)
+    model = winograd.convert(plain)
+    force(model)
+    winograd.freeze(model)
+    runs = {
+        "differentiated": lambda: model(clip().requires_grad_()).sum().backward(),
+        "compiled": lambda: torch.compile(model, backend="eager")(clip()),
+        "traced": lambda: fx.symbolic_trace(model).float().double()(clip()),
+    }
+    runs[way]()
+    with torch.no_grad():
+        assert_close(model.float().double()(clip()), copy.deepcopy(plain).float().double()(clip()))
+    torch.compiler.reset()
+
+
+def test_what_was_kept_of_a_weight_is_in_the_way_for_a_derivative(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _ = models(None)
+    model.requires_grad_(False)
+    model(clip().requires_grad_())
+    monkeypatch.setattr(state.kept_filters, "drop", lambda _: None)
     with pytest.raises(RuntimeError, match="Couldn't swap"):
         model.float()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 
+from winograd.quoting import quote
+
 MAX_PIECES = 4096
 """Largest number of pieces of a reduction."""
 
@@ -25,7 +27,7 @@ def whole_number(name: str, value: object, least: int = 1) -> int:
     ...
     ValueError: stride is 0, must be at least 1
     """
-    message = f"{name} is {value!r}, must be an integer of at least {least}"
+    message = f"{name} is {quote(value)}, must be an integer of at least {least}"
     if isinstance(value, bool) or type(value).__name__ == "bool_":
         raise TypeError(message)
     try:
@@ -33,7 +35,7 @@ def whole_number(name: str, value: object, least: int = 1) -> int:
     except TypeError:
         raise TypeError(message) from None
     if size < least:
-        raise ValueError(f"{name} is {size}, must be at least {least}")
+        raise ValueError(f"{name} is {quote(size)}, must be at least {least}")
     return size
 
 

@@ -17,6 +17,7 @@ from winograd.codegen.fourier import codelets
 from winograd.codegen.fourier.forms import FftForm, of_data, of_filter, of_inverse
 from winograd.codegen.fourier.lines import Column, Lines, Pass, Triple, along, columns, planes, strides_of
 from winograd.codegen.program import Program
+from winograd.quoting import quote
 
 _MOST_AXES = 3
 
@@ -69,7 +70,7 @@ class FftTile:
             longest = codelets.MAX_LENGTH
             raise ValueError(f"m is {self.m} and r is {self.r}, must be at least 1 with tiles of at most {longest}")
         if self.form not in list(FftForm):
-            raise ValueError(f"form is {self.form!r:.80}, must be one of {', '.join(FftForm)}")
+            raise ValueError(f"form is {quote(self.form)}, must be one of {', '.join(FftForm)}")
         object.__setattr__(self, "form", FftForm(self.form))
 
     @property

@@ -18,6 +18,7 @@ from winograd.conv.arguments import Algorithm, ConvArguments
 from winograd.conv.calls.recorded import (
     call_operator,
     is_differentiated_otherwise,
+    is_jit_traced,
     is_recordable,
     is_recorded,
     is_symbolic,
@@ -88,8 +89,7 @@ def _convolve_recorded(
     if is_direct(algorithm):
         return own()
     forced = algorithm is not None
-    traced = not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
-    if not traced and is_recordable(input, weight, bias, arguments, ndim, forced=forced):
+    if not is_jit_traced() and is_recordable(input, weight, bias, arguments, ndim, forced=forced):
         return call_operator(input, weight, bias, arguments, Asked(tolerance, algorithm_text(algorithm)))
     if not forced or (torch.compiler.is_compiling() and is_differentiated_otherwise()):
         return own()

@@ -37,6 +37,11 @@ def is_recorded() -> bool:
     return torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None
 
 
+def is_jit_traced() -> bool:
+    """Return whether torch.jit.trace is at work: it records torch's own, so that files of it need nothing of ours."""
+    return not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None
+
+
 def is_symbolic(*tensors: Tensor) -> bool:
     """Return whether a size is a symbol, as it is in fake tensors: then there is nothing to plan for."""
     return any(type(size) is not int for tensor in tensors for size in tensor.shape)

@@ -16,6 +16,7 @@ from winograd.algebra.nesting import NestedAlgorithm
 from winograd.codegen.targets.c import CHANNEL_BLOCK
 from winograd.conv.choosing.edges import edge_factor
 from winograd.conv.geometry.shape import ConvShape
+from winograd.quoting import quote
 
 DEFAULT_TOLERANCE: Final = 1e-5
 """Allowed relative L2 error of one layer, as predicted for independent zero-mean inputs.
@@ -125,10 +126,13 @@ def checked_tolerance(tolerance: float | None) -> float | None:
     if tolerance is None:
         return None
     if isinstance(tolerance, bool) or not isinstance(tolerance, Real):
-        raise TypeError(f"tolerance is {str(tolerance)[:40]!r}, must be a number above 0 or None")
+        raise TypeError(f"tolerance is {quote(tolerance)}, must be a number above 0 or None")
     if not tolerance > 0:
         raise ValueError(f"tolerance is {tolerance}, must be above 0; None takes {DEFAULT_TOLERANCE}")
-    return float(tolerance)
+    try:
+        return float(tolerance)
+    except OverflowError:
+        return math.inf
 
 
 def tolerance_or_default(tolerance: float | None, dtype: str) -> float:

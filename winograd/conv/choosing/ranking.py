@@ -72,7 +72,10 @@ def ranked(task: Task, *, allowed: int, rejected: int = 0) -> tuple[Ranked, ...]
             break
         if len(unfit) >= rejected and _is_surely_above(task, candidate):
             continue
-        one = _rank(task, candidate)
+        timing = best_timing(task.core, candidate, terms.filters, terms.limits, terms.threads)
+        if len(unfit) >= rejected and timing is None:  # the last of all: its error need not be known
+            continue
+        one = _rank(task, candidate, timing)
         (unfit if one.obstacle else fit).append(one)
     fastest = [sorted(group, key=lambda one: one.milliseconds) for group in (fit, unfit)]
     both = fastest[0][:allowed] + fastest[1][:rejected]
@@ -123,12 +126,10 @@ def scheduled_ms(task: Task, candidate: roofline.Algorithm, schedule: Schedule, 
     return task.milliseconds(candidate, timing)
 
 
-def _rank(task: Task, candidate: Candidate) -> Ranked:
-    terms = task.terms
-    timing = best_timing(task.core, candidate, terms.filters, terms.limits, terms.threads)
+def _rank(task: Task, candidate: Candidate, timing: Timing | None) -> Ranked:
     milliseconds = math.inf if timing is None else task.milliseconds(candidate, timing)
     error = float32_error(task.core, candidate.algorithm)
-    unfit = "" if timing is not None else f"not one tile fits into the workspace of {terms.limits.workspace} bytes"
+    unfit = "" if timing is not None else f"not one tile fits into the workspace of {task.terms.limits.workspace} bytes"
     obstacle = error_obstacle(task, error) or unfit
     return Ranked(candidate, timing, milliseconds, scaled_to(task.shape.dtype, error), obstacle)
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.geometry.shape import ConvShape
-from winograd.conv.gpu.card import Card
 from winograd.conv.gpu.schedule import FUSED, STAGED, Products
 
 SUM_BYTES: Final = 4
@@ -111,7 +110,7 @@ class Form:
         """Bytes of a number of U: staged kernels keep it in two parts for "tf32x3"."""
         return self.stored_bytes * (2 if (self.kind, self.products) == (STAGED, "tf32x3") else 1)
 
-    def block(self, channels: int, card: Card) -> tuple[int, int, int]:
+    def block(self, shape: ConvShape) -> tuple[int, int, int]:
         """Return rows and outputs of a block of products, and for how many rows U is read once.
 
         Fused kernels keep the sums of all positions in registers; staged ones keep U of few channels in shared memory.
@@ -119,15 +118,19 @@ class Form:
         if self.kind == FUSED:
             rows, outputs = next(block for most, block in _FUSED_BLOCKS if self.positions <= most)
             return rows, outputs, rows
-        return (64, 128, 64 * _FEW_RUN) if self.keeps_filters(channels, card) else (128, 128, 128)
+        return (64, 128, 64 * _FEW_RUN) if self.keeps_filters(shape) else (128, 128, 128)
 
-    def keeps_filters(self, channels: int, card: Card, block_c: int = CHANNEL_BLOCK) -> bool:
+    def keeps_filters(self, shape: ConvShape, block_c: int = CHANNEL_BLOCK) -> bool:
         """Return whether kernels keep U in shared memory: staged ones, of few channels and one tap, on Hopper.
 
-        Tensor cores of other generations take it from registers, which do not suffice.
+        Tensor cores of other generations take it from registers, which do not suffice. Rows of V are those of M: direct
+        axes are not padded.
         """
-        few = channels <= min(_FEW, 2 * block_c) and self.taps == 1 and self.products != "ieee"
-        return few and self.kind == STAGED and card.capability[0] == 9
+        if shape.card is None or shape.card.capability[0] != 9 or self.kind != STAGED or self.products == "ieee":
+            return False
+        axes = zip(self.r, shape.sizes, shape.output, self.transformed, strict=True)
+        is_plain = all(is_so or (taps == 1 and size == output) for taps, size, output, is_so in axes)
+        return is_plain and shape.channels <= min(_FEW, 2 * block_c)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from winograd.conv.gpu.explained import form_of
 from winograd.conv.gpu.form import CHANNEL_BLOCK
 from winograd.conv.gpu.planning import gpu_plan, limits_on
 from winograd.conv.gpu.products import form_error, product_tolerance
-from winograd.conv.gpu.roofline import card_of
 from winograd.conv.gpu.run import lack_on_card, module_of
 from winograd.conv.gpu.schedule import FUSED, Config
 from winograd.conv.gpu.selection import GpuCandidate, gpu_candidates
@@ -106,7 +105,7 @@ def _is_read(plan: Plan, name: str) -> bool:
     """Return whether the kernels of a plan read a setting: there are two kinds of staged products."""
     assert plan.gpu is not None
     form, block_c = form_of(plan), dict(plan.gpu.config).get("block_c", CHANNEL_BLOCK)
-    few = form.keeps_filters(plan.shape.channels, card_of(plan.shape), block_c)
+    few = form.keeps_filters(plan.shape, block_c)
     return form.kind == FUSED or name not in _OF_PRODUCTS[not few]
 
 

@@ -121,7 +121,7 @@ class _Work:
         self.v_bytes = transformed * self.extent.read_rows * shape.channels * form.stored_bytes
         self.m_bytes = transformed * self.extent.written_rows * shape.outputs * SUM_BYTES
         self.is_held = self.extent.workspace_bytes(form.batch_bytes) <= self.attained.cache_held * self.card.l2_bytes
-        self.block_rows, self.block_outputs, self.u_rows = form.block(shape.channels, self.card)
+        self.block_rows, self.block_outputs, self.u_rows = form.block(shape)
         self.panels = -(-shape.outputs // self.block_outputs)
         tiles = zip(form.m, form.r, form.transformed, strict=True)
         self.overlap = prod((m + r - 1) / m for m, r, is_so in tiles if is_so)

@@ -20,7 +20,7 @@ import torch
 from winograd.conv.direct.convolve import convolve_direct
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.gpu.device import is_here, numbers_like, pretended_card
-from winograd.conv.gpu.failures import is_passed_over
+from winograd.conv.gpu.failures import is_out_of_memory, is_passed_over
 from winograd.conv.gpu.planning import tolerates_tf32
 from winograd.conv.gpu.roofline import card_of
 from winograd.conv.gpu.run import try_on_card, try_pack_on_card
@@ -66,13 +66,19 @@ class Trial:
         return cls(shape, tolerance, timer or event_ms, input, weight, exact)
 
     def plan_ms(self, plan: Plan) -> float:
-        """Return the time of a plan, infinite where its kernels do not run or are wrong by more than the tolerance."""
+        """Return the time of a plan, infinite where its kernels do not run or are wrong by more than the tolerance.
+
+        Raises
+        ------
+        torch.OutOfMemoryError
+            Where memory does not suffice now: it may another time, so that this is no answer to keep.
+        """
         try:
             packed = try_pack_on_card(plan, self.weight)
             call = partial(try_on_card, plan, self.input, self.weight, packed=packed)
             return self.timer(call) if self._is_right(call()) else inf
         except Exception as error:
-            if is_passed_over(error):
+            if is_passed_over(error) and not is_out_of_memory(error):
                 return inf
             raise
 

@@ -26,6 +26,7 @@ from winograd.conv.native.operands import check_operand, readable, workspace_of
 from winograd.conv.scratch import Scratch, fresh_memory, scratch
 from winograd.conv.tensors.forked import on_usable_threads
 from winograd.conv.tensors.layout import Layout, read_address
+from winograd.quoting import quote
 
 DTYPES: Final = MappingProxyType({name: getattr(torch, name) for name in GRADIENT_DTYPES})
 """What inputs and gradients may be."""
@@ -59,7 +60,7 @@ class NativeFilterGradient:
 
     def __init__(self, algorithm: BilinearAlgorithm | NestedAlgorithm, dtype: str = "float32") -> None:
         if dtype not in DTYPES:
-            raise ValueError(f"dtype {dtype!r}, the native gradient has {', '.join(DTYPES)}")
+            raise ValueError(f"dtype {quote(dtype)}, the native gradient has {', '.join(DTYPES)}")
         self.algorithm = as_nested(algorithm)
         self.dtype = DTYPES[dtype]
         emit = partial(emit_gradient, self.algorithm, dtype)

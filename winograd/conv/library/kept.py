@@ -2,7 +2,8 @@
 
 In: a weight that its owner promises not to change unseen, and a plan. Out: the weight as `pack_for_plan` makes it, made
 anew after every write that torch counts. Refused: weights to which torch does not count all writes, and all weights
-while a CUDA graph is captured; nothing of them is kept. A filter goes when its weight's memory does.
+while a CUDA graph is captured; nothing of them is kept, nor is that a card had too little memory. A filter goes when
+its weight's memory does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from winograd.conv.gpu.streams import may_be_kept
 from winograd.conv.plan.record import Plan
+from winograd.conv.running.packing import is_settled
 from winograd.conv.tensors.layout import read_address
 
 Tensor = torch.Tensor
@@ -106,6 +108,8 @@ class KeptFilters(Generic[Made]):
             return make()
         stamp = Stamp(weight)  # before the weight is read: a write meanwhile shows
         made = make()
+        if not is_settled(plan, made):
+            return made
         with self._lock:
             self._purge()
             others = self._made.get(id(weight), {})

@@ -27,6 +27,7 @@ from winograd.conv.native.schedule import Schedule, choose_schedule
 from winograd.conv.scratch import Scratch, fresh_memory, scratch
 from winograd.conv.tensors.forked import on_usable_threads
 from winograd.conv.tensors.layout import Layout, in_layout, is_dense_in, read_address
+from winograd.quoting import quote
 
 DTYPES: Final = MappingProxyType(
     {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
@@ -63,7 +64,7 @@ class NativeConvolution:
 
     def __init__(self, algorithm: BilinearAlgorithm | NestedAlgorithm, dtype: str = "float32") -> None:
         if dtype not in DTYPES:
-            raise ValueError(f"dtype {dtype!r}, the native backend has {', '.join(DTYPES)}")
+            raise ValueError(f"dtype {quote(dtype)}, the native backend has {', '.join(DTYPES)}")
         self.algorithm = as_nested(algorithm)
         self.dtype = DTYPES[dtype]
         self.working = torch.float64 if dtype == "float64" else torch.float32

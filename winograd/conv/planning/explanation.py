@@ -13,10 +13,8 @@ from winograd.conv.choosing.prediction import WORKING
 from winograd.conv.choosing.task import Terms
 from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.plan.record import Backend, Plan
-from winograd.conv.planning.considered import Considered, considered, had_candidates
+from winograd.conv.planning.considered import Considered, considered
 from winograd.conv.wording import size_of
-
-__all__ = ["Considered", "Explanation", "asked_for", "explain_plan", "had_candidates", "headline", "spelled_terms"]
 
 _MEASURED: Final = "measured ms"
 

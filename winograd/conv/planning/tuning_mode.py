@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal
 
+from winograd.quoting import quote
+
 TuningName = Literal["model", "measure"]
 
 
@@ -31,4 +33,4 @@ def checked_tuning(tuning: Tuning | TuningName) -> Tuning:
     try:
         return Tuning(tuning)
     except ValueError:
-        raise ValueError(f"tuning is {tuning!r:.40}, must be 'model' or 'measure'") from None
+        raise ValueError(f"tuning is {quote(tuning)}, must be 'model' or 'measure'") from None

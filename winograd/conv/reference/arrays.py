@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from winograd.conv.arguments import Algorithm, ConvArguments
-from winograd.conv.reference import convolve_reference
+from winograd.conv.reference.convolve import convolve_reference
 from winograd.conv.reference.phases import convolve_reference_phases
 from winograd.conv.reference.plan import plan_reference
 from winograd.conv.reference.taps import convolve_taps

@@ -12,7 +12,7 @@ import numpy as np
 from winograd.algebra.bilinear import BilinearAlgorithm
 from winograd.algebra.nesting import NestedAlgorithm
 from winograd.conv.geometry.phases import AxisPhases, Phases
-from winograd.conv.reference import convolve_reference
+from winograd.conv.reference.convolve import convolve_reference
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

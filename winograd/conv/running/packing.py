@@ -61,6 +61,11 @@ def pack_for_plan(plan: Plan, weight: Tensor) -> Packed | None:
     return packed if packed is not None and packed.layouts else torchs_own(weight, plan.shape)
 
 
+def is_settled(plan: Plan, packed: object) -> bool:
+    """Return whether what `pack_for_plan` returned is its answer for good: a card may have more memory another time."""
+    return packed is not None or plan.backend is not Backend.GPU
+
+
 def pack_native(native: NativeConvolution, weight: Tensor, plan: Plan) -> PackedFilter | PackedGroups:
     """Return the transformed weight of a native plan, of each group its own."""
     plain = weight.detach().resolve_neg()

@@ -160,7 +160,7 @@ def run_transposed(
     Returns
     -------
     Tensor of shape (N, K, sizes...) or (K, sizes...)
-        In the memory format of torch's own transposed convolution.
+        Channels last where input or weight are and there are several axes, contiguous otherwise.
     """
     if input.ndim == shape.ndim + 1:
         batched = input.unsqueeze(0)

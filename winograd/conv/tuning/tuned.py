@@ -21,7 +21,7 @@ from winograd.conv.geometry.shape import ConvShape
 from winograd.conv.measuring import tuning_cache
 from winograd.conv.plan.record import Plan
 from winograd.conv.plan.verdict import MEASURED_GAIN
-from winograd.conv.planning.explanation import had_candidates
+from winograd.conv.planning.considered import had_candidates
 from winograd.conv.planning.make import make_plan
 from winograd.conv.running.runnable import runnable_plan
 from winograd.conv.tensors.forked import has_lost_threads

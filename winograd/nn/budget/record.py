@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from winograd.accuracy.showing.table import scientific, text_table
+from winograd.nn.recipes import from_recipe
 
 _HEADER = (
     "layer",
@@ -121,6 +122,9 @@ class OutputBudget:
     layers: tuple[LayerShare, ...]
     runs: int
     reason: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return from_recipe, ("OutputBudget.from_dict", self.as_dict())
 
     @property
     def tolerances(self) -> dict[str, float]:

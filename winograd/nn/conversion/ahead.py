@@ -17,6 +17,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from winograd.nn.conversion.eligible import Candidate
 from winograd.nn.conversion.settings import find_named, named_convolutions
 from winograd.nn.modules import PlannedConvolution
+from winograd.quoting import quote
 
 Shape = Sequence[int]
 Shapes = Mapping[str, Shape | Sequence[Shape]]
@@ -62,13 +63,14 @@ def plan_ahead(names: Mapping[nn.Module, str], shapes: Mapping[nn.Module, Iterab
             try:
                 layer._winograd.plan_ahead(layer, shape)
             except (TypeError, ValueError) as error:
-                raise ValueError(f"shapes of {names[layer]!r}: {shape} is no input of it: {error}") from error
+                why = str(error).partition("\n")[0]
+                raise ValueError(f"shapes of {names[layer]!r}: {quote(shape)} is no input of it: {why}") from error
 
 
 def _listed(given: Any, name: str) -> list[tuple[int, ...]]:
     """Return a shape or several as a list of tuples; a layer that was not run has none."""
     if not isinstance(given, Sequence) or isinstance(given, str):
-        raise TypeError(f"shapes of {name!r} is {given!r}, must be a shape or a list of shapes")
+        raise TypeError(f"shapes of {name!r} is {quote(given)}, must be a shape or a list of shapes")
     nested = bool(given) and all(isinstance(one, Sequence) for one in given)
     listed: Any = given if nested else [given] if given else []
     return [_whole(shape, name) for shape in listed if shape]
@@ -81,11 +83,11 @@ def _whole(shape: Sequence[Any], name: str) -> tuple[int, ...]:
             return tuple(map(index, shape))
     except TypeError:
         pass
-    raise TypeError(f"shapes of {name!r} has {shape!r}, must be integers")
+    raise TypeError(f"shapes of {name!r} has {quote(shape)}, must be integers")
 
 
 def _check_axes(shape: tuple[int, ...], layer: Any, name: str) -> None:
     ndim = len(layer.kernel_size)
     if len(shape) not in {ndim + 1, ndim + 2} or min(shape) < 0:
         axes = ("length", "height, width", "depth, height, width")[ndim - 1]
-        raise ValueError(f"shapes of {name!r} has {shape}, must be (N, C, {axes}) or (C, {axes}), none below 0")
+        raise ValueError(f"shapes of {name!r} has {quote(shape)}, must be (N, C, {axes}) or (C, {axes}), none below 0")

@@ -1,7 +1,8 @@
 """`Folding`: one convolution with the norm and the ReLU that it computes, and its folded weight.
 
 In: the tensors of a call. Out: the weight and bias to compute with, or None where this call is computed as it came:
-while it trains or is differentiated, where hooks look on, and where norm or ReLU were exchanged, patched or compiled.
+while it trains or is differentiated, where hooks look on, also at what is saved for a backward, as in a checkpoint, and
+where norm or ReLU were exchanged, patched or compiled.
 Weights are folded anew after every write that torch counts.
 """
 
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 
 from winograd.conv.library.kept import Stamp, hides_writes
 from winograd.nn.folding.hooks import has_global_hooks, has_hooks
-from winograd.nn.folding.marks import mark
+from winograd.nn.folding.marks import mark, may_be_computed_again
 from winograd.nn.folding.places import Place
 from winograd.nn.folding.weights import Folded, Norm, fold_weights
+from winograd.nn.recipes import blank_from_recipe
 
 
 class _Kept(NamedTuple):
@@ -50,8 +52,8 @@ class Folding:
         self._places = tuple((module, place) for module in self.modules for place in places[module])
         self._kept: _Kept | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_kept": None}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return blank_from_recipe, ("Folding",), {**vars(self), "_kept": None}
 
     @property
     def modules(self) -> tuple[nn.Module, ...]:
@@ -66,7 +68,7 @@ class Folding:
 
     def find(self, layer: nn.Module, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None] | None:
         """Return what the layer computes with now, or None if norm and ReLU are to compute themselves."""
-        if has_global_hooks() or has_hooks(layer) or not self._are_as_they_were():
+        if has_global_hooks() or has_hooks(layer) or not self._are_as_they_were() or may_be_computed_again():
             return None
         norm = self.norm
         if norm is None:

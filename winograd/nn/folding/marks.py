@@ -66,7 +66,12 @@ def find_mark(input: Tensor, module: nn.Module) -> Mark | None:
     marked = marks.get(id(input))
     if marked is not None and marked.tensor() is input:
         return marked if marked.is_for(module) else None
-    return _find_passed(input, module) if torch.is_grad_enabled() and marks else None
+    return _find_passed(input, module) if marks and _is_computed_again() else None
+
+
+def _is_computed_again() -> bool:
+    """Return whether a checkpoint may be at work: it computes anew in a backward, and records that for gradients."""
+    return torch.is_grad_enabled() and torch._C._current_graph_task_id() != -1
 
 
 def _find_passed(input: Tensor, module: nn.Module) -> Mark | None:

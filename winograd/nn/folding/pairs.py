@@ -19,6 +19,7 @@ from winograd.nn.folding.hooks import has_hooks, hook_names
 from winograd.nn.folding.weights import Norm
 from winograd.nn.modules import PlannedDense
 from winograd.nn.state import Convolution
+from winograd.quoting import quote
 
 _CONV_FORWARDS: Final = (
     nn.Conv1d._conv_forward,
@@ -49,7 +50,7 @@ def checked_fold(fold: FoldName | Fold) -> Fold:
     try:
         return Fold(fold)
     except ValueError:
-        raise ValueError(f"fold is {fold!r}, must be 'norms', 'all' or None") from None
+        raise ValueError(f"fold is {quote(fold)}, must be 'norms', 'all' or None") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from winograd.nn.folding.marks import find_mark, is_cut_off, mark, may_be_computed_again
 from winograd.nn.folding.pairs import plain_class
 from winograd.nn.folding.weights import Norm
+from winograd.nn.recipes import from_recipe
 
 if TYPE_CHECKING:
     from winograd.nn.folding.folding import Folding
@@ -42,7 +43,7 @@ class Passing(nn.Module):
 
     def __reduce_ex__(self, _protocol: SupportsIndex) -> tuple[Any, ...]:
         state = object.__reduce_ex__(self, 2)[2]
-        return _blank, (self._winograd_plain,), state
+        return from_recipe, ("blank_passing", self._winograd_plain), state
 
 
 class PassingNorm(Passing, Norm):
@@ -118,6 +119,7 @@ def passing_class(base: type[nn.Module]) -> type[Passing]:
     return made
 
 
-def _blank(base: type[nn.Module]) -> Passing:
+def blank_passing(base: type[nn.Module]) -> Passing:
+    """Make an uninitialised module of the class that passes on, which its state will fill."""
     cls = passing_class(base)
     return cls.__new__(cls)

@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from winograd.nn.recipes import from_recipe
+
 
 class Place:
     """Where a module is found in a model.
@@ -39,7 +41,7 @@ class Place:
 
     def __reduce__(self) -> tuple[Any, ...]:
         holder = self._find_holder()
-        return Place, (None if holder is None or _has_own_copy(holder) else holder, self._name)
+        return from_recipe, ("Place", None if holder is None or _has_own_copy(holder) else holder, self._name)
 
     def holds(self, module: nn.Module) -> bool:
         """Return whether this very module is there."""

@@ -12,6 +12,8 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
+from winograd.quoting import quote
+
 _Record = TypeVar("_Record")
 
 
@@ -59,5 +61,5 @@ def typed(record: _Record) -> _Record:
     for field in fields(record):  # type: ignore[arg-type]
         value = getattr(record, field.name)
         if not _TESTS.get(str(field.type), lambda _: True)(value):
-            raise TypeError(f"{field.name} is {value!r}, must be {field.type}")
+            raise TypeError(f"{field.name} is {quote(value)}, must be {field.type}")
     return record

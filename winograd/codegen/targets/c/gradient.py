@@ -25,6 +25,7 @@ from winograd.codegen.targets.c.convolution import DATA, tile_constants
 from winograd.codegen.targets.c.parts import assembled, contraction_of, declarations, foundation, part
 from winograd.codegen.targets.c.windows import INPUTS, Window, windows
 from winograd.codegen.targets.contract import Stage
+from winograd.quoting import quote
 
 GRADIENT_DTYPES: Final = ("float32", "float64")
 """What inputs and gradients may be; everything but the filter transform is computed in it."""
@@ -92,7 +93,7 @@ def emit_gradient(
     """
     nested = as_nested(algorithm)
     if dtype not in GRADIENT_DTYPES:
-        raise ValueError(f"dtype is {dtype!r:.80}, must be one of {', '.join(GRADIENT_DTYPES)}")
+        raise ValueError(f"dtype is {quote(dtype)}, must be one of {', '.join(GRADIENT_DTYPES)}")
     transposed = replace(DEFAULT_LOWERING, transposed=True)
     check_range(nested, dtype, Stage.DATA)
     check_range(nested, dtype, Stage.INVERSE, transposed)

@@ -259,6 +259,13 @@ def test_the_page_names_the_layers_that_lose_to_tf32() -> None:
     assert f"of {held >> 20} MiB would take {took:.1f} ms if a launch took 4 microseconds instead of the 8" in page
 
 
+@pytest.mark.parametrize("tolerance", [1e-12, 1.5e-7])
+def test_what_no_form_is_exact_enough_for_is_said_to_be_so_however_slow(tolerance: float) -> None:
+    plan = winograd.plan_conv((8, 64, 16, 56, 56), (128, 64, 3, 3, 3), padding=1, device="h100", tolerance=tolerance)
+    assert plan.backend is Backend.DIRECT
+    assert plan.reason.startswith("Winograd's least error 2e-07 is not within the tolerance")
+
+
 def test_schedules_refuse_other_words() -> None:
     with pytest.raises(ValueError, match="kind is 'tiled'"):
         GpuSchedule("tiled", "ieee")

@@ -138,6 +138,8 @@ def _fastest_plan(shape: ConvShape, terms: Terms) -> Plan:
     for found in gpu_candidates(shape, terms.filters, limits_on(shape, terms.limits)):
         error = form_error(shape, found.algorithm, found.form)
         least = min(least, error)
+        if error > allowed:
+            continue
         if found.milliseconds * REQUIRED_GAIN > direct_ms:
             times = (
                 f"Winograd would take {found.milliseconds:.3g} ms ({found.algorithm.label}), direct {direct_ms:.3g} ms"
@@ -145,9 +147,8 @@ def _fastest_plan(shape: ConvShape, terms: Terms) -> Plan:
             return direct_plan(
                 shape, terms, f"{times} on {card_of(shape).name}: not faster by a factor of {REQUIRED_GAIN}"
             )
-        if error <= allowed:
-            times = f"{found.milliseconds:.3g} ms predicted on {card_of(shape).name}, direct {direct_ms:.3g} ms"
-            return gpu_plan(shape, found, terms, f"{times}, {error_words(shape, found)}{_anew(terms, found)}")
+        times = f"{found.milliseconds:.3g} ms predicted on {card_of(shape).name}, direct {direct_ms:.3g} ms"
+        return gpu_plan(shape, found, terms, f"{times}, {error_words(shape, found)}{_anew(terms, found)}")
     if least == float("inf"):
         return direct_plan(shape, terms, "not one column of tiles fits into the workspace")
     predicted, asked = apart(least, terms.tolerance)

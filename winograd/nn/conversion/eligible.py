@@ -137,7 +137,8 @@ def _own_convolution(layer: Convolution) -> str:
     wanted = {narrow} if transposed or "_conv_forward" in own else {"forward", "_conv_forward"}
     if any(_mentions(value, wanted) for cls in _own_classes(layer, base) for value in vars(cls).values()):
         return ""
-    return f"its class computes the convolution itself: it overrides {own[-1]} and never calls torch's"
+    torchs = " or ".join(sorted(wanted, reverse=True))
+    return f"its class computes the convolution itself: it overrides {own[-1]} and never calls torch's {torchs}"
 
 
 def _is_own(layer: Convolution, base: type[Convolution], name: str) -> bool:

@@ -154,6 +154,10 @@ def test_hostile_inputs_are_those_of_the_benchmark() -> None:
     normal = [row["ratio"] for row in found["rows"] if row["data"].startswith("normal")]
     assert f"up to {max(normal):.1f} times the predicted one" in text
     assert f"{max(row['ratio'] for row in found['rows'] if row['outputs'] > 0.5):.1f} times where few channels" in text
+    rectified = [r["ratio"] for r in found["rows"] if (r["data"], r["weights"]) == ("rectified", "normal")]
+    least, most = sorted(100 * (1 - ratio) for ratio in rectified)
+    assert f"{least:.0f} to {most:.0f} % below the prediction" in page("accuracy")
+    assert f"up to {100 * max(normal) - 100:.0f} % above it" in page("accuracy")
     again = benchmark.compared(benchmark.ALGORITHMS["F(4x4,3x3)"], "normal", "averages", trials=60, seed=1)
     # 60 tiles scatter: their 32 filters, too.
     assert isclose(again["ratio"], 1.4, rel_tol=0.25)

@@ -251,6 +251,13 @@ def test_the_page_names_the_layers_that_lose_to_tf32() -> None:
     shape = replace(layer.shape, card=card_named("h200"))
     plan = make_plan(shape, tolerance=5e-6, filters=Filters.FROZEN)
     assert f"take {plan.predicted_ms:.1f} ms against {library_ms(shape, tf32=True):.1f};" in page
+    assert plan.algorithm is not None
+    held = replace(Form.of(plan.algorithm, "tf32x3"), batch_bytes=36 << 20)
+    quick = replace(ATTAINED, launch_us=4.0)
+    stages = gpu_stages(shape, held, instructions_of(plan.algorithm), live=False, attained=quick)
+    milliseconds = sum(stage.milliseconds for stage in stages)
+    assert f"batches of 36 MiB would take {milliseconds:.1f} ms if a launch took 4 microseconds" in page
+    assert f"instead of the {ATTAINED.launch_us:.0f} that the model assumes" in page
     held = int(ATTAINED.cache_held * shape.card.l2_bytes)
     form, quick = Form.of(F444, "tf32x3", batch_bytes=held), replace(ATTAINED, launch_us=4.0)
     stages = gpu_stages(shape, form, instructions_of(F444), live=False, attained=quick)
